@@ -1,0 +1,30 @@
+//! The words that every part of Trimtab shares, as plain values.
+//!
+//! Nothing here does I/O, knows a wire format or reads a clock. The names are the field's: a
+//! *virtual server* is what clients connect to (the kernel's "service"), a *real server* is what
+//! answers (the kernel's "destination"), a *frontend* is what makes a virtual server unique.
+//!
+//! | module | what it names |
+//! |---|---|
+//! | [`family`], [`protocol`] | IPv4 or IPv6; TCP, UDP or SCTP |
+//! | [`virtual_server`] | [`Frontend`], [`VirtualServer`], [`Persistence`] |
+//! | [`real_server`] | [`RealServer`], [`ForwardingMethod`], [`Tunnel`] |
+//! | [`scheduler`] | the kernel's schedulers and their flags |
+//! | [`ipset`] | the 17 sets of the IPVS mode and their elements |
+
+pub mod family;
+pub mod ipset;
+pub mod protocol;
+pub mod real_server;
+pub mod scheduler;
+pub mod virtual_server;
+
+pub use family::Family;
+pub use ipset::{SetElement, SetId, SetKind, SetType};
+pub use protocol::Protocol;
+pub use real_server::{ForwardingMethod, RealServer, RealServerKey, Tunnel, TunnelKind};
+pub use scheduler::{Scheduler, SchedulerName};
+pub use virtual_server::{Frontend, Persistence, VirtualServer, VirtualServerFlags};
+
+/// The dummy interface that carries the VIPs, the name kube-proxy gives it.
+pub const DUMMY_INTERFACE: &str = "kube-ipvs0";

@@ -1,0 +1,489 @@
+//! The socket: sending batches, reading tables.
+
+use std::io;
+use std::ops::Range;
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NetlinkBuffer, NlasIterator,
+    parse_i32, parse_string,
+};
+use rustix::net::sockopt;
+
+use crate::batch::HEADER;
+use crate::{Batch, Errno, Error, Failure, Refusal, Report};
+
+/// The largest piece of a batch that goes in one `sendmsg`. Beyond some tens of KiB a larger one
+/// gains nothing: the kernel's work for each message dominates, and the copy must be contiguous.
+const SEND_BYTES: usize = 64 << 10;
+/// Asked-for size of both socket buffers.
+const SOCKET_BUFFER: usize = 4 << 20;
+/// What one queued answer costs of the receive buffer at most: the socket buffer's own size and
+/// the smallest allocation, with room for the kernel's text.
+const ANSWER_COST: usize = 2 << 10;
+/// The kernel fills at most 32 KiB of a reader's buffer with a dump (netlink_dump,
+/// net/netlink/af_netlink.c), or one message if that is longer.
+const RECEIVE_BYTES: usize = 128 << 10;
+/// How often a table that changes under the reader is read again.
+const DUMP_ATTEMPTS: u32 = 10;
+/// Flags of an error answer, `NLM_F_CAPPED`: the refused message is not echoed, and
+/// `NLM_F_ACK_TLVS`: attributes follow (include/uapi/linux/netlink.h).
+const CAPPED: u16 = 0x100;
+const ACK_TLVS: u16 = 0x200;
+/// `NLMSGERR_ATTR_MSG` (include/uapi/linux/netlink.h).
+const ATTR_MESSAGE: u16 = 1;
+
+/// The netlink families in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Links, addresses, routes.
+    Route,
+    /// ipset, conntrack.
+    Netfilter,
+    /// IPVS and whatever else registers a name.
+    Generic,
+}
+
+impl Family {
+    const fn number(self) -> isize {
+        match self {
+            Self::Route => netlink_sys::protocols::NETLINK_ROUTE,
+            Self::Netfilter => netlink_sys::protocols::NETLINK_NETFILTER,
+            Self::Generic => netlink_sys::protocols::NETLINK_GENERIC,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Netfilter => "netfilter",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// A netlink socket to the kernel.
+#[derive(Debug)]
+pub struct Socket {
+    inner: netlink_sys::Socket,
+    sequence: u32,
+    send_bytes: usize,
+    send_messages: usize,
+    buffer: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens a socket whose error answers do not echo the refused message.
+    ///
+    /// # Errors
+    /// [`Error::Open`] when the system has no such family or no descriptor left.
+    pub fn open(family: Family) -> Result<Self, Error> {
+        Self::open_with(family, true)
+    }
+
+    /// Opens a socket whose error answers echo the refused message; ipset says there which element
+    /// it did not like.
+    ///
+    /// # Errors
+    /// As [`Socket::open`].
+    pub fn open_echoing(family: Family) -> Result<Self, Error> {
+        Self::open_with(family, false)
+    }
+
+    fn open_with(family: Family, capped: bool) -> Result<Self, Error> {
+        let failed = |step| move |source| Error::Open { family: family.name(), step, source };
+        let mut inner = netlink_sys::Socket::new(family.number()).map_err(failed("socket"))?;
+        inner.bind_auto().map_err(failed("bind"))?;
+        inner.connect(&netlink_sys::SocketAddr::new(0, 0)).map_err(failed("connect"))?;
+        inner.set_cap_ack(capped).map_err(failed("NETLINK_CAP_ACK"))?;
+        inner.set_ext_ack(true).map_err(failed("NETLINK_EXT_ACK"))?;
+        // With CAP_NET_ADMIN the sizes may exceed the system's limit; without it, take what is given.
+        if sockopt::set_socket_send_buffer_size_force(&inner, SOCKET_BUFFER).is_err() {
+            sockopt::set_socket_send_buffer_size(&inner, SOCKET_BUFFER)
+                .map_err(|e| failed("SO_SNDBUF")(e.into()))?;
+        }
+        if sockopt::set_socket_recv_buffer_size_force(&inner, SOCKET_BUFFER).is_err() {
+            sockopt::set_socket_recv_buffer_size(&inner, SOCKET_BUFFER)
+                .map_err(|e| failed("SO_RCVBUF")(e.into()))?;
+        }
+        let send =
+            sockopt::socket_send_buffer_size(&inner).map_err(|e| failed("SO_SNDBUF")(e.into()))?;
+        let receive =
+            sockopt::socket_recv_buffer_size(&inner).map_err(|e| failed("SO_RCVBUF")(e.into()))?;
+        Ok(Self {
+            inner,
+            sequence: 1,
+            // A message may fill the send buffer up to 32 bytes (netlink_sendmsg).
+            send_bytes: SEND_BYTES.min(send.saturating_sub(32)),
+            // Even if every message of a piece fails, all the answers fit.
+            send_messages: (receive / ANSWER_COST).max(1),
+            buffer: vec![0; RECEIVE_BYTES],
+        })
+    }
+
+    /// Limits how much goes in one `sendmsg`; for measuring what batching is worth.
+    pub fn limit_piece(&mut self, messages: usize) {
+        self.send_messages = messages.max(1);
+    }
+
+    /// Sends all messages of `batch` in as few system calls as fit the socket's buffers. Every
+    /// message is tried; one that the kernel refuses does not stop the others.
+    ///
+    /// # Errors
+    /// Only when the transport itself fails: then it is unknown what was done. A refused message is
+    /// in the [`Report`].
+    pub fn apply(&mut self, batch: &mut Batch) -> Result<Report, Error> {
+        let mut report = Report::default();
+        let mut next = 0;
+        while next < batch.len() {
+            let end = self.piece_end(batch, next);
+            next = self.apply_piece(batch, next..end, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// Sends a batch of one request that the kernel answers with messages, and shows each to
+    /// `visit` as (`nlmsg_type`, payload).
+    ///
+    /// # Errors
+    /// The transport's, `visit`'s, or [`Error::Refused`].
+    pub fn request(
+        &mut self,
+        batch: &mut Batch,
+        visit: impl FnMut(u16, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.exchange(batch, NLM_F_ACK, "request", visit).map(|_interrupted| ())
+    }
+
+    /// Sends a batch of one dump request and shows each message of the answer to `visit` as
+    /// (what was found so far, `nlmsg_type`, payload). When the kernel says that the table changed
+    /// while it was read, what was found is dropped and the table read again.
+    ///
+    /// # Errors
+    /// The transport's, `visit`'s, [`Error::Refused`], or [`Error::Interrupted`] after ten attempts.
+    pub fn dump<T: Default>(
+        &mut self,
+        batch: &mut Batch,
+        mut visit: impl FnMut(&mut T, u16, &[u8]) -> Result<(), Error>,
+    ) -> Result<T, Error> {
+        for _ in 0..DUMP_ATTEMPTS {
+            let mut found = T::default();
+            let interrupted =
+                self.exchange(batch, 0, "dump", |kind, payload| visit(&mut found, kind, payload))?;
+            if !interrupted {
+                return Ok(found);
+            }
+        }
+        Err(Error::Interrupted(DUMP_ATTEMPTS))
+    }
+
+    fn piece_end(&self, batch: &Batch, first: usize) -> usize {
+        let mut end = first + 1;
+        while end < batch.len()
+            && end - first < self.send_messages
+            && batch.start(end + 1) - batch.start(first) <= self.send_bytes
+        {
+            end += 1;
+        }
+        end
+    }
+
+    /// Sends a piece, halving it while the kernel has no memory for it; returns where it ended.
+    fn apply_piece(
+        &mut self,
+        batch: &mut Batch,
+        mut piece: Range<usize>,
+        report: &mut Report,
+    ) -> Result<usize, Error> {
+        loop {
+            let sequence = self.number(piece.len());
+            batch.stamp(piece.clone(), sequence, NLM_F_ACK);
+            let bytes = &batch.as_bytes()[batch.start(piece.start)..batch.start(piece.end)];
+            match self.send(bytes, piece.len()) {
+                Ok(()) => {
+                    report.sends += 1;
+                    report.messages += piece.len();
+                    report.bytes += bytes.len();
+                    self.collect(sequence, piece.clone(), report)?;
+                    return Ok(piece.end);
+                }
+                Err(error) if piece.len() > 1 && error.errno().is_some_and(Errno::is_transient) => {
+                    piece.end = piece.start + piece.len() / 2;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads the answers to a piece until its last message is acknowledged.
+    fn collect(
+        &mut self,
+        sequence: u32,
+        piece: Range<usize>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let mut overflowed = false;
+        let mut acknowledged = false;
+        let refused_before = report.failures.len();
+        while !acknowledged {
+            let length = match self.receive() {
+                Ok(Some(length)) => length,
+                Ok(None) if overflowed => break,
+                Ok(None) => return Err(Error::NoAnswer("batch")),
+                Err(error) if error.errno() == Some(Errno(libc::ENOBUFS)) => {
+                    overflowed = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for answer in Messages::new(&self.buffer[..length]) {
+                let answer = answer?;
+                let index = answer.sequence_number().wrapping_sub(sequence) as usize;
+                if answer.message_type() != NLMSG_ERROR || index >= piece.len() {
+                    // A late answer to an earlier exchange that was given up.
+                    continue;
+                }
+                acknowledged |= index + 1 == piece.len();
+                if let Some(refusal) = refusal(&answer)? {
+                    report.failures.push(Failure { index: piece.start + index, refusal });
+                }
+            }
+        }
+        if overflowed && report.failures.len() - refused_before < piece.len() {
+            report.unconfirmed.push(piece);
+        }
+        Ok(())
+    }
+
+    /// One request and all that comes back; whether the kernel marked it as interrupted.
+    fn exchange(
+        &mut self,
+        batch: &mut Batch,
+        ack: u16,
+        what: &'static str,
+        mut visit: impl FnMut(u16, &[u8]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        debug_assert_eq!(batch.len(), 1, "a {what} is one message");
+        let sequence = self.number(1);
+        batch.stamp(0..1, sequence, ack);
+        self.send(batch.as_bytes(), 1)?;
+        let mut interrupted = false;
+        loop {
+            let Some(length) = self.receive()? else { return Err(Error::NoAnswer(what)) };
+            for answer in Messages::new(&self.buffer[..length]) {
+                let answer = answer?;
+                if answer.sequence_number() != sequence {
+                    continue;
+                }
+                interrupted |= answer.flags() & NLM_F_DUMP_INTR != 0;
+                match answer.message_type() {
+                    NLMSG_ERROR => {
+                        return refusal(&answer)?
+                            .map_or(Ok(interrupted), |refusal| Err(Error::Refused(refusal)));
+                    }
+                    NLMSG_DONE => {
+                        let code = parse_i32(answer.payload().get(..4).unwrap_or(&[0; 4]))
+                            .map_err(Error::malformed("end of dump"))?;
+                        return if code < 0 {
+                            Err(Error::Refused(Refusal {
+                                errno: Errno(-code),
+                                text: None,
+                                echo: Box::default(),
+                            }))
+                        } else {
+                            Ok(interrupted)
+                        };
+                    }
+                    NLMSG_NOOP => {}
+                    kind => visit(kind, answer.payload())?,
+                }
+            }
+        }
+    }
+
+    fn number(&mut self, messages: usize) -> u32 {
+        let first = self.sequence;
+        self.sequence = first.wrapping_add(u32::try_from(messages).unwrap_or(u32::MAX));
+        first
+    }
+
+    fn send(&self, bytes: &[u8], messages: usize) -> Result<(), Error> {
+        let failed = |source| Error::Send { messages, bytes: bytes.len(), source };
+        loop {
+            match self.inner.send(bytes, 0) {
+                Ok(sent) if sent == bytes.len() => return Ok(()),
+                // A datagram goes whole or not at all; anything else is a broken kernel.
+                Ok(_) => return Err(failed(io::ErrorKind::WriteZero.into())),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// The length of the next datagram, now in the buffer; `None` if there is none.
+    fn receive(&mut self) -> Result<Option<usize>, Error> {
+        loop {
+            let mut room = &mut self.buffer[..];
+            match self.inner.recv(&mut room, libc::MSG_DONTWAIT | libc::MSG_TRUNC) {
+                Ok(length) if length > RECEIVE_BYTES => return Err(Error::TooLong(length)),
+                Ok(length) => return Ok(Some(length)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(Error::Receive(error)),
+            }
+        }
+    }
+}
+
+/// The messages of one datagram.
+struct Messages<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Messages<'a> {
+    const fn new(datagram: &'a [u8]) -> Self {
+        Self { rest: datagram }
+    }
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = Result<NetlinkBuffer<&'a [u8]>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        match NetlinkBuffer::new_checked(self.rest) {
+            Ok(message) => {
+                let length = (message.length() as usize).next_multiple_of(4);
+                self.rest = self.rest.get(length..).unwrap_or(&[]);
+                Some(Ok(message))
+            }
+            Err(source) => {
+                self.rest = &[];
+                Some(Err(Error::Malformed { what: "netlink message", source }))
+            }
+        }
+    }
+}
+
+/// What an `NLMSG_ERROR` says; `None` for an acknowledgement (`struct nlmsgerr`: the error number,
+/// then the refused message's header, its payload unless capped, then attributes).
+fn refusal(answer: &NetlinkBuffer<&[u8]>) -> Result<Option<Refusal>, Error> {
+    let payload = answer.payload();
+    let code = payload
+        .get(..4)
+        .map_or_else(|| parse_i32(payload), parse_i32)
+        .map_err(Error::malformed("error answer"))?;
+    if code == 0 {
+        return Ok(None);
+    }
+    let rest = payload.get(4..).unwrap_or(&[]);
+    let echoed = match rest
+        .get(..4)
+        .map(|length| u32::from_ne_bytes([length[0], length[1], length[2], length[3]]))
+    {
+        Some(length) if answer.flags() & CAPPED == 0 => length as usize,
+        _ => HEADER,
+    };
+    let attributes = rest.get(echoed.next_multiple_of(4)..).unwrap_or(&[]);
+    let mut text = None;
+    if answer.flags() & ACK_TLVS != 0 {
+        for attribute in NlasIterator::new(attributes) {
+            let attribute = attribute.map_err(Error::malformed("error attribute"))?;
+            if attribute.kind() == ATTR_MESSAGE {
+                text = parse_string(attribute.value()).ok().map(String::into_boxed_str);
+            }
+        }
+    }
+    Ok(Some(Refusal {
+        errno: Errno(code.saturating_neg()),
+        text,
+        echo: rest.get(HEADER..echoed).unwrap_or(&[]).into(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `RTM_NEWLINK`, `RTM_GETLINK` (include/uapi/linux/rtnetlink.h); reading links needs no
+    /// capability and the loopback device is number 1 in every network namespace.
+    const NEW_LINK: u16 = 16;
+    const GET_LINK: u16 = 18;
+    const LOOPBACK: i32 = 1;
+
+    fn get_link(batch: &mut Batch, index: i32) {
+        let mut header = [0; 16];
+        header[4..8].copy_from_slice(&index.to_ne_bytes());
+        batch.message(GET_LINK, crate::flags::REQUEST).put(&header);
+    }
+
+    #[test]
+    fn failures_are_matched_to_their_message_in_every_piece() {
+        for piece in [1, 7, 1000] {
+            let mut socket = Socket::open(Family::Route).unwrap();
+            socket.limit_piece(piece);
+            let mut batch = Batch::new();
+            for number in 0..300 {
+                get_link(&mut batch, if number % 3 == 0 { 0x7fff_0000 } else { LOOPBACK });
+            }
+            let report = socket.apply(&mut batch).unwrap();
+            assert_eq!((report.messages, report.bytes), (300, 300 * 32));
+            assert_eq!(report.sends, 300usize.div_ceil(piece));
+            let failed: Vec<_> = report.failures.iter().map(|failure| failure.index).collect();
+            assert_eq!(failed, (0..300).step_by(3).collect::<Vec<_>>());
+            assert!(report.failures.iter().all(|f| f.refusal.errno.is_not_found()));
+            assert!(report.unconfirmed.is_empty());
+        }
+    }
+
+    #[test]
+    fn answers_that_did_not_fit_are_reported_as_unconfirmed() {
+        let mut socket = Socket::open(Family::Route).unwrap();
+        sockopt::set_socket_recv_buffer_size(&socket.inner, 4096).unwrap();
+        let mut batch = Batch::new();
+        for _ in 0..500 {
+            get_link(&mut batch, 0x7fff_0000);
+        }
+        let report = socket.apply(&mut batch).unwrap();
+        assert!(report.failures.len() < 500);
+        assert!(report.is_unconfirmed(499));
+        // The socket is usable again.
+        batch.clear();
+        get_link(&mut batch, LOOPBACK);
+        assert!(socket.apply(&mut batch).unwrap().is_success());
+    }
+
+    #[test]
+    fn a_request_shows_its_answer_and_a_refusal_is_an_error() {
+        let mut socket = Socket::open(Family::Route).unwrap();
+        let mut batch = Batch::new();
+        get_link(&mut batch, LOOPBACK);
+        let mut kinds = Vec::new();
+        socket
+            .request(&mut batch, |kind, _| {
+                kinds.push(kind);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(kinds, [NEW_LINK]);
+        batch.clear();
+        get_link(&mut batch, 0x7fff_0000);
+        assert!(socket.request(&mut batch, |_, _| Ok(())).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_dump_shows_every_message() {
+        let mut socket = Socket::open(Family::Route).unwrap();
+        let mut batch = Batch::new();
+        batch.message(GET_LINK, crate::flags::REQUEST | crate::flags::DUMP).put(&[0; 16]);
+        let links: Vec<i32> = socket
+            .dump(&mut batch, |links: &mut Vec<i32>, kind, payload| {
+                assert_eq!(kind, NEW_LINK);
+                links.push(parse_i32(&payload[4..8]).map_err(Error::malformed("link"))?);
+                Ok(())
+            })
+            .unwrap();
+        assert!(links.contains(&LOOPBACK));
+    }
+}

@@ -1,0 +1,1 @@
+//! Proves Trimtab on a real kernel.
