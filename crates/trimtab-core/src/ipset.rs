@@ -133,7 +133,15 @@ impl SetId {
         Self { kind, family }
     }
 
-    /// All 34 sets, IPv4 first.
+    /// How many sets there are.
+    pub const COUNT: usize = SetKind::ALL.len() * Family::ALL.len();
+
+    /// A number of its own for each set, below [`SetId::COUNT`].
+    pub const fn index(self) -> usize {
+        self.kind as usize + self.family as usize * SetKind::ALL.len()
+    }
+
+    /// All 34 sets, IPv4 first; in the order of [`SetId::index`].
     pub fn all() -> impl Iterator<Item = Self> {
         Family::ALL
             .into_iter()
@@ -216,6 +224,7 @@ mod tests {
         let mut names: Vec<_> = SetId::all().map(SetId::name).collect();
         assert!(names.iter().all(|name| name.len() <= 31));
         assert!(SetId::all().all(|set| SetId::from_name(set.name()) == Some(set)));
+        assert!(SetId::all().map(SetId::index).eq(0..SetId::COUNT));
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 34);

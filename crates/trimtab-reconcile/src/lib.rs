@@ -1,1 +1,49 @@
-//! trimtab-reconcile
+//! From Services and EndpointSlices to an ordered plan for the kernel; pure, no I/O, no clock.
+//!
+//! ```text
+//! objects ──► Reconciler ──► Plan ──► execute(plan, kernel) ──► Report
+//!                 ▲                                               │
+//!                 └──────── observe_*  ◄── kernel      settle ◄───┘
+//! ```
+//!
+//! The [`Reconciler`] is fed objects as they arrive and keeps, side by side, what the kernel should
+//! hold and what it is known to hold. One changed endpoint marks one real server of one virtual
+//! server; [`Reconciler::plan`] looks only at what is marked, so the work for an event follows the
+//! change and not the size of the cluster. The plan is a value: ordered [`Operation`]s that
+//! [`execute`] hands to anything that implements [`Kernel`], be it the real one or the
+//! [`KernelState`] that the offline `trimtab plan` and the tests use.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`objects`] | the input: Services, EndpointSlices, the node |
+//! | `desired` | which frontends, set elements and addresses one Service asks for |
+//! | `backends` | which endpoints of a Service port answer: readiness, policy, topology |
+//! | `tables` | wanted and known state of the kernel's objects, by hash |
+//! | [`operation`], [`plan`] | what is to be done, and in which order |
+//! | `retry`, `settle` | what a failed operation means |
+//! | [`state`] | the kernel's objects as values |
+
+mod backends;
+mod desired;
+mod execute;
+mod hints;
+pub mod objects;
+pub mod operation;
+mod order;
+pub mod plan;
+mod problem;
+mod reconciler;
+mod retry;
+mod services;
+mod settings;
+pub mod state;
+mod symbol;
+mod tables;
+
+pub use execute::{Kernel, Refused, Report, execute};
+pub use operation::{Action, Operation, Owner, Phase};
+pub use plan::Plan;
+pub use problem::{Problem, Reason};
+pub use reconciler::{Drift, Programmed, Reconciler};
+pub use settings::{NodePortAddresses, Settings};
+pub use state::{KernelState, VirtualServerState};

@@ -1,0 +1,58 @@
+//! The options of a virtual server.
+
+use trimtab_core::{
+    Family, Frontend, Persistence, Protocol, Scheduler, VirtualServer, VirtualServerFlags,
+};
+
+use crate::objects::Service;
+use crate::settings::Settings;
+
+/// What a virtual server is besides its frontend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) flags: VirtualServerFlags,
+    pub(crate) persistence: Option<Persistence>,
+}
+
+impl Options {
+    /// What a port of `service` asks for.
+    pub(crate) fn of(
+        service: &Service,
+        protocol: Protocol,
+        family: Family,
+        settings: &Settings,
+    ) -> Self {
+        let tuning = &service.tuning;
+        let scheduler = tuning.scheduler.unwrap_or(settings.scheduler);
+        let mut flags = tuning.scheduler_flags.unwrap_or(match scheduler {
+            // As kube-proxy does: without the port, all of a client's connections meet one server.
+            Scheduler::MaglevHashing => VirtualServerFlags::HASH_PORT,
+            _ => VirtualServerFlags::empty(),
+        });
+        if tuning.one_packet && protocol == Protocol::Udp {
+            flags |= VirtualServerFlags::ONE_PACKET;
+        }
+        Self {
+            scheduler,
+            flags,
+            persistence: service.affinity.map(|s| Persistence::per_address(family, s)),
+        }
+    }
+
+    /// The options of `server`.
+    pub(crate) fn of_virtual_server(server: &VirtualServer) -> Self {
+        Self { scheduler: server.scheduler, flags: server.flags, persistence: server.persistence }
+    }
+
+    /// A virtual server with these options.
+    pub(crate) fn at(&self, frontend: Frontend) -> VirtualServer {
+        VirtualServer {
+            frontend,
+            scheduler: self.scheduler,
+            flags: self.flags,
+            persistence: self.persistence,
+            persistence_engine: None,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The reconciler: objects in, plans out.
+
+mod audit;
+mod claims;
+mod drain;
+mod elements;
+mod endpoints;
+mod feed;
+mod observe;
+mod planning;
+mod programmed;
+mod settle;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hashbrown::{HashMap, HashSet};
+use trimtab_core::Frontend;
+
+pub use observe::Drift;
+pub use programmed::Programmed;
+
+use crate::desired::NodeView;
+use crate::hints::HintTable;
+use crate::objects::{LocalAddress, NodeObject, ObjectName};
+use crate::operation::Owner;
+use crate::order;
+use crate::problem::{Problem, Reason};
+use crate::retry::Retries;
+use crate::services::{Services, StoredSlice};
+use crate::settings::Settings;
+use crate::symbol::Symbols;
+use crate::tables::{Item, Tables};
+
+/// Keeps what the kernel should hold and what it is known to hold, and plans the difference.
+///
+/// Time is an argument: a [`Duration`] since any fixed moment, never going back.
+#[derive(Debug)]
+pub struct Reconciler {
+    settings: Settings,
+    order_seed: u64,
+    services: Services,
+    slices: HashMap<ObjectName, StoredSlice>,
+    symbols: Symbols,
+    hints: HintTable,
+    node_weights: HashMap<crate::symbol::Symbol, u16>,
+    local_addresses: Vec<LocalAddress>,
+    node_object: NodeObject,
+    node: NodeView,
+    tables: Tables,
+    urgent: VecDeque<Owner>,
+    queue: VecDeque<Owner>,
+    retries: Retries,
+    draining: HashSet<Frontend>,
+    suspects: HashSet<Frontend>,
+    audit: u32,
+    problems: Vec<Problem>,
+}
+
+impl Reconciler {
+    /// A reconciler that knows no object and believes the kernel to be empty.
+    pub fn new(settings: Settings) -> Self {
+        let node = NodeView::new(&[], &[], &settings.node_port_addresses);
+        Self {
+            order_seed: order::seed(&settings.node_name),
+            hints: HintTable::new(&settings.node_name),
+            settings,
+            services: Services::default(),
+            slices: HashMap::new(),
+            symbols: Symbols::default(),
+            node_weights: HashMap::new(),
+            local_addresses: Vec::new(),
+            node_object: NodeObject::default(),
+            node,
+            tables: Tables::default(),
+            urgent: VecDeque::new(),
+            queue: VecDeque::new(),
+            retries: Retries::default(),
+            draining: HashSet::new(),
+            suspects: HashSet::new(),
+            audit: 0,
+            problems: Vec::new(),
+        }
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether there is nothing to plan now.
+    pub fn is_settled(&self) -> bool {
+        self.urgent.is_empty() && self.queue.is_empty()
+    }
+
+    /// How many Services wait to be planned.
+    pub fn backlog(&self) -> usize {
+        self.urgent.len() + self.queue.len()
+    }
+
+    /// How many objects failed and wait to be tried again.
+    pub fn retrying(&self) -> usize {
+        self.retries.len()
+    }
+
+    /// When [`Reconciler::plan`] has something to do even if nothing else happens.
+    pub fn next_retry(&self) -> Option<Duration> {
+        self.retries.next()
+    }
+
+    /// Takes the problems found since the last call.
+    pub fn take_problems(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.problems)
+    }
+
+    fn report_problem(&mut self, owner: Owner, reason: Reason, message: String) {
+        let Some(service) = self.services.get(owner).and_then(|entry| entry.service.as_ref())
+        else {
+            return;
+        };
+        self.problems.push(Problem {
+            service: service.name.clone(),
+            uid: service.uid.clone(),
+            reason,
+            message,
+        });
+    }
+
+    /// Notes that an object may have to be changed, on behalf of `owner`.
+    fn touch(&mut self, owner: Owner, item: Item) {
+        // What is left of a Service that is gone is nobody's.
+        let owner = if self.services.get(owner).is_some() { owner } else { Owner::NOBODY };
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        entry.pending.push(item);
+        if !entry.queued {
+            entry.queued = true;
+            if entry.is_urgent() {
+                self.urgent.push_back(owner);
+            } else {
+                self.queue.push_back(owner);
+            }
+        }
+    }
+}

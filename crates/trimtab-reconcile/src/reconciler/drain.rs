@@ -1,0 +1,61 @@
+//! Real servers on their way out.
+//!
+//! A TCP real server that leaves gets weight 0 and goes when its connections have ended, or when its
+//! time is up. That belongs to its virtual server: it ends with it, and a real server that comes
+//! back is given its weight again.
+
+use std::time::Duration;
+
+use trimtab_core::{Frontend, RealServerKey};
+
+use super::Reconciler;
+use crate::tables::Item;
+
+impl Reconciler {
+    /// Virtual servers with real servers that drain: ask the kernel for their connections from time
+    /// to time, and pass them to [`Reconciler::observe_connections`].
+    pub fn draining(&self) -> impl Iterator<Item = Frontend> + '_ {
+        self.draining.iter().copied()
+    }
+
+    /// How many real servers drain.
+    pub fn draining_servers(&self) -> usize {
+        self.draining
+            .iter()
+            .filter_map(|frontend| self.tables.virtual_servers.get(frontend))
+            .flat_map(|server| server.servers.values())
+            .filter(|real| real.drain_until.is_some())
+            .count()
+    }
+
+    /// Takes note of the connections, active and inactive, that a virtual server's real servers
+    /// have. One that drains and has none left, or whose time is up, is due to go.
+    pub fn observe_connections(
+        &mut self,
+        frontend: Frontend,
+        connections: impl IntoIterator<Item = (RealServerKey, u64)>,
+        now: Duration,
+    ) {
+        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else {
+            self.draining.remove(&frontend);
+            return;
+        };
+        let Some(wanted) = server.wanted else { return };
+        let mut done = Vec::new();
+        for (key, count) in connections {
+            if let Some(real) = server.servers.get_mut(&key)
+                && let Some(until) = real.drain_until
+                && (count == 0 || until <= now)
+            {
+                real.drain_until = Some(Duration::ZERO);
+                done.push(key);
+            }
+        }
+        if !server.servers.values().any(|real| real.drain_until.is_some_and(|until| until > now)) {
+            self.draining.remove(&frontend);
+        }
+        for key in done {
+            self.touch(wanted.owner, Item::RealServer(frontend, key));
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Set elements and addresses, which several Services may want at once.
+
+use std::net::IpAddr;
+
+use trimtab_core::{SetElement, SetId};
+
+use super::Reconciler;
+use crate::operation::Owner;
+use crate::tables::Item;
+
+impl Reconciler {
+    /// Takes over the elements that belong to a Service but to none of its frontends.
+    pub(super) fn take_elements(&mut self, owner: Owner, elements: Vec<(SetId, SetElement)>) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        let old = std::mem::replace(&mut entry.elements, elements.clone());
+        for element in elements {
+            self.count_element(owner, element, true);
+        }
+        for element in old {
+            self.count_element(owner, element, false);
+        }
+    }
+
+    /// Counts one Service more, or one less, that wants an element.
+    pub(super) fn count_element(&mut self, owner: Owner, element: (SetId, SetElement), more: bool) {
+        let counted = self.tables.elements.count(element.0, element.1);
+        let due = if more { counted.want() } else { counted.release() };
+        if due {
+            self.touch(owner, Item::Element(element.0, element.1));
+        }
+    }
+
+    /// Counts one Service more, or one less, that wants an address on the dummy interface.
+    pub(super) fn count_address(&mut self, owner: Owner, address: IpAddr, more: bool) {
+        let counted = self.tables.addresses.entry(address).or_default();
+        let due = if more { counted.want() } else { counted.release() };
+        if due {
+            self.touch(owner, Item::Address(address));
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! EndpointSlices as they arrive: only endpoints that changed are looked at.
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+
+use hashbrown::HashSet;
+use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
+
+use super::Reconciler;
+use crate::backends::{Facts, Selection};
+use crate::desired::Request;
+use crate::objects::{EndpointSlice, ObjectName};
+use crate::operation::Owner;
+use crate::services::{PortEntry, StoredSlice};
+use crate::tables::Item;
+
+/// What changed at one Service port.
+struct Touched {
+    port: usize,
+    before: Selection,
+    keys: Vec<RealServerKey>,
+}
+
+impl Reconciler {
+    /// An EndpointSlice was added or changed.
+    pub fn apply_slice(&mut self, slice: &EndpointSlice) {
+        let owner = self.services.intern(&slice.service);
+        let stored = self.store(owner, slice);
+        let old = self.slices.remove(&slice.name);
+        match old {
+            Some(old) if old.owner == owner && old.ports == stored.ports => {
+                let changes = difference(&old.endpoints, &stored.endpoints);
+                self.change_endpoints(owner, &stored.ports, &changes);
+            }
+            old => {
+                // Counted before the old one goes, which may be all that keeps the entry.
+                if let Some(entry) = self.services.get_mut(owner) {
+                    entry.slices += 1;
+                }
+                if let Some(old) = old {
+                    self.remove_endpoints(&old);
+                }
+                let changes: Vec<_> =
+                    stored.endpoints.iter().map(|(ip, facts)| (*ip, None, Some(*facts))).collect();
+                self.change_endpoints(owner, &stored.ports, &changes);
+            }
+        }
+        self.slices.insert(slice.name.clone(), stored);
+    }
+
+    /// An EndpointSlice was deleted.
+    pub fn delete_slice(&mut self, name: &ObjectName) {
+        if let Some(old) = self.slices.remove(name) {
+            self.remove_endpoints(&old);
+        }
+    }
+
+    /// The names of all slices that were applied and not deleted.
+    pub fn slice_names(&self) -> impl Iterator<Item = &ObjectName> {
+        self.slices.keys()
+    }
+
+    /// Gives the endpoints on a node a weight, or takes it back; endpoints whose slice states one
+    /// keep that. Concerns every Service, so it is meant for rare changes.
+    pub fn set_node_weight(&mut self, node: &str, weight: Option<u16>) {
+        let node = self.symbols.intern(node);
+        let before = match weight {
+            Some(weight) => self.node_weights.insert(node, weight),
+            None => self.node_weights.remove(&node),
+        };
+        if before == weight {
+            return;
+        }
+        for owner in self.services.owners() {
+            let Some(entry) = self.services.get(owner) else { continue };
+            for port in 0..entry.ports.len() {
+                let Some(port_entry) = self.services.get(owner).and_then(|e| e.ports.get(port))
+                else {
+                    continue;
+                };
+                let keys: Vec<_> = port_entry
+                    .backends
+                    .iter()
+                    .filter(|(_, facts)| facts.node() == node)
+                    .map(|(key, _)| key)
+                    .collect();
+                self.update_servers(owner, port, &keys);
+            }
+        }
+    }
+
+    /// The node's zone changed: hints mean something else now.
+    pub(super) fn topology_changed(&mut self) {
+        for owner in self.services.owners() {
+            let ports = self.services.get(owner).map_or(0, |entry| entry.ports.len());
+            for port in 0..ports {
+                let hints = &self.hints;
+                let Some(entry) = self.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
+                else {
+                    continue;
+                };
+                entry.backends.recount(hints);
+                let keys: Vec<_> = entry.backends.iter().map(|(key, _)| key).collect();
+                self.update_servers(owner, port, &keys);
+            }
+        }
+    }
+
+    fn store(&mut self, owner: Owner, slice: &EndpointSlice) -> StoredSlice {
+        let mut ports: Vec<(u32, u16)> = Vec::with_capacity(slice.ports.len());
+        if let Some(entry) = self.services.get_mut(owner) {
+            for port in &slice.ports {
+                let place = entry.port(&port.name, port.protocol, slice.family);
+                ports.push((u32::try_from(place).unwrap_or(u32::MAX), port.port));
+            }
+        }
+        let mut endpoints: Vec<(IpAddr, Facts)> = slice
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let local = endpoint.node.as_deref() == Some(&*self.settings.node_name);
+                let mut facts = Facts::new(endpoint.conditions, local)
+                    .with_hints(self.hints.intern(&endpoint.hints))
+                    .with_weight(slice.weight);
+                if let Some(node) = &endpoint.node {
+                    facts = facts.with_node(self.symbols.intern(node));
+                }
+                (endpoint.address, facts)
+            })
+            .collect();
+        endpoints.sort_unstable();
+        StoredSlice { owner, ports, endpoints: endpoints.into() }
+    }
+
+    fn remove_endpoints(&mut self, old: &StoredSlice) {
+        let changes: Vec<_> =
+            old.endpoints.iter().map(|(ip, facts)| (*ip, Some(*facts), None)).collect();
+        self.change_endpoints(old.owner, &old.ports, &changes);
+        if let Some(entry) = self.services.get_mut(old.owner) {
+            entry.slices = entry.slices.saturating_sub(1);
+        }
+        self.services.tidy(old.owner);
+    }
+
+    /// Takes changed endpoints over into each of the slice's ports.
+    fn change_endpoints(&mut self, owner: Owner, ports: &[(u32, u16)], changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        for (place, number) in ports {
+            let port = *place as usize;
+            let Some(touched) = self.change_port(owner, port, *number, changes) else { continue };
+            let Some(entry) = self.services.get(owner).and_then(|entry| entry.ports.get(port))
+            else {
+                continue;
+            };
+            if entry.backends.selection() == touched.before {
+                self.update_servers(owner, touched.port, &touched.keys);
+            } else {
+                // The kind of selection changed, so every endpoint is decided anew.
+                let mut keys: HashSet<_> = touched.keys.into_iter().collect();
+                keys.extend(entry.backends.iter().map(|(key, _)| key));
+                let keys: Vec<_> = keys.into_iter().collect();
+                self.update_servers(owner, touched.port, &keys);
+            }
+        }
+    }
+
+    fn change_port(
+        &mut self,
+        owner: Owner,
+        port: usize,
+        number: u16,
+        changes: &[Change],
+    ) -> Option<Touched> {
+        let hints = &self.hints;
+        let entry = self.services.get_mut(owner)?.ports.get_mut(port)?;
+        let before = entry.backends.selection();
+        let mut keys = Vec::with_capacity(changes.len());
+        let mut hairpins = Vec::new();
+        for (address, old, new) in changes {
+            let key = RealServerKey::new(*address, number);
+            let was_local = entry.backends.get(&key).is_some_and(Facts::is_local);
+            if let Some(old) = old {
+                entry.backends.remove(key, *old, hints);
+            }
+            if let Some(new) = new {
+                entry.backends.insert(key, *new, hints);
+            }
+            let is_local = entry.backends.get(&key).is_some_and(Facts::is_local);
+            if entry.served && was_local != is_local {
+                hairpins.push((hairpin(entry, &key), is_local));
+            }
+            keys.push(key);
+        }
+        for (element, wanted) in hairpins {
+            self.count_element(owner, element, wanted);
+        }
+        Some(Touched { port, before, keys })
+    }
+
+    /// Puts the local endpoints of a port into the hairpin set, or takes them out.
+    pub(super) fn set_served(&mut self, owner: Owner, port: usize, served: bool) {
+        let Some(entry) = self.services.get_mut(owner).and_then(|e| e.ports.get_mut(port)) else {
+            return;
+        };
+        if entry.served == served {
+            return;
+        }
+        entry.served = served;
+        let hairpins: Vec<_> = entry
+            .backends
+            .iter()
+            .filter(|(_, facts)| facts.is_local())
+            .map(|(key, _)| hairpin(entry, &key))
+            .collect();
+        for element in hairpins {
+            self.count_element(owner, element, served);
+        }
+    }
+
+    /// Decides on some endpoints of a port, for every frontend that uses it.
+    fn update_servers(&mut self, owner: Owner, port: usize, keys: &[RealServerKey]) {
+        let Some(entry) = self.services.get(owner) else { return };
+        let Some(port) = entry.ports.get(port) else { return };
+        let selection = port.backends.selection();
+        let mut changed: Vec<Item> = Vec::new();
+        for request in entry.requests.iter().filter(|request| serves(request, port)) {
+            let Some(server) = self.tables.virtual_servers.get_mut(&request.frontend) else {
+                continue;
+            };
+            if server.wanted.is_none_or(|wanted| wanted.owner != owner) {
+                continue;
+            }
+            for key in keys {
+                let weight = port
+                    .backends
+                    .get(key)
+                    .filter(|facts| selection.admits(request.policy, *facts, &self.hints))
+                    .map(|facts| weight_of(facts, &self.node_weights));
+                if server.want_server(*key, weight) && !server.due {
+                    changed.push(Item::RealServer(request.frontend, *key));
+                }
+            }
+        }
+        for item in changed {
+            self.touch(owner, item);
+        }
+    }
+
+    /// Decides on all endpoints of a frontend that a Service has just been given.
+    pub(super) fn fill_servers(&mut self, owner: Owner, frontend: Frontend) {
+        let Some(entry) = self.services.get(owner) else { return };
+        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
+        let request = entry.requests.iter().find(|request| request.frontend == frontend);
+        for known in server.servers.values_mut() {
+            known.wanted = None;
+        }
+        let Some(request) = request else { return };
+        let place = entry.find_port(&request.port, request.protocol(), frontend.family());
+        let Some(port) = place.and_then(|place| entry.ports.get(place)) else { return };
+        let selection = port.backends.selection();
+        for (key, facts) in port.backends.iter() {
+            if selection.admits(request.policy, facts, &self.hints) {
+                server.want_server(key, Some(weight_of(facts, &self.node_weights)));
+            }
+        }
+    }
+}
+
+/// An endpoint's facts before and after.
+type Change = (IpAddr, Option<Facts>, Option<Facts>);
+
+/// What differs between two sorted lists of endpoints.
+fn difference(old: &[(IpAddr, Facts)], new: &[(IpAddr, Facts)]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return changes,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(before), Some(after)) => before.cmp(after),
+        };
+        match order {
+            Ordering::Equal => {
+                old.next();
+                new.next();
+            }
+            Ordering::Less => {
+                changes.extend(old.next().map(|(ip, facts)| (*ip, Some(*facts), None)));
+            }
+            Ordering::Greater => {
+                changes.extend(new.next().map(|(ip, facts)| (*ip, None, Some(*facts))));
+            }
+        }
+    }
+}
+
+fn serves(request: &Request, port: &PortEntry) -> bool {
+    request.frontend.family() == port.family
+        && request.protocol() == port.protocol
+        && request.port == port.name
+}
+
+fn weight_of(facts: Facts, node_weights: &hashbrown::HashMap<crate::symbol::Symbol, u16>) -> u16 {
+    facts.weight().or_else(|| node_weights.get(&facts.node()).copied()).unwrap_or(1)
+}
+
+fn hairpin(port: &PortEntry, key: &RealServerKey) -> (SetId, SetElement) {
+    let family: Family = port.family;
+    let element = SetElement::IpPortIp(key.address, port.protocol, key.port, key.address);
+    (SetId::new(SetKind::LoopBack, family), element)
+}

@@ -1,0 +1,133 @@
+//! Objects as they arrive.
+
+use trimtab_core::Family;
+
+use super::Reconciler;
+use crate::desired::{Desired, NodeView, desired};
+use crate::objects::{LocalAddress, NodeObject, ObjectName, Service};
+use crate::operation::Owner;
+use crate::services::ServiceEntry;
+
+impl Reconciler {
+    /// A Service was added or changed.
+    pub fn apply_service(&mut self, service: Service) {
+        let owner = self.services.intern(&service.name);
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        if entry.service.as_deref() == Some(&service) {
+            return;
+        }
+        // Another Service of the same name, whose deletion was missed, has another place among the
+        // claimants of a frontend.
+        if entry.service.as_ref().is_some_and(|known| known.created != service.created) {
+            self.withdraw(owner);
+        }
+        if let Some(entry) = self.services.get_mut(owner) {
+            entry.service = Some(Box::new(service));
+        }
+        self.derive(owner);
+    }
+
+    /// A Service was deleted, or none of our business any more.
+    pub fn delete_service(&mut self, name: &ObjectName) {
+        let Some(owner) = self.services.find(name) else { return };
+        self.withdraw(owner);
+        if let Some(entry) = self.services.get_mut(owner) {
+            entry.service = None;
+        }
+        self.services.tidy(owner);
+    }
+
+    /// The names of all Services that were applied and not deleted: after a new list, those that
+    /// are not on it have gone.
+    pub fn service_names(&self) -> impl Iterator<Item = &ObjectName> {
+        self.services.iter().filter(|(_, entry)| entry.service.is_some()).map(|(_, e)| &e.name)
+    }
+
+    /// Our Node object was added or changed.
+    pub fn apply_node(&mut self, node: NodeObject) {
+        if self.hints.set_zone(node.zone.as_deref()) {
+            self.topology_changed();
+        }
+        self.node_object = node;
+        self.node_changed();
+    }
+
+    /// The addresses on the node's interfaces, those on the dummy interface left out.
+    pub fn set_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
+        self.local_addresses = addresses;
+        self.node_changed();
+    }
+
+    /// Derives again what depends on the node's addresses: rare, and it concerns every Service that
+    /// has a node port or a VIP of its own choosing.
+    fn node_changed(&mut self) {
+        let node = NodeView::new(
+            &self.local_addresses,
+            &self.node_object.addresses,
+            &self.settings.node_port_addresses,
+        );
+        if node == self.node {
+            return;
+        }
+        self.node = node;
+        for owner in self.services.owners() {
+            let depends = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+            if depends.is_some_and(|service| {
+                !service.external_ips.is_empty()
+                    || !service.load_balancer_ips.is_empty()
+                    || service.ports.iter().any(|port| port.node_port != 0)
+            }) {
+                self.derive(owner);
+            }
+        }
+    }
+
+    /// Derives what a Service asks for and takes over the difference.
+    fn derive(&mut self, owner: Owner) {
+        let Some(entry) = self.services.get(owner) else { return };
+        let Some(service) = entry.service.as_deref() else { return };
+        let Desired { requests, elements, problems } = desired(service, &self.node, &self.settings);
+        for (reason, message) in problems {
+            self.report_problem(owner, reason, message);
+        }
+        self.serve_ports(owner);
+        self.take_requests(owner, requests);
+        self.take_elements(owner, elements);
+    }
+
+    /// Takes back all that a Service asked for.
+    fn withdraw(&mut self, owner: Owner) {
+        self.take_requests(owner, Vec::new());
+        self.take_elements(owner, Vec::new());
+        let ports = self.services.get(owner).map_or(0, |entry| entry.ports.len());
+        for port in 0..ports {
+            self.set_served(owner, port, false);
+        }
+    }
+
+    /// Marks which ports the Service has, in each of its families.
+    fn serve_ports(&mut self, owner: Owner) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        let served = ports_of(entry, &self.settings.families);
+        let places = entry.ports.len();
+        for place in 0..places {
+            self.set_served(owner, place, served.contains(&place));
+        }
+    }
+}
+
+/// The places of the ports that a Service has, making them where need be.
+fn ports_of(entry: &mut ServiceEntry, families: &[Family]) -> Vec<usize> {
+    let Some(service) = entry.service.take() else { return Vec::new() };
+    let mut places = Vec::new();
+    for address in &service.cluster_ips {
+        let family = Family::of(*address);
+        if families.contains(&family) {
+            for port in &service.ports {
+                places.push(entry.port(&port.name, port.protocol, family));
+            }
+        }
+    }
+    entry.service = Some(service);
+    places
+}

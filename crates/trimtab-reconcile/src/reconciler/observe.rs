@@ -1,0 +1,181 @@
+//! What the kernel really holds: read whole when the program starts, and later wherever something
+//! looked wrong. The kernel is believed; what differs from what is wanted is noted as due.
+
+use std::net::IpAddr;
+use std::ops::AddAssign;
+
+use hashbrown::HashSet;
+use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
+
+use super::Reconciler;
+use crate::operation::Owner;
+use crate::tables::{Item, KnownServer, KnownVirtualServer, VirtualServerEntry};
+
+/// How many objects in the kernel were not as they were known to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Virtual servers.
+    pub virtual_servers: usize,
+    /// Real servers.
+    pub real_servers: usize,
+    /// Set elements.
+    pub elements: usize,
+    /// VIPs on the dummy interface.
+    pub addresses: usize,
+}
+
+impl Drift {
+    /// Whether everything was as known.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl AddAssign for Drift {
+    fn add_assign(&mut self, other: Self) {
+        self.virtual_servers += other.virtual_servers;
+        self.real_servers += other.real_servers;
+        self.elements += other.elements;
+        self.addresses += other.addresses;
+    }
+}
+
+impl Reconciler {
+    /// All elements of a set as the kernel has them. Sets come before virtual servers: they say
+    /// which of those are ours.
+    pub fn observe_elements(
+        &mut self,
+        set: SetId,
+        elements: impl IntoIterator<Item = SetElement>,
+    ) -> Drift {
+        let present: HashSet<SetElement> = elements.into_iter().collect();
+        let mut due = Vec::new();
+        let mut drift = Drift::default();
+        for (element, counted) in self.tables.elements.of_mut(set) {
+            if counted.present != present.contains(element) {
+                counted.present = !counted.present;
+                drift.elements += 1;
+                due.push(*element);
+            }
+        }
+        for element in present {
+            let counted = self.tables.elements.count(set, element);
+            if !counted.present {
+                counted.present = true;
+                drift.elements += 1;
+                due.push(element);
+            }
+        }
+        for element in due {
+            self.touch(Owner::NOBODY, Item::Element(set, element));
+        }
+        drift
+    }
+
+    /// All VIPs on the dummy interface as the kernel has them.
+    pub fn observe_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Drift {
+        let present: HashSet<IpAddr> = addresses.into_iter().collect();
+        let mut due = Vec::new();
+        for (address, counted) in &mut self.tables.addresses {
+            if counted.present != present.contains(address) {
+                counted.present = !counted.present;
+                due.push(*address);
+            }
+        }
+        for address in present {
+            let counted = self.tables.addresses.entry(address).or_default();
+            if !counted.present {
+                counted.present = true;
+                due.push(address);
+            }
+        }
+        let drift = Drift { addresses: due.len(), ..Drift::default() };
+        for address in due {
+            self.touch(Owner::NOBODY, Item::Address(address));
+        }
+        drift
+    }
+
+    /// One virtual server as the kernel has it, or that it has none. One that nobody asks for and
+    /// that no set names is somebody else's and is not kept in mind.
+    pub fn observe_virtual_server(
+        &mut self,
+        frontend: Frontend,
+        server: Option<&VirtualServer>,
+    ) -> Drift {
+        let found = server.map(KnownVirtualServer::of);
+        if !self.tables.virtual_servers.contains_key(&frontend) {
+            if found.is_none() || !self.tables.ledger_has(&frontend) {
+                return Drift::default();
+            }
+            self.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());
+        }
+        let Some(entry) = self.tables.virtual_servers.get_mut(&frontend) else {
+            return Drift::default();
+        };
+        if entry.known == found {
+            return Drift::default();
+        }
+        if entry.known.is_none() || found.is_none() {
+            for real in entry.servers.values_mut() {
+                real.known = None;
+            }
+        }
+        entry.known = found;
+        entry.due = true;
+        let owner = entry.wanted.map_or(Owner::NOBODY, |wanted| wanted.owner);
+        self.touch(owner, Item::VirtualServer(frontend));
+        Drift { virtual_servers: 1, ..Drift::default() }
+    }
+
+    /// All real servers of a virtual server as the kernel has them.
+    pub fn observe_real_servers(
+        &mut self,
+        frontend: Frontend,
+        servers: impl IntoIterator<Item = RealServer>,
+    ) -> Drift {
+        let Some(entry) = self.tables.virtual_servers.get_mut(&frontend) else {
+            return Drift::default();
+        };
+        let owner = entry.wanted.map_or(Owner::NOBODY, |wanted| wanted.owner);
+        let mut unseen: HashSet<RealServerKey> = entry
+            .servers
+            .iter()
+            .filter(|(_, real)| real.known.is_some())
+            .map(|(key, _)| *key)
+            .collect();
+        let mut due: Vec<RealServerKey> = Vec::new();
+        for server in servers {
+            unseen.remove(&server.key);
+            let real = entry.servers.entry(server.key).or_default();
+            let found = Some(KnownServer::of(&server));
+            if real.known != found {
+                real.known = found;
+                due.push(server.key);
+            }
+        }
+        for key in unseen {
+            if let Some(real) = entry.servers.get_mut(&key) {
+                real.known = None;
+                due.push(key);
+            }
+        }
+        let drift = Drift { real_servers: due.len(), ..Drift::default() };
+        if !entry.due {
+            for key in due {
+                self.touch(owner, Item::RealServer(frontend, key));
+            }
+        }
+        drift
+    }
+
+    /// The virtual servers that the kernel is known to have: those whose real servers are ours to
+    /// read.
+    pub fn known_frontends(&self) -> impl Iterator<Item = Frontend> + '_ {
+        self.tables
+            .virtual_servers
+            .iter()
+            .filter(|(_, entry)| entry.known.is_some())
+            .map(|(frontend, _)| *frontend)
+    }
+}

@@ -1,0 +1,248 @@
+//! Turning what is noted as changed into operations.
+//!
+//! A planned operation is believed to be done; [`Reconciler::settle`] corrects that where it failed.
+
+use std::time::Duration;
+
+use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey};
+
+use super::Reconciler;
+use crate::operation::{Action, Owner};
+use crate::order;
+use crate::plan::Plan;
+use crate::tables::{
+    Item, KnownServer, KnownVirtualServer, ServerEntry, VirtualServerEntry, Wanted,
+};
+
+/// What planning one virtual server needs to know besides the virtual server.
+struct Scene<'a> {
+    now: Duration,
+    order_seed: u64,
+    owner: Owner,
+    plan: &'a mut Plan,
+}
+
+impl Reconciler {
+    /// The next operations: Services that everything else needs first, then in the order in which
+    /// they changed, at least one Service and at most about `limit` operations. Call again, after
+    /// [`Reconciler::settle`], until the plan is empty.
+    pub fn plan(&mut self, now: Duration, limit: usize) -> Plan {
+        let mut plan = Plan::new();
+        while let Some((owner, item)) = self.retries.pop(now) {
+            if let Item::VirtualServer(frontend) = item
+                && let Some(server) = self.tables.virtual_servers.get_mut(&frontend)
+            {
+                server.due = true;
+            }
+            self.touch(owner, item);
+        }
+        while plan.len() < limit {
+            let Some(owner) = self.urgent.pop_front().or_else(|| self.queue.pop_front()) else {
+                break;
+            };
+            let Some(entry) = self.services.get_mut(owner) else { continue };
+            entry.queued = false;
+            let mut pending = std::mem::take(&mut entry.pending);
+            for item in &pending {
+                if self.retries.holds(item, now) {
+                    continue;
+                }
+                let before = plan.len();
+                self.plan_item(owner, *item, now, &mut plan);
+                if plan.len() == before {
+                    // Nothing left to do about it, so nothing to try again.
+                    self.retries.succeeded(item);
+                }
+            }
+            // The list is kept for the next change, unless this was the first, long one.
+            if pending.capacity() <= 8
+                && let Some(entry) = self.services.get_mut(owner)
+            {
+                pending.clear();
+                entry.pending = pending;
+            }
+            self.services.tidy(owner);
+        }
+        plan
+    }
+
+    fn plan_item(&mut self, owner: Owner, item: Item, now: Duration, plan: &mut Plan) {
+        match item {
+            Item::VirtualServer(frontend) => {
+                let Some(mut server) = self.tables.virtual_servers.remove(&frontend) else {
+                    return;
+                };
+                server.due = false;
+                let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
+                let scene = Scene { now, order_seed: self.order_seed, owner, plan };
+                if plan_virtual_server(frontend, &mut server, excluded, scene) {
+                    self.note_draining(frontend, &server);
+                    self.tables.virtual_servers.insert(frontend, server);
+                } else {
+                    self.draining.remove(&frontend);
+                }
+            }
+            Item::RealServer(frontend, key) => {
+                if self.retries.holds(&Item::VirtualServer(frontend), now) {
+                    return;
+                }
+                let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
+                // A virtual server that is due will be planned whole.
+                let (Some(wanted), Some(_), false) = (server.wanted, server.known, server.due)
+                else {
+                    return;
+                };
+                let mut scene = Scene { now, order_seed: self.order_seed, owner, plan };
+                if let Some(real) = server.servers.get_mut(&key) {
+                    if !plan_real_server(frontend, &wanted, key, real, &mut scene) {
+                        server.servers.remove(&key);
+                    } else if real.drain_until.is_some() {
+                        self.draining.insert(frontend);
+                    }
+                }
+            }
+            Item::Element(set, element) => {
+                let elements = self.tables.elements.of_mut(set);
+                let Some(counted) = elements.get_mut(&element) else { return };
+                if counted.differs() {
+                    counted.present = counted.wanted > 0;
+                    plan.push(
+                        owner,
+                        if counted.present {
+                            Action::AddElement(set, element)
+                        } else {
+                            Action::DeleteElement(set, element)
+                        },
+                    );
+                }
+                if counted.is_idle() {
+                    elements.remove(&element);
+                }
+            }
+            Item::Address(address) => {
+                let Some(counted) = self.tables.addresses.get_mut(&address) else { return };
+                if counted.differs() {
+                    counted.present = counted.wanted > 0;
+                    plan.push(
+                        owner,
+                        if counted.present {
+                            Action::AddAddress(address)
+                        } else {
+                            Action::DeleteAddress(address)
+                        },
+                    );
+                }
+                if counted.is_idle() {
+                    self.tables.addresses.remove(&address);
+                }
+            }
+        }
+    }
+
+    fn note_draining(&mut self, frontend: Frontend, server: &VirtualServerEntry) {
+        if server.servers.values().any(|real| real.drain_until.is_some()) {
+            self.draining.insert(frontend);
+        } else {
+            self.draining.remove(&frontend);
+        }
+    }
+}
+
+/// Plans a whole virtual server; whether there is still reason to keep its entry.
+fn plan_virtual_server(
+    frontend: Frontend,
+    server: &mut VirtualServerEntry,
+    excluded: bool,
+    mut scene: Scene<'_>,
+) -> bool {
+    let Some(wanted) = server.wanted else {
+        if server.known.is_some() && !excluded {
+            scene.plan.push(scene.owner, Action::DeleteVirtualServer(frontend));
+        }
+        return false;
+    };
+    match &server.known {
+        Some(known) if known.options == wanted.options && !known.odd => {}
+        Some(_) => {
+            let action = Action::SetVirtualServer(wanted.options.at(frontend));
+            scene.plan.push(scene.owner, action);
+        }
+        None => {
+            let action = Action::AddVirtualServer(wanted.options.at(frontend));
+            scene.plan.push(scene.owner, action);
+            for real in server.servers.values_mut() {
+                real.known = None;
+                real.drain_until = None;
+            }
+        }
+    }
+    server.known = Some(KnownVirtualServer { options: wanted.options, odd: false });
+    let mut keys: Vec<RealServerKey> = server.servers.keys().copied().collect();
+    keys.sort_unstable_by_key(|key| order::rank(scene.order_seed, key));
+    for key in keys {
+        if let Some(real) = server.servers.get_mut(&key)
+            && !plan_real_server(frontend, &wanted, key, real, &mut scene)
+        {
+            server.servers.remove(&key);
+        }
+    }
+    true
+}
+
+/// Plans one real server; whether there is still reason to keep its entry.
+fn plan_real_server(
+    frontend: Frontend,
+    server: &Wanted,
+    key: RealServerKey,
+    real: &mut ServerEntry,
+    scene: &mut Scene<'_>,
+) -> bool {
+    match (real.wanted, real.known) {
+        (Some(weight), known) => {
+            let goal = KnownServer {
+                weight: u32::from(weight),
+                upper_threshold: server.max_connections,
+                odd: false,
+            };
+            real.drain_until = None;
+            if known == Some(goal) {
+                return true;
+            }
+            real.known = Some(goal);
+            let value = RealServer {
+                weight: goal.weight,
+                upper_threshold: goal.upper_threshold,
+                ..RealServer::masqueraded(key)
+            };
+            let action = match known {
+                None => Action::AddRealServer(frontend, value),
+                Some(_) => Action::SetRealServer(frontend, value),
+            };
+            scene.plan.push(scene.owner, action);
+            true
+        }
+        (None, None) => false,
+        (None, Some(known)) => {
+            let drains = frontend.protocol() == Some(Protocol::Tcp) && !server.drain.is_zero();
+            match real.drain_until {
+                Some(until) if drains && until > scene.now => return true,
+                None if drains => {
+                    real.drain_until = Some(scene.now + server.drain);
+                    if known.weight != 0 {
+                        let value = RealServer {
+                            weight: 0,
+                            upper_threshold: known.upper_threshold,
+                            ..RealServer::masqueraded(key)
+                        };
+                        real.known = Some(KnownServer { weight: 0, odd: false, ..known });
+                        scene.plan.push(scene.owner, Action::DrainRealServer(frontend, value));
+                    }
+                    return true;
+                }
+                _ => {}
+            }
+            scene.plan.push(scene.owner, Action::DeleteRealServer(frontend, key));
+            false
+        }
+    }
+}

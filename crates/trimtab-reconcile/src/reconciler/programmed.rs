@@ -1,0 +1,73 @@
+//! What is programmed, by Service: for `trimtab plan -o json` and `trimtab status`.
+
+use std::net::IpAddr;
+
+use trimtab_core::{Frontend, SetElement, SetId, SetKind};
+
+use super::Reconciler;
+use crate::objects::ObjectName;
+
+/// What one Service has in the kernel, or is about to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programmed {
+    /// The Service.
+    pub service: ObjectName,
+    /// The frontends that are served for it.
+    pub frontends: Vec<Frontend>,
+    /// Frontends that it asks for and an older Service has.
+    pub conflicts: Vec<Frontend>,
+    /// Elements in sets on its behalf.
+    pub elements: Vec<(SetId, SetElement)>,
+    /// VIPs bound on its behalf.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Reconciler {
+    /// What each Service has, in order of name.
+    pub fn programmed(&self) -> Vec<Programmed> {
+        let mut all: Vec<Programmed> = Vec::new();
+        for (owner, entry) in self.services.iter() {
+            if entry.service.is_none() {
+                continue;
+            }
+            let mut one = Programmed {
+                service: entry.name.clone(),
+                frontends: Vec::new(),
+                conflicts: Vec::new(),
+                elements: entry.elements.clone(),
+                addresses: Vec::new(),
+            };
+            for request in &entry.requests {
+                let server = self.tables.virtual_servers.get(&request.frontend);
+                if server.and_then(|s| s.wanted).is_none_or(|wanted| wanted.owner != owner) {
+                    one.conflicts.push(request.frontend);
+                    continue;
+                }
+                one.frontends.push(request.frontend);
+                one.elements.extend(&request.elements);
+                if request.bind {
+                    one.addresses.extend(request.frontend.address());
+                }
+            }
+            for port in entry.ports.iter().filter(|port| port.served) {
+                let set = SetId::new(SetKind::LoopBack, port.family);
+                one.elements.extend(port.backends.iter().filter(|(_, f)| f.is_local()).map(
+                    |(key, _)| {
+                        let element =
+                            SetElement::IpPortIp(key.address, port.protocol, key.port, key.address);
+                        (set, element)
+                    },
+                ));
+            }
+            one.frontends.sort_unstable();
+            one.conflicts.sort_unstable();
+            one.elements.sort_unstable();
+            one.elements.dedup();
+            one.addresses.sort_unstable();
+            one.addresses.dedup();
+            all.push(one);
+        }
+        all.sort_unstable_by(|a, b| a.service.cmp(&b.service));
+        all
+    }
+}

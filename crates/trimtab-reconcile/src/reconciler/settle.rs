@@ -1,0 +1,126 @@
+//! What a failed operation means.
+
+use std::time::Duration;
+
+use trimtab_core::Frontend;
+
+use super::Reconciler;
+use crate::execute::{Refused, Report};
+use crate::operation::{Action, Operation};
+use crate::plan::Plan;
+use crate::tables::{Item, KnownVirtualServer};
+
+impl Reconciler {
+    /// Takes note of what became of `plan`. What the kernel refused is put right: an object that
+    /// is unexpectedly there or not there is a matter of [`Reconciler::suspects`], anything else is
+    /// tried again later, for that object alone.
+    pub fn settle(&mut self, plan: &Plan, report: &Report, now: Duration) {
+        if self.retries.len() > 0 {
+            self.forget_retries(plan, report);
+        }
+        for (operation, why) in &report.failed {
+            self.settle_failure(operation, why, now);
+        }
+        for operation in &report.withheld {
+            let item = item_of(&operation.action);
+            self.undo(&operation.action);
+            self.retries.withheld(item, operation.owner, now);
+        }
+    }
+
+    /// Virtual servers of which the kernel said something unexpected: read them and pass what they
+    /// are to [`Reconciler::observe_virtual_server`].
+    pub fn take_suspects(&mut self) -> Vec<Frontend> {
+        self.suspects.drain().collect()
+    }
+
+    fn settle_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {
+        let item = item_of(&operation.action);
+        let expected = matches!(
+            (&operation.action, why),
+            (Action::DeleteVirtualServer(_) | Action::DeleteRealServer(..), Refused::NotFound)
+        );
+        if expected {
+            return;
+        }
+        self.undo(&operation.action);
+        if let Some(frontend) = operation.action.frontend() {
+            self.suspects.insert(frontend);
+        }
+        match why {
+            // Not the kernel's trouble but our belief about it: look, and go on at once.
+            Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
+                self.touch(operation.owner, item);
+            }
+            _ => self.retries.failed(item, operation.owner, now),
+        }
+    }
+
+    fn forget_retries(&mut self, plan: &Plan, report: &Report) {
+        for operation in plan.operations() {
+            let item = item_of(&operation.action);
+            let unsettled = report.failed.iter().map(|(failed, _)| failed).chain(&report.withheld);
+            if !unsettled.into_iter().any(|other| item_of(&other.action) == item) {
+                self.retries.succeeded(&item);
+            }
+        }
+    }
+
+    /// Takes the belief back that an operation was done.
+    fn undo(&mut self, action: &Action) {
+        match action {
+            Action::AddElement(set, element) | Action::DeleteElement(set, element) => {
+                let counted = self.tables.elements.count(*set, *element);
+                counted.present = matches!(action, Action::DeleteElement(..));
+            }
+            Action::AddAddress(address) | Action::DeleteAddress(address) => {
+                let counted = self.tables.addresses.entry(*address).or_default();
+                counted.present = matches!(action, Action::DeleteAddress(_));
+            }
+            Action::AddVirtualServer(server) => {
+                if let Some(entry) = self.tables.virtual_servers.get_mut(&server.frontend) {
+                    entry.known = None;
+                    entry.due = true;
+                    for real in entry.servers.values_mut() {
+                        real.known = None;
+                    }
+                }
+            }
+            Action::AddRealServer(frontend, server) => {
+                if let Some(entry) = self.tables.virtual_servers.get_mut(frontend)
+                    && let Some(real) = entry.servers.get_mut(&server.key)
+                {
+                    real.known = None;
+                }
+            }
+            // Kept in mind as ours, though the sets may not say so any more.
+            Action::DeleteVirtualServer(frontend) => {
+                let entry = self.tables.virtual_servers.entry(*frontend).or_default();
+                entry.known.get_or_insert(KnownVirtualServer::UNREAD);
+            }
+            // What the kernel has is read again before anything else is done about these.
+            Action::SetVirtualServer(_)
+            | Action::SetRealServer(..)
+            | Action::DrainRealServer(..)
+            | Action::DeleteRealServer(..) => {}
+        }
+    }
+}
+
+/// The object that an operation is about.
+fn item_of(action: &Action) -> Item {
+    match action {
+        Action::AddElement(set, element) | Action::DeleteElement(set, element) => {
+            Item::Element(*set, *element)
+        }
+        Action::AddAddress(address) | Action::DeleteAddress(address) => Item::Address(*address),
+        Action::AddVirtualServer(server) | Action::SetVirtualServer(server) => {
+            Item::VirtualServer(server.frontend)
+        }
+        Action::DeleteVirtualServer(frontend) => Item::VirtualServer(*frontend),
+        Action::AddRealServer(frontend, server)
+        | Action::SetRealServer(frontend, server)
+        | Action::DrainRealServer(frontend, server) => Item::RealServer(*frontend, server.key),
+        Action::DeleteRealServer(frontend, key) => Item::RealServer(*frontend, *key),
+    }
+}

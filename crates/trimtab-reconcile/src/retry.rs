@@ -1,0 +1,116 @@
+//! When to try again what failed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use crate::operation::Owner;
+use crate::tables::Item;
+
+/// Delay before the first retry; doubled for each further one.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest delay.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Objects whose last operation failed, each with a back-off of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Retries {
+    entries: HashMap<Item, Entry>,
+    due: BTreeSet<(Duration, Item)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    owner: Owner,
+    attempts: u32,
+    due: Duration,
+}
+
+impl Retries {
+    /// Notes a failure of `item`; returns when it is tried again.
+    pub(crate) fn failed(&mut self, item: Item, owner: Owner, now: Duration) {
+        let attempts = self.entries.get(&item).map_or(0, |entry| entry.attempts);
+        let delay = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
+        self.schedule(item, Entry { owner, attempts: attempts + 1, due: now + delay });
+    }
+
+    /// Notes that `item` was not tried because something that it builds upon failed.
+    pub(crate) fn withheld(&mut self, item: Item, owner: Owner, now: Duration) {
+        match self.entries.get(&item) {
+            Some(entry) if entry.due > now => {}
+            entry => {
+                let attempts = entry.map_or(0, |entry| entry.attempts);
+                self.schedule(item, Entry { owner, attempts, due: now + FIRST });
+            }
+        }
+    }
+
+    /// Whether `item` has to wait.
+    pub(crate) fn holds(&self, item: &Item, now: Duration) -> bool {
+        !self.entries.is_empty() && self.entries.get(item).is_some_and(|entry| entry.due > now)
+    }
+
+    /// Forgets `item`, which is as wanted or no longer there.
+    pub(crate) fn succeeded(&mut self, item: &Item) {
+        if !self.entries.is_empty()
+            && let Some(entry) = self.entries.remove(item)
+        {
+            self.due.remove(&(entry.due, *item));
+        }
+    }
+
+    /// The next item whose time has come. It stays known, with its attempts, until it succeeds.
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<(Owner, Item)> {
+        let (due, item) = *self.due.first()?;
+        if due > now {
+            return None;
+        }
+        self.due.pop_first();
+        self.entries.get(&item).map(|entry| (entry.owner, item))
+    }
+
+    /// When the next item is due.
+    pub(crate) fn next(&self) -> Option<Duration> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// How many objects wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn schedule(&mut self, item: Item, entry: Entry) {
+        if let Some(old) = self.entries.insert(item, entry) {
+            self.due.remove(&(old.due, item));
+        }
+        self.due.insert((entry.due, item));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_object_backs_off_by_itself() {
+        let second = Duration::from_secs(1);
+        let item = Item::Address([10, 0, 0, 1].into());
+        let other = Item::Address([10, 0, 0, 2].into());
+        let mut retries = Retries::default();
+        retries.failed(item, Owner::NOBODY, Duration::ZERO);
+        assert!(retries.holds(&item, Duration::ZERO));
+        assert!(!retries.holds(&other, Duration::ZERO));
+        assert_eq!(retries.pop(Duration::ZERO), None);
+        let mut now = Duration::ZERO;
+        for delay in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(retries.next(), Some(now + second * delay));
+            now += second * delay;
+            assert_eq!(retries.pop(now), Some((Owner::NOBODY, item)));
+            assert!(!retries.holds(&item, now));
+            retries.failed(item, Owner::NOBODY, now);
+        }
+        retries.succeeded(&item);
+        assert_eq!((retries.len(), retries.next()), (0, None));
+    }
+}

@@ -1,0 +1,185 @@
+//! What is known of each Service, found by name or by number.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use trimtab_core::{Family, Protocol, SetElement, SetId};
+
+use crate::backends::{Backends, Facts};
+use crate::desired::Request;
+use crate::objects::{ObjectName, Service};
+use crate::operation::Owner;
+use crate::tables::Item;
+
+/// A Service, its endpoints, and what is still to be done for it.
+#[derive(Debug)]
+pub(crate) struct ServiceEntry {
+    pub(crate) name: ObjectName,
+    /// The Service; `None` while only slices of it are known.
+    pub(crate) service: Option<Box<Service>>,
+    /// How many slices are known.
+    pub(crate) slices: u32,
+    /// Endpoints by Service port. Places are never moved: slices and requests refer to them.
+    pub(crate) ports: Vec<PortEntry>,
+    /// What it asks for, as last derived.
+    pub(crate) requests: Vec<Request>,
+    /// Elements that belong to no frontend.
+    pub(crate) elements: Vec<(SetId, SetElement)>,
+    /// What may have to be changed in the kernel.
+    pub(crate) pending: Vec<Item>,
+    /// Whether it waits in the queue.
+    pub(crate) queued: bool,
+}
+
+/// The endpoints of one Service port in one family.
+#[derive(Debug)]
+pub(crate) struct PortEntry {
+    pub(crate) name: Box<str>,
+    pub(crate) protocol: Protocol,
+    pub(crate) family: Family,
+    pub(crate) backends: Backends,
+    /// The Service has such a port; its local endpoints then belong in the hairpin set.
+    pub(crate) served: bool,
+}
+
+impl ServiceEntry {
+    fn new(name: ObjectName) -> Self {
+        Self {
+            name,
+            service: None,
+            slices: 0,
+            ports: Vec::new(),
+            requests: Vec::new(),
+            elements: Vec::new(),
+            pending: Vec::new(),
+            queued: false,
+        }
+    }
+
+    /// The place of a port in `ports`, if endpoints or the Service have been seen with it.
+    pub(crate) fn find_port(
+        &self,
+        name: &str,
+        protocol: Protocol,
+        family: Family,
+    ) -> Option<usize> {
+        self.ports
+            .iter()
+            .position(|p| p.protocol == protocol && p.family == family && *p.name == *name)
+    }
+
+    /// As [`Self::find_port`], making the port if need be.
+    pub(crate) fn port(&mut self, name: &str, protocol: Protocol, family: Family) -> usize {
+        if let Some(found) = self.find_port(name, protocol, family) {
+            return found;
+        }
+        let fresh = PortEntry {
+            name: name.into(),
+            protocol,
+            family,
+            backends: Backends::default(),
+            served: false,
+        };
+        self.ports.push(fresh);
+        self.ports.len() - 1
+    }
+
+    /// Of two Services that claim a frontend the one with the smaller value wins: the older.
+    pub(crate) fn seniority(&self) -> (i64, &ObjectName) {
+        (self.service.as_ref().map_or(i64::MAX, |service| service.created), &self.name)
+    }
+
+    /// Whether the Services that everything else needs come first: the API server's and DNS's.
+    pub(crate) fn is_urgent(&self) -> bool {
+        const DNS: u16 = 53;
+        match (self.name.namespace(), self.name.name()) {
+            ("default", "kubernetes") => true,
+            ("kube-system", _) => self
+                .service
+                .as_ref()
+                .is_some_and(|service| service.ports.iter().any(|port| port.port == DNS)),
+            _ => false,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.service.is_none() && self.slices == 0 && self.pending.is_empty() && !self.queued
+    }
+}
+
+/// All Services. Number 0 is [`Owner::NOBODY`].
+#[derive(Debug)]
+pub(crate) struct Services {
+    by_name: HashMap<ObjectName, Owner>,
+    entries: Vec<Option<Box<ServiceEntry>>>,
+    free: Vec<Owner>,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        let nobody = ServiceEntry::new(ObjectName::new("", ""));
+        Self { by_name: HashMap::new(), entries: vec![Some(Box::new(nobody))], free: Vec::new() }
+    }
+}
+
+impl Services {
+    pub(crate) fn find(&self, name: &ObjectName) -> Option<Owner> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The number of a Service, making an entry if need be.
+    pub(crate) fn intern(&mut self, name: &ObjectName) -> Owner {
+        if let Some(owner) = self.by_name.get(name) {
+            return *owner;
+        }
+        let entry = Some(Box::new(ServiceEntry::new(name.clone())));
+        let owner = if let Some(owner) = self.free.pop() {
+            self.entries[owner.0 as usize] = entry;
+            owner
+        } else {
+            self.entries.push(entry);
+            Owner(u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX))
+        };
+        self.by_name.insert(name.clone(), owner);
+        owner
+    }
+
+    pub(crate) fn get(&self, owner: Owner) -> Option<&ServiceEntry> {
+        self.entries.get(owner.0 as usize)?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, owner: Owner) -> Option<&mut ServiceEntry> {
+        self.entries.get_mut(owner.0 as usize)?.as_deref_mut()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Owner, &ServiceEntry)> {
+        (0u32..)
+            .zip(&self.entries)
+            .filter_map(|(number, entry)| Some((Owner(number), entry.as_deref()?)))
+    }
+
+    pub(crate) fn owners(&self) -> Vec<Owner> {
+        self.iter().map(|(owner, _)| owner).filter(|owner| *owner != Owner::NOBODY).collect()
+    }
+
+    /// Forgets a Service of which nothing is left.
+    pub(crate) fn tidy(&mut self, owner: Owner) {
+        if owner == Owner::NOBODY || !self.get(owner).is_some_and(ServiceEntry::is_idle) {
+            return;
+        }
+        if let Some(entry) = self.entries[owner.0 as usize].take() {
+            self.by_name.remove(&entry.name);
+            self.free.push(owner);
+        }
+    }
+}
+
+/// A slice as it is kept: its endpoints in order of address, so that two states of it are compared
+/// in one pass.
+#[derive(Debug)]
+pub(crate) struct StoredSlice {
+    pub(crate) owner: Owner,
+    /// Place in [`ServiceEntry::ports`], and the endpoint's port.
+    pub(crate) ports: Vec<(u32, u16)>,
+    pub(crate) endpoints: Box<[(IpAddr, Facts)]>,
+}

@@ -1,0 +1,54 @@
+//! What the configuration says, as far as decisions depend on it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use trimtab_core::{Family, Scheduler};
+
+/// The settings that decisions depend on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The node's name as the API server knows it: endpoints on it are local.
+    pub node_name: Box<str>,
+    /// The scheduler of Services that do not ask for another.
+    pub scheduler: Scheduler,
+    /// Families to program; a node without IPv6 has only the first.
+    pub families: Vec<Family>,
+    /// Which of the node's addresses serve node ports.
+    pub node_port_addresses: NodePortAddresses,
+    /// Virtual servers in these networks are never deleted when nobody asks for them.
+    pub exclude: Vec<IpNet>,
+    /// How long a TCP real server that left may keep its connections; zero removes it at once.
+    pub drain_timeout: Duration,
+}
+
+impl Settings {
+    /// Defaults for a node of this name: round robin, both families, every node address.
+    pub fn new(node_name: &str) -> Self {
+        Self {
+            node_name: node_name.into(),
+            scheduler: Scheduler::RoundRobin,
+            families: Family::ALL.to_vec(),
+            node_port_addresses: NodePortAddresses::All,
+            exclude: Vec::new(),
+            drain_timeout: Duration::from_secs(15 * 60),
+        }
+    }
+
+    /// Whether a virtual server at this address is to be left alone when nobody asks for it.
+    pub(crate) fn is_excluded(&self, address: IpAddr) -> bool {
+        self.exclude.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// `nodePortAddresses`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodePortAddresses {
+    /// Every address of the node.
+    All,
+    /// The node's primary address of each family.
+    Primary,
+    /// The node's addresses in these networks; a family without a network has all of its addresses.
+    Networks(Vec<IpNet>),
+}

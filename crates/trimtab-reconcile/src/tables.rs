@@ -1,0 +1,61 @@
+//! What the kernel should hold and what it is known to hold, side by side.
+
+mod counted;
+mod virtual_server;
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use trimtab_core::{Frontend, RealServerKey, SetElement, SetId, SetKind};
+
+pub(crate) use counted::{Counted, Elements};
+pub(crate) use virtual_server::{
+    KnownServer, KnownVirtualServer, ServerEntry, VirtualServerEntry, Wanted,
+};
+
+/// An object of the kernel that may have to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Item {
+    /// A virtual server and all its real servers.
+    VirtualServer(Frontend),
+    /// One real server.
+    RealServer(Frontend, RealServerKey),
+    /// A set element.
+    Element(SetId, SetElement),
+    /// A VIP on the dummy interface.
+    Address(IpAddr),
+}
+
+/// The kernel's objects, found by hash.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) virtual_servers: HashMap<Frontend, VirtualServerEntry>,
+    pub(crate) elements: Elements,
+    pub(crate) addresses: HashMap<IpAddr, Counted>,
+}
+
+impl Tables {
+    /// Whether the sets in the kernel say that a virtual server is ours: its address, protocol and
+    /// port are in one of the frontend sets, or its port is a node port.
+    pub(crate) fn ledger_has(&self, frontend: &Frontend) -> bool {
+        let Frontend::Address { protocol, address, port } = *frontend else { return false };
+        let present = |kind: SetKind, element| {
+            self.elements.is_present(SetId::new(kind, frontend.family()), &element)
+        };
+        let element = SetElement::IpPort(address, protocol, port);
+        let frontends = [
+            SetKind::ClusterIp,
+            SetKind::ExternalIp,
+            SetKind::ExternalIpLocal,
+            SetKind::LoadBalancer,
+            SetKind::NodePortSctp,
+        ];
+        let node_ports = match protocol {
+            trimtab_core::Protocol::Tcp => Some(SetKind::NodePortTcp),
+            trimtab_core::Protocol::Udp => Some(SetKind::NodePortUdp),
+            trimtab_core::Protocol::Sctp => None,
+        };
+        frontends.into_iter().any(|kind| present(kind, element))
+            || node_ports.is_some_and(|kind| present(kind, SetElement::Port(port)))
+    }
+}

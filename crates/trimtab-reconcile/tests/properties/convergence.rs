@@ -1,0 +1,137 @@
+//! However it got there, the kernel ends as the objects say.
+
+use proptest::prelude::*;
+use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey, Scheduler, VirtualServer};
+use trimtab_reconcile::{KernelState, VirtualServerState};
+
+use crate::events::{Event, event};
+use crate::invariants::OrderedKernel;
+use crate::world::{Objects, World, difference, settings, tell};
+
+/// Events a case, on average; 100,000 in all.
+const EVENTS: usize = 200;
+const CASES: u32 = 500;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+
+    /// Event by event, with plans carried out at any time, the kernel ends in the state that the
+    /// final objects lead to from scratch; and at no operation is the order wrong.
+    #[test]
+    fn any_sequence_of_events_ends_as_from_scratch(
+        events in prop::collection::vec(event(), 1..2 * EVENTS),
+    ) {
+        let mut objects = Objects::default();
+        let reconciler = trimtab_reconcile::Reconciler::new(settings());
+        let mut world = World::new(reconciler, OrderedKernel::default());
+        for event in &events {
+            objects.take(event);
+            tell(&mut world.reconciler, event);
+            match event {
+                Event::Sync => world.sync(),
+                Event::Wait(seconds) => world.now += std::time::Duration::from_secs(*seconds),
+                _ => {}
+            }
+        }
+        world.sync();
+        world.end_drains();
+        prop_assert_eq!(difference(&world.kernel.state, &objects.desired()), "");
+        prop_assert_eq!(world.reconciler.programmed(), objects.reconciler().programmed());
+        // And then there is nothing to do, nor does an audit find anything.
+        let operations = world.operations;
+        world.audit();
+        world.end_drains();
+        prop_assert_eq!(world.operations, operations);
+    }
+}
+
+/// A virtual server that somebody else made.
+fn foreign() -> (Frontend, VirtualServerState) {
+    let frontend = Frontend::new(Protocol::Tcp, [172, 16, 0, 1].into(), 443);
+    let key = RealServerKey::new([172, 16, 0, 2].into(), 443);
+    let server = VirtualServer::new(frontend, Scheduler::SourceHashing);
+    let real_servers = [(key, RealServer::masqueraded(key))].into();
+    (frontend, VirtualServerState { server, real_servers })
+}
+
+/// The objects after some events.
+fn objects() -> impl Strategy<Value = Objects> {
+    prop::collection::vec(event(), 0..40).prop_map(|events| {
+        let mut objects = Objects::default();
+        for event in &events {
+            objects.take(event);
+        }
+        objects
+    })
+}
+
+/// Spoils a kernel's state here and there.
+fn spoil(mut state: KernelState, choices: &[u8]) -> KernelState {
+    let mut choices = choices.iter().copied().cycle();
+    let mut choose = || choices.next().unwrap_or(0);
+    state.addresses.retain(|_| choose() > 50);
+    state.elements.retain(|_| choose() > 20);
+    state.virtual_servers.retain(|_, _| choose() > 40);
+    for server in state.virtual_servers.values_mut() {
+        if choose() < 40 {
+            server.server.scheduler = Scheduler::NeverQueue;
+        }
+        server.real_servers.retain(|_, _| choose() > 40);
+        for real in server.real_servers.values_mut() {
+            if choose() < 60 {
+                real.weight = u32::from(choose());
+            }
+        }
+    }
+    state
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Found by a program that starts: whatever the kernel holds, it ends as wanted, without
+    /// touching what is somebody else's.
+    #[test]
+    fn any_kernel_ends_as_wanted(
+        before in objects(),
+        after in objects(),
+        choices in prop::collection::vec(any::<u8>(), 1..60),
+    ) {
+        let (frontend, other) = foreign();
+        let mut kernel = spoil(before.desired(), &choices);
+        kernel.virtual_servers.insert(frontend, other.clone());
+        let mut world = World::new(after.reconciler(), kernel);
+        world.adopt();
+        world.sync();
+        world.end_drains();
+        let mut wanted = after.desired();
+        wanted.virtual_servers.insert(frontend, other);
+        // A virtual server that no set names any more is not known to be ours, so it stays.
+        let ours: Vec<_> = wanted.virtual_servers.keys().copied().collect();
+        world.kernel.virtual_servers.retain(|frontend, _| ours.contains(frontend));
+        prop_assert_eq!(difference(&world.kernel, &wanted), "");
+    }
+
+    /// A program that starts on a kernel as it left it does nothing.
+    #[test]
+    fn a_restart_does_nothing(objects in objects()) {
+        let mut world = World::new(objects.reconciler(), objects.desired());
+        world.adopt();
+        world.sync();
+        prop_assert_eq!(world.operations, 0);
+    }
+
+    /// What somebody spoils is found by the next audit and put right.
+    #[test]
+    fn an_audit_repairs_what_was_spoiled(
+        objects in objects(),
+        choices in prop::collection::vec(any::<u8>(), 1..60),
+    ) {
+        let mut world = World::new(objects.reconciler(), KernelState::default());
+        world.sync();
+        world.kernel = spoil(world.kernel, &choices);
+        world.audit();
+        world.end_drains();
+        prop_assert_eq!(difference(&world.kernel, &objects.desired()), "");
+    }
+}
