@@ -3,8 +3,9 @@
 use hashbrown::HashMap;
 
 use crate::objects::Hints;
+use crate::stable_hash::StableHash;
 
-/// A combination of hints that was seen.
+/// A combination of hints that was seen. Like a symbol, its number comes from what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct HintId(u32);
 
@@ -32,35 +33,43 @@ pub(crate) struct Meaning {
 pub(crate) struct HintTable {
     node: Box<str>,
     zone: Option<Box<str>>,
-    ids: HashMap<Hints, HintId>,
-    meanings: Vec<Meaning>,
+    seen: HashMap<HintId, (Hints, Meaning)>,
 }
 
 impl HintTable {
     pub(crate) fn new(node: &str) -> Self {
-        Self {
-            node: node.into(),
-            zone: None,
-            ids: HashMap::new(),
-            meanings: vec![Meaning::default()],
-        }
+        Self { node: node.into(), zone: None, seen: HashMap::new() }
     }
 
     pub(crate) fn intern(&mut self, hints: &Hints) -> HintId {
         if hints.is_empty() {
             return HintId::NONE;
         }
-        if let Some(id) = self.ids.get(hints) {
-            return *id;
+        let mut hash = StableHash::new();
+        for names in [&hints.zones, &hints.nodes] {
+            hash = names.iter().fold(hash, |hash, name| hash.take(name.as_bytes())).take(&[]);
         }
-        let id = HintId(u32::try_from(self.meanings.len()).unwrap_or(u32::MAX));
-        self.meanings.push(self.meaning_of(hints));
-        self.ids.insert(hints.clone(), id);
-        id
+        let mut id = HintId(hash.finish_u32());
+        loop {
+            if id != HintId::NONE {
+                match self.seen.get(&id) {
+                    Some((known, _)) if known == hints => return id,
+                    Some(_) => {}
+                    None => {
+                        self.seen.insert(id, (hints.clone(), self.meaning_of(hints)));
+                        return id;
+                    }
+                }
+            }
+            id.0 = id.0.wrapping_add(1);
+        }
     }
 
     pub(crate) fn meaning(&self, id: HintId) -> Meaning {
-        self.meanings.get(id.0 as usize).copied().unwrap_or_default()
+        if id == HintId::NONE {
+            return Meaning::default();
+        }
+        self.seen.get(&id).map(|(_, meaning)| *meaning).unwrap_or_default()
     }
 
     /// Sets the node's zone; returns whether that changed anything.
@@ -69,8 +78,8 @@ impl HintTable {
             return false;
         }
         self.zone = zone.map(Into::into);
-        for (hints, id) in &self.ids {
-            self.meanings[id.0 as usize] = self.meaning_of(hints);
+        for (hints, meaning) in self.seen.values_mut() {
+            meaning.this_zone = self.zone.as_ref().is_some_and(|zone| hints.zones.contains(zone));
         }
         true
     }

@@ -36,6 +36,7 @@ mod reconciler;
 mod retry;
 mod services;
 mod settings;
+mod stable_hash;
 pub mod state;
 mod symbol;
 mod tables;

@@ -6,28 +6,21 @@
 
 use trimtab_core::RealServerKey;
 
-/// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/): stable over processes and versions, which a
-/// hash map's hasher is not.
-fn fnv(seed: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
-}
+use crate::stable_hash::StableHash;
 
 /// A node's seed for [`rank`].
 pub(crate) fn seed(node_name: &str) -> u64 {
-    fnv(0xcbf2_9ce4_8422_2325, node_name.as_bytes())
+    StableHash::new().take(node_name.as_bytes()).finish()
 }
 
 /// The place of a real server in its node's order.
 pub(crate) fn rank(seed: u64, key: &RealServerKey) -> u64 {
+    let hash = StableHash::from_seed(seed);
     let hash = match key.address {
-        std::net::IpAddr::V4(v4) => fnv(seed, &v4.octets()),
-        std::net::IpAddr::V6(v6) => fnv(seed, &v6.octets()),
+        std::net::IpAddr::V4(v4) => hash.take(&v4.octets()),
+        std::net::IpAddr::V6(v6) => hash.take(&v6.octets()),
     };
-    // FNV's last step mixes the low bits only; the finaliser of MurmurHash3 spreads them.
-    let mut hash = fnv(hash, &key.port.to_be_bytes());
-    hash ^= hash >> 33;
-    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^ (hash >> 33)
+    hash.take(&key.port.to_be_bytes()).finish()
 }
 
 #[cfg(test)]

@@ -98,6 +98,11 @@ impl Reconciler {
         self.urgent.len() + self.queue.len()
     }
 
+    /// How many Services are proxied.
+    pub fn service_count(&self) -> usize {
+        self.services.served
+    }
+
     /// How many objects failed and wait to be tried again.
     pub fn retrying(&self) -> usize {
         self.retries.len()

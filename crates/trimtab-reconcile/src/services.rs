@@ -113,12 +113,19 @@ pub(crate) struct Services {
     by_name: HashMap<ObjectName, Owner>,
     entries: Vec<Option<Box<ServiceEntry>>>,
     free: Vec<Owner>,
+    /// How many have a Service, not only slices.
+    pub(crate) served: usize,
 }
 
 impl Default for Services {
     fn default() -> Self {
         let nobody = ServiceEntry::new(ObjectName::new("", ""));
-        Self { by_name: HashMap::new(), entries: vec![Some(Box::new(nobody))], free: Vec::new() }
+        Self {
+            by_name: HashMap::new(),
+            entries: vec![Some(Box::new(nobody))],
+            free: Vec::new(),
+            served: 0,
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 
 use hashbrown::HashMap;
 
-/// A name that was seen; equal names have equal symbols.
+use crate::stable_hash::StableHash;
+
+/// A name that was seen; equal names have equal symbols. The number comes from the name, not from
+/// the order in which names were seen: where two statements about an endpoint differ in nothing
+/// else, it decides, and must decide alike every time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Symbol(u32);
 
@@ -14,17 +18,25 @@ impl Symbol {
 /// The names seen so far. Names are never forgotten: there are as many as nodes were ever seen.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
-    numbers: HashMap<Box<str>, Symbol>,
+    names: HashMap<Symbol, Box<str>>,
 }
 
 impl Symbols {
     /// The symbol of `name`.
     pub(crate) fn intern(&mut self, name: &str) -> Symbol {
-        if let Some(symbol) = self.numbers.get(name) {
-            return *symbol;
+        let mut symbol = Symbol(StableHash::new().take(name.as_bytes()).finish_u32());
+        loop {
+            if symbol != Symbol::NONE {
+                match self.names.get(&symbol) {
+                    Some(known) if **known == *name => return symbol,
+                    Some(_) => {}
+                    None => {
+                        self.names.insert(symbol, name.into());
+                        return symbol;
+                    }
+                }
+            }
+            symbol.0 = symbol.0.wrapping_add(1);
         }
-        let symbol = Symbol(u32::try_from(self.numbers.len() + 1).unwrap_or(u32::MAX));
-        self.numbers.insert(name.into(), symbol);
-        symbol
     }
 }

@@ -1,3 +1,16 @@
-//! The service proxy.
+//! The program `trimtab`; see the library of the same name.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use trimtab::cli::Cli;
+
+fn main() -> ExitCode {
+    match Cli::parse().execute() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("trimtab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -21,8 +21,10 @@ impl Reconciler {
         if entry.service.as_ref().is_some_and(|known| known.created != service.created) {
             self.withdraw(owner);
         }
-        if let Some(entry) = self.services.get_mut(owner) {
-            entry.service = Some(Box::new(service));
+        if let Some(entry) = self.services.get_mut(owner)
+            && entry.service.replace(Box::new(service)).is_none()
+        {
+            self.services.served += 1;
         }
         self.derive(owner);
     }
@@ -31,8 +33,8 @@ impl Reconciler {
     pub fn delete_service(&mut self, name: &ObjectName) {
         let Some(owner) = self.services.find(name) else { return };
         self.withdraw(owner);
-        if let Some(entry) = self.services.get_mut(owner) {
-            entry.service = None;
+        if self.services.get_mut(owner).and_then(|entry| entry.service.take()).is_some() {
+            self.services.served -= 1;
         }
         self.services.tidy(owner);
     }

@@ -1,0 +1,65 @@
+//! The command line.
+
+mod kube_proxy;
+mod plan;
+mod run;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use kube_proxy::KubeProxyFlags;
+pub use plan::PlanArgs;
+pub use run::RunArgs;
+
+use crate::config::{self, Config, ConfigFile, Notes, Overrides};
+
+/// A Kubernetes service proxy that programs the Linux IPVS load balancer.
+#[derive(Debug, Parser)]
+#[command(name = "trimtab", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Program this node's kernel and keep it as the cluster's Services say.
+    Run(Box<RunArgs>),
+    /// Show what the kernel should hold for some manifests, without touching it.
+    Plan(PlanArgs),
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    ///
+    /// # Errors
+    /// Whatever ends a command early.
+    pub fn execute(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run(arguments) => run::run(&arguments),
+            Command::Plan(arguments) => plan::plan(&arguments),
+        }
+    }
+}
+
+/// Reads the configuration file, if there is one.
+fn read_config(path: Option<&Path>) -> Result<(ConfigFile, Notes), config::Error> {
+    let Some(path) = path else { return Ok((ConfigFile::default(), Notes::new())) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| config::Error::Read { path: path.to_owned(), source })?;
+    config::parse(path, &text)
+}
+
+/// Puts file, flags and the host's name together.
+fn resolve(
+    file: &ConfigFile,
+    mut overrides: Overrides,
+    mut notes: Notes,
+) -> Result<(Config, Notes), config::Error> {
+    overrides.host = crate::node::host_name();
+    let (config, more) = config::resolve(file, &overrides)?;
+    notes.extend(more);
+    Ok((config, notes))
+}

@@ -1,0 +1,137 @@
+//! kube-proxy's command line, so that a DaemonSet need only change its image and command.
+//!
+//! kube-proxy ignores most of its flags, silently, once `--config` is given. Here a flag that is
+//! given always goes before the file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{ConfigFile, Overrides, Period};
+use crate::duration::parse_duration;
+
+/// kube-proxy's flags.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "kube-proxy's flags")]
+pub struct KubeProxyFlags {
+    /// Must be ipvs.
+    #[arg(long, value_name = "MODE")]
+    proxy_mode: Option<String>,
+    /// The node's name, instead of the host's.
+    #[arg(long, value_name = "NAME")]
+    hostname_override: Option<String>,
+    /// How the API server is reached; without it, as the pod's account.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Address of the API server, before the kubeconfig's.
+    #[arg(long, value_name = "URL")]
+    pub(super) master: Option<String>,
+    /// Verbosity: 0 for events, 2 for details, 5 for everything.
+    #[arg(long = "v", short = 'v', value_name = "LEVEL")]
+    pub(super) verbosity: Option<u8>,
+
+    /// Scheduler of Services that do not ask for another: rr, wrr, lc, or any the kernel has.
+    #[arg(long, value_name = "NAME")]
+    ipvs_scheduler: Option<String>,
+    /// How often the kernel is compared with what it should hold.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    ipvs_sync_period: Option<Period>,
+    /// Shortest time between two rounds of changes.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    ipvs_min_sync_period: Option<Period>,
+    /// Never delete virtual servers in these networks.
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    ipvs_exclude_cidrs: Option<Vec<String>>,
+    /// Answer ARP only for addresses of the interface that was asked.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    ipvs_strict_arp: Option<bool>,
+    /// IPVS timeout of idle TCP connections.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    ipvs_tcp_timeout: Option<Period>,
+    /// IPVS timeout of TCP connections after a FIN.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    ipvs_tcpfin_timeout: Option<Period>,
+    /// IPVS timeout of UDP flows.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    ipvs_udp_timeout: Option<Period>,
+
+    /// The pods' network, or one of each family.
+    #[arg(long, value_name = "CIDR")]
+    cluster_cidr: Option<String>,
+    /// How traffic from local pods is told apart.
+    #[arg(long, value_name = "MODE")]
+    detect_local_mode: Option<String>,
+    /// The bridge of detect-local-mode BridgeInterface.
+    #[arg(long, value_name = "NAME")]
+    pod_bridge_interface: Option<String>,
+    /// The prefix of detect-local-mode InterfaceNamePrefix.
+    #[arg(long, value_name = "PREFIX")]
+    pod_interface_name_prefix: Option<String>,
+    /// Which node addresses serve node ports: CIDRs, or primary.
+    #[arg(long = "nodeport-addresses", value_name = "CIDR", value_delimiter = ',')]
+    node_port_addresses: Option<Vec<String>>,
+    /// Masquerade everything that goes to a cluster IP.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    masquerade_all: Option<bool>,
+    /// The bit of the packet mark that asks for masquerading.
+    #[arg(long, value_name = "BIT")]
+    iptables_masquerade_bit: Option<i64>,
+
+    /// Overrides the node's own address of its family.
+    #[arg(long, value_name = "ADDRESS")]
+    bind_address: Option<String>,
+    /// Where /healthz, /livez and /readyz are served.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    healthz_bind_address: Option<String>,
+    /// Where /metrics is served.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_bind_address: Option<String>,
+    /// Exit when one of the two cannot be served.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    bind_address_hard_fail: Option<bool>,
+}
+
+fn period(text: &str) -> Result<Period, String> {
+    parse_duration(text).map(Period).map_err(|why| why.to_string())
+}
+
+impl KubeProxyFlags {
+    /// What goes before the file by itself.
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides {
+            mode: self.proxy_mode.clone(),
+            hostname: self.hostname_override.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            host: String::new(),
+        }
+    }
+
+    /// Puts every flag that is given into the file's place.
+    pub(super) fn apply(&self, file: &mut ConfigFile) {
+        fn set<T: Clone>(field: &mut Option<T>, flag: &Option<T>) {
+            if flag.is_some() {
+                field.clone_from(flag);
+            }
+        }
+        let ipvs = &mut file.ipvs;
+        set(&mut ipvs.scheduler, &self.ipvs_scheduler);
+        set(&mut ipvs.sync_period, &self.ipvs_sync_period);
+        set(&mut ipvs.min_sync_period, &self.ipvs_min_sync_period);
+        set(&mut ipvs.exclude_cidrs, &self.ipvs_exclude_cidrs);
+        set(&mut ipvs.strict_arp, &self.ipvs_strict_arp);
+        set(&mut ipvs.tcp_timeout, &self.ipvs_tcp_timeout);
+        set(&mut ipvs.tcp_fin_timeout, &self.ipvs_tcpfin_timeout);
+        set(&mut ipvs.udp_timeout, &self.ipvs_udp_timeout);
+        set(&mut file.cluster_cidr, &self.cluster_cidr);
+        set(&mut file.detect_local_mode, &self.detect_local_mode);
+        set(&mut file.detect_local.bridge_interface, &self.pod_bridge_interface);
+        set(&mut file.detect_local.interface_name_prefix, &self.pod_interface_name_prefix);
+        set(&mut file.node_port_addresses, &self.node_port_addresses);
+        set(&mut file.iptables.masquerade_all, &self.masquerade_all);
+        set(&mut file.iptables.masquerade_bit, &self.iptables_masquerade_bit);
+        set(&mut file.bind_address, &self.bind_address);
+        set(&mut file.healthz_bind_address, &self.healthz_bind_address);
+        set(&mut file.metrics_bind_address, &self.metrics_bind_address);
+        set(&mut file.bind_address_hard_fail, &self.bind_address_hard_fail);
+    }
+}

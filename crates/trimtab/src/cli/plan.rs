@@ -1,0 +1,116 @@
+//! `trimtab plan`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use trimtab_core::Family;
+use trimtab_reconcile::objects::LocalAddress;
+
+use super::{read_config, resolve};
+use crate::config::{Overrides, Period};
+use crate::manifest::read_paths;
+use crate::plan::{Output, plan as plan_objects, render};
+
+/// Input that does not parse, or that the API would not allow.
+const INVALID: u8 = 2;
+
+/// Arguments of `trimtab plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Manifests: files, folders, or - for standard input.
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    files: Vec<PathBuf>,
+    /// A KubeProxyConfiguration.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The node's name, instead of this host's.
+    #[arg(long, value_name = "NAME")]
+    hostname_override: Option<String>,
+    /// An address of the node, such as eth0=10.0.0.1; without any, this host's own.
+    #[arg(long, value_name = "DEV=ADDRESS", value_parser = local_address)]
+    local_address: Vec<LocalAddress>,
+    /// Which address families to show.
+    #[arg(long, value_enum, default_value = "both")]
+    family: Families,
+    /// Which part to show; all of them, in sections, if not given.
+    #[arg(short = 'o', long, value_enum)]
+    output: Option<Output>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Families {
+    Ipv4,
+    Ipv6,
+    Both,
+}
+
+impl Families {
+    const fn list(self) -> &'static [Family] {
+        match self {
+            Self::Ipv4 => &[Family::V4],
+            Self::Ipv6 => &[Family::V6],
+            Self::Both => &Family::ALL,
+        }
+    }
+}
+
+fn local_address(text: &str) -> Result<LocalAddress, String> {
+    let (interface, address) =
+        text.split_once('=').ok_or("expected DEV=ADDRESS, such as eth0=10.0.0.1")?;
+    // With or without the length of its network, which does not matter here.
+    let address = address.split_once('/').map_or(address, |(address, _)| address);
+    let address = address.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
+    Ok(LocalAddress { interface: interface.into(), address })
+}
+
+/// Prints the plan; 2 if the input does not parse.
+pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let complain = |error: &dyn std::fmt::Display| {
+        eprintln!("trimtab plan: {error}");
+        Ok(ExitCode::from(INVALID))
+    };
+    let (mut file, notes) = match read_config(arguments.config.as_deref()) {
+        Ok(read) => read,
+        Err(error) => return complain(&error),
+    };
+    // What a plan is for does not depend on the mode that the node is in now.
+    file.mode = Some("ipvs".to_owned());
+    file.ipvs.sync_period.get_or_insert(Period(std::time::Duration::from_secs(30)));
+    let overrides =
+        Overrides { hostname: arguments.hostname_override.clone(), ..Overrides::default() };
+    let (config, notes) = match resolve(&file, overrides, notes) {
+        Ok(resolved) => resolved,
+        Err(error) => return complain(&error),
+    };
+    let manifest = match read_paths(&arguments.files) {
+        Ok(manifest) => manifest,
+        Err(error) => return complain(&error),
+    };
+    let local = if arguments.local_address.is_empty() {
+        crate::host::local_addresses()?
+    } else {
+        arguments.local_address.clone()
+    };
+    let planned = plan_objects(&manifest, &config, local);
+    for note in notes.iter().chain(&planned.notes) {
+        eprintln!("trimtab plan: {note}");
+    }
+    if planned.invalid {
+        return Ok(ExitCode::from(INVALID));
+    }
+    let pod_networks = manifest
+        .nodes
+        .get(&config.node_name)
+        .and_then(|node| node.decoded.value.as_ref())
+        .map(|state| state.facts.pod_cidrs.clone())
+        .unwrap_or_default();
+    let families = arguments.family.list();
+    let text = render(&planned, &config, &pod_networks, families, arguments.output);
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Somebody looked at the beginning only: `trimtab plan | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        written => Ok(written.map(|()| ExitCode::SUCCESS)?),
+    }
+}

@@ -1,0 +1,133 @@
+//! The periodic comparison with the kernel, read beside the work and spread over its period.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
+use tracing::warn;
+
+/// A part of what the kernel holds.
+#[derive(Debug)]
+pub enum AuditPart {
+    /// A new comparison begins.
+    Begin,
+    /// All elements of a set.
+    Elements(SetId, Vec<SetElement>),
+    /// All VIPs on the dummy interface.
+    Addresses(Vec<IpAddr>),
+    /// Some virtual servers.
+    VirtualServers(Vec<VirtualServer>),
+    /// There are no more virtual servers.
+    EndOfVirtualServers,
+    /// The real servers of some virtual servers.
+    RealServers(Vec<(Frontend, Vec<RealServer>)>),
+    /// The comparison is complete.
+    End,
+}
+
+/// Reads the kernel, on sockets of its own.
+pub trait Observer {
+    /// Makes sure of what does not depend on Services: sysctls, the dummy interface, rules. Returns
+    /// what was put right, in words.
+    ///
+    /// # Errors
+    /// What could not be read or put right.
+    fn check_host(&mut self) -> anyhow::Result<Vec<String>>;
+
+    /// The elements of one set.
+    ///
+    /// # Errors
+    /// When the set cannot be read.
+    fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>>;
+
+    /// The VIPs on the dummy interface.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>>;
+
+    /// All virtual servers.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>>;
+
+    /// The real servers of one virtual server.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>>;
+}
+
+/// Virtual servers in one part: a part is handled between two events, so it must be short.
+const PART: usize = 128;
+
+/// Reads the kernel once in every period and sends what it finds.
+#[derive(Debug)]
+pub struct Auditor<O> {
+    observer: O,
+    period: Duration,
+    parts: Sender<AuditPart>,
+}
+
+impl<O: Observer> Auditor<O> {
+    /// An auditor that sends to `parts`.
+    pub const fn new(observer: O, period: Duration, parts: Sender<AuditPart>) -> Self {
+        Self { observer, period, parts }
+    }
+
+    /// Audits until nobody listens any more.
+    pub async fn run(mut self) {
+        loop {
+            let start = tokio::time::Instant::now();
+            tokio::time::sleep(self.period / 10).await;
+            match self.audit().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    metrics::counter!("trimtab_audit_errors_total").increment(1);
+                    warn!(error = format!("{error:#}"), "cannot compare with the kernel");
+                }
+            }
+            tokio::time::sleep_until(start + self.period).await;
+        }
+    }
+
+    /// One comparison; `false` when nobody listens any more.
+    async fn audit(&mut self) -> anyhow::Result<bool> {
+        for repaired in self.observer.check_host()? {
+            warn!("{repaired}");
+        }
+        self.send(AuditPart::Begin).await;
+        for set in SetId::all() {
+            let elements = self.observer.elements(set)?;
+            self.send(AuditPart::Elements(set, elements)).await;
+        }
+        let addresses = self.observer.addresses()?;
+        self.send(AuditPart::Addresses(addresses)).await;
+        let servers = self.observer.virtual_servers()?;
+        let frontends: Vec<Frontend> = servers.iter().map(|server| server.frontend).collect();
+        for part in servers.chunks(PART) {
+            self.send(AuditPart::VirtualServers(part.to_vec())).await;
+        }
+        drop(servers);
+        self.send(AuditPart::EndOfVirtualServers).await;
+        // The rest of the period, less a margin, is shared out among the parts.
+        let parts = u32::try_from(frontends.len().div_ceil(PART)).unwrap_or(u32::MAX).max(1);
+        let pause = self.period * 6 / 10 / parts;
+        for part in frontends.chunks(PART) {
+            let mut read = Vec::with_capacity(part.len());
+            for frontend in part {
+                read.push((*frontend, self.observer.real_servers(frontend)?));
+            }
+            self.send(AuditPart::RealServers(read)).await;
+            tokio::time::sleep(pause).await;
+        }
+        Ok(self.send(AuditPart::End).await)
+    }
+
+    async fn send(&self, part: AuditPart) -> bool {
+        self.parts.send(part).await.is_ok()
+    }
+}

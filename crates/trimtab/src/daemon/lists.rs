@@ -1,0 +1,65 @@
+//! Telling deletions from complete lists.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashSet;
+use trimtab_reconcile::objects::ObjectName;
+
+use crate::source::Kind;
+
+/// Which lists are under way and which have been complete once.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    services: Option<HashSet<ObjectName>>,
+    slices: Option<HashSet<ObjectName>>,
+    node: Option<bool>,
+    complete: BTreeSet<Kind>,
+}
+
+impl Lists {
+    pub(super) fn begin(&mut self, kind: Kind) {
+        match kind {
+            Kind::Services => self.services = Some(HashSet::new()),
+            Kind::Slices => self.slices = Some(HashSet::new()),
+            Kind::Node => self.node = Some(false),
+        }
+    }
+
+    pub(super) fn service(&mut self, name: &ObjectName) {
+        if let Some(seen) = &mut self.services {
+            seen.insert(name.clone());
+        }
+    }
+
+    pub(super) fn slice(&mut self, name: &ObjectName) {
+        if let Some(seen) = &mut self.slices {
+            seen.insert(name.clone());
+        }
+    }
+
+    pub(super) fn node(&mut self) {
+        if let Some(seen) = &mut self.node {
+            *seen = true;
+        }
+    }
+
+    /// Ends a list; for Services and slices, what was seen in it.
+    pub(super) fn end(&mut self, kind: Kind) -> HashSet<ObjectName> {
+        self.complete.insert(kind);
+        match kind {
+            Kind::Services => self.services.take().unwrap_or_default(),
+            Kind::Slices => self.slices.take().unwrap_or_default(),
+            Kind::Node => HashSet::new(),
+        }
+    }
+
+    /// Whether our Node was missing from the list that has just ended.
+    pub(super) fn node_is_gone(&mut self) -> bool {
+        self.node.take() == Some(false)
+    }
+
+    /// Whether every kind has been listed once.
+    pub(super) fn are_complete(&self) -> bool {
+        self.complete.len() == Kind::ALL.len()
+    }
+}

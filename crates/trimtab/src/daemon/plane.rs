@@ -1,0 +1,53 @@
+//! What the daemon needs of a kernel.
+
+use std::net::IpAddr;
+
+use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
+use trimtab_reconcile::Kernel;
+
+/// A kernel that can be programmed and read: Linux, or a fake in tests. Calls block for as long as
+/// the kernel takes, which is why the daemon's loop has a thread of its own.
+pub trait DataPlane: Kernel {
+    /// Makes everything that does not depend on Services: modules, sysctls, the dummy interface,
+    /// sets and rules. Changes only what differs.
+    ///
+    /// # Errors
+    /// The first step that failed, with its remedy.
+    fn prepare(&mut self) -> anyhow::Result<()>;
+
+    /// The elements of one set.
+    ///
+    /// # Errors
+    /// When the set cannot be read.
+    fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>>;
+
+    /// The VIPs on the dummy interface.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>>;
+
+    /// All virtual servers.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>>;
+
+    /// One virtual server; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn virtual_server(&mut self, frontend: &Frontend) -> anyhow::Result<Option<VirtualServer>>;
+
+    /// The real servers of one virtual server; none if there is no such virtual server.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>>;
+
+    /// The connections, active and inactive, of each of its real servers.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>>;
+}

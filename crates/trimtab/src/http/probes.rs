@@ -1,0 +1,41 @@
+//! What is served where.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::serve::Reply;
+use crate::health::{Answer, Health};
+
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// `/healthz`, `/livez` and `/readyz`, on port 10256 unless configured.
+pub fn health_routes(health: Arc<Health>) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
+    move |path| match path {
+        "/healthz" => probe(health.healthz()),
+        "/livez" => probe(health.livez()),
+        "/readyz" => probe(health.readyz()),
+        _ => Reply::not_found(),
+    }
+}
+
+/// `/metrics`, `/proxyMode` and a plain `/healthz`, on port 10249 unless configured.
+pub fn metrics_routes(metrics: PrometheusHandle) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
+    move |path| {
+        let ok = |content_type, body| Reply { status: StatusCode::OK, content_type, body };
+        match path {
+            "/metrics" => ok(EXPOSITION, metrics.render()),
+            "/proxyMode" => ok(TEXT, "ipvs".to_owned()),
+            "/healthz" => ok(TEXT, "ok".to_owned()),
+            _ => Reply::not_found(),
+        }
+    }
+}
+
+fn probe(answer: Answer) -> Reply {
+    let status = if answer.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Reply { status, content_type: JSON, body: answer.body }
+}

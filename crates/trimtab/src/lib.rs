@@ -1,0 +1,29 @@
+//! The program's parts, in a library so that tests and benchmarks can use them.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cli`] | arguments, and what each command does with them |
+//! | [`config`] | kube-proxy's configuration file and flags |
+//! | [`objects`], [`manifest`] | Kubernetes objects as slim values; objects from files |
+//! | [`source`] | objects from the API server or a folder, as a stream of changes |
+//! | [`daemon`] | the loop from changes to the kernel, and the audit beside it |
+//! | [`linux`] | the real kernel, as the daemon sees it |
+//! | [`plan`] | what the kernel should hold, as text |
+//! | [`health`], [`http`], [`metric`], [`logging`] | what others can see of it |
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod duration;
+pub mod health;
+pub mod host;
+pub mod http;
+pub mod linux;
+pub mod logging;
+pub mod manifest;
+pub mod metric;
+pub mod node;
+pub mod objects;
+pub mod plan;
+pub mod rules;
+pub mod source;

@@ -1,0 +1,35 @@
+//! Logs: one line an event, on stderr.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Starts logging at a verbosity like kube-proxy's: 0 and 1 for events, 2 to 4 for details, 5 and
+/// more for everything. The environment variable `RUST_LOG` goes before it.
+pub fn start(verbosity: u8, format: LogFormat) {
+    let level = match verbosity {
+        0..=1 => "info",
+        2..=4 => "trimtab=debug,info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}

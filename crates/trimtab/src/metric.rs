@@ -1,0 +1,131 @@
+//! The metrics, each recorded in one place.
+//!
+//! Names that kube-proxy has are kept, so that dashboards go on; what it has not begins with
+//! `trimtab_`.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use trimtab_reconcile::{Drift, Plan, Reconciler, Report};
+
+const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
+const LAST_SYNC: &str = "kubeproxy_sync_proxy_rules_last_timestamp_seconds";
+const SERVICE_CHANGES: &str = "kubeproxy_sync_proxy_rules_service_changes_total";
+const ENDPOINT_CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_total";
+const LATENCY: &str = "kubeproxy_network_programming_duration_seconds";
+const OPERATIONS: &str = "trimtab_operations_total";
+const FAILURES: &str = "trimtab_operation_failures_total";
+const ROUND: &str = "trimtab_round_duration_seconds";
+const DRIFT: &str = "trimtab_drift_total";
+const AUDITS: &str = "trimtab_audits_total";
+const PROBLEMS: &str = "trimtab_problems_total";
+const SERVICES: &str = "trimtab_services";
+const DRAINING: &str = "trimtab_draining_real_servers";
+const RETRYING: &str = "trimtab_retrying_objects";
+
+/// Starts collecting. The handle renders what `/metrics` serves.
+///
+/// # Errors
+/// When the program collects already.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    let doubling: Vec<f64> = (0..15).map(|power| 0.001 * f64::from(1 << power)).collect();
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(SYNC_DURATION.to_owned()), &doubling)?
+        .set_buckets_for_metric(Matcher::Full(ROUND.to_owned()), &doubling)?
+        .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &latency_buckets())?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+/// kube-proxy's: 0.25, 0.5, every second to a minute, every five to two, every thirty to five.
+fn latency_buckets() -> Vec<f64> {
+    let steps = |from: u32, to: u32, step: usize| (from..=to).step_by(step).map(f64::from);
+    [0.25, 0.5]
+        .into_iter()
+        .chain(steps(1, 59, 1))
+        .chain(steps(60, 115, 5))
+        .chain(steps(120, 300, 30))
+        .collect()
+}
+
+fn describe() {
+    describe_histogram!(SYNC_DURATION, "Seconds from a change's arrival to its being in the kernel");
+    describe_gauge!(LAST_SYNC, "When the kernel last held all that was asked for, Unix seconds");
+    describe_counter!(SERVICE_CHANGES, "Service events");
+    describe_counter!(ENDPOINT_CHANGES, "EndpointSlice events");
+    describe_histogram!(LATENCY, "Seconds from the cause of an endpoint's change to the kernel");
+    describe_counter!(OPERATIONS, "Operations on kernel objects, by kind");
+    describe_counter!(FAILURES, "Operations that the kernel refused, by kind");
+    describe_histogram!(ROUND, "Seconds that one round of operations took");
+    describe_counter!(DRIFT, "Kernel objects that were not as left, by kind");
+    describe_counter!(AUDITS, "Complete comparisons with the kernel");
+    describe_counter!(PROBLEMS, "Wishes of Services that were not granted, by reason");
+    describe_gauge!(SERVICES, "Services that are proxied");
+    describe_gauge!(DRAINING, "Real servers that keep connections and get no new ones");
+    describe_gauge!(RETRYING, "Kernel objects whose last operation failed");
+}
+
+/// A Service event arrived.
+pub fn service_change() {
+    counter!(SERVICE_CHANGES).increment(1);
+}
+
+/// An EndpointSlice event arrived.
+pub fn slice_change() {
+    counter!(ENDPOINT_CHANGES).increment(1);
+}
+
+/// A Service does not get all that it asks for.
+pub fn problem(reason: &'static str) {
+    counter!(PROBLEMS, "reason" => reason).increment(1);
+}
+
+/// A plan was carried out.
+pub fn round(plan: &Plan, report: &Report, took: Duration) {
+    histogram!(ROUND).record(took.as_secs_f64());
+    let mut counts: std::collections::BTreeMap<&'static str, u64> = std::collections::BTreeMap::new();
+    for operation in plan.operations() {
+        *counts.entry(operation.action.verb()).or_default() += 1;
+    }
+    for (verb, count) in counts {
+        counter!(OPERATIONS, "operation" => verb).increment(count);
+    }
+    for (operation, _) in &report.failed {
+        counter!(FAILURES, "operation" => operation.action.verb()).increment(1);
+    }
+}
+
+/// All changes are in the kernel, the first of them after this time.
+pub fn settled(took: Duration, reconciler: &Reconciler) {
+    histogram!(SYNC_DURATION).record(took.as_secs_f64());
+    gauge!(LAST_SYNC).set(jiff::Timestamp::now().as_duration().as_secs_f64());
+    gauge!(SERVICES).set(as_f64(reconciler.service_count()));
+    gauge!(RETRYING).set(as_f64(reconciler.retrying()));
+}
+
+/// A change of an endpoint is in the kernel this long after its cause.
+pub fn programming_latency(seconds: f64) {
+    histogram!(LATENCY).record(seconds);
+}
+
+/// A comparison with the kernel is complete.
+pub fn audited(drift: &Drift, reconciler: &Reconciler) {
+    counter!(AUDITS).increment(1);
+    for (kind, count) in [
+        ("virtual_server", drift.virtual_servers),
+        ("real_server", drift.real_servers),
+        ("element", drift.elements),
+        ("address", drift.addresses),
+    ] {
+        counter!(DRIFT, "kind" => kind).increment(count as u64);
+    }
+    gauge!(DRAINING).set(as_f64(reconciler.draining_servers()));
+    gauge!(RETRYING).set(as_f64(reconciler.retrying()));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^52")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,209 @@
+//! EndpointSlices.
+
+use std::net::IpAddr;
+
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+use trimtab_core::{Family, Protocol};
+use trimtab_reconcile::objects::{
+    Conditions, Endpoint, EndpointSlice, Hints, ObjectName, SlicePort,
+};
+
+use super::decoded::{Decoded, Problems, Severity, quoted};
+use super::metadata::{Metadata, watched};
+use super::service::port_number;
+
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const HEADLESS: &str = "service.kubernetes.io/headless";
+const WEIGHT: &str = "trimtab.dev/weight";
+const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// An EndpointSlice as it comes from the API server or a manifest.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Wire")]
+pub struct EndpointSliceObject {
+    pub(super) metadata: ObjectMeta,
+    /// What it says.
+    pub decoded: Decoded<EndpointSlice>,
+    /// When the change that led to this version of the slice happened, if it says so.
+    pub changed: Option<jiff::Timestamp>,
+}
+
+watched!(
+    EndpointSliceObject,
+    NamespaceResourceScope,
+    "EndpointSlice",
+    "discovery.k8s.io",
+    "endpointslices"
+);
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Wire {
+    metadata: Metadata,
+    address_type: Option<String>,
+    endpoints: Option<Vec<EndpointWire>>,
+    ports: Option<Vec<PortWire>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct EndpointWire {
+    addresses: Option<Vec<String>>,
+    conditions: Option<ConditionsWire>,
+    node_name: Option<Box<str>>,
+    hints: Option<HintsWire>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ConditionsWire {
+    ready: Option<bool>,
+    serving: Option<bool>,
+    terminating: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct HintsWire {
+    for_zones: Option<Vec<Named>>,
+    for_nodes: Option<Vec<Named>>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: Box<str>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PortWire {
+    name: Option<String>,
+    protocol: Option<String>,
+    port: Option<i64>,
+}
+
+impl From<Wire> for EndpointSliceObject {
+    fn from(wire: Wire) -> Self {
+        let mut problems = Problems::default();
+        let name = wire.metadata.object_name();
+        let uid = wire.metadata.uid.as_deref().unwrap_or_default().into();
+        let metadata = wire.metadata.for_watch();
+        let changed =
+            wire.metadata.annotations.get(LAST_CHANGE).and_then(|text| text.parse().ok());
+        let value = decode(wire, &name, &mut problems);
+        let decoded = Decoded { name, uid, value, problems: problems.into_inner() };
+        Self { metadata, decoded, changed }
+    }
+}
+
+fn decode(wire: Wire, name: &ObjectName, problems: &mut Problems) -> Option<EndpointSlice> {
+    let mut skip = |field: String, message: &str| {
+        problems.add(Severity::Skipped, field, message.to_owned());
+    };
+    let labels = &wire.metadata.labels;
+    if labels.get(HEADLESS).is_some() {
+        skip(format!("metadata.labels[{HEADLESS}]"), "its Service is headless");
+        return None;
+    }
+    let Some(service) = labels.get(SERVICE_NAME).filter(|service| !service.is_empty()) else {
+        skip(format!("metadata.labels[{SERVICE_NAME}]"), "missing; the slice belongs to no Service");
+        return None;
+    };
+    let family = match wire.address_type.as_deref() {
+        Some("IPv4") => Family::V4,
+        Some("IPv6") => Family::V6,
+        Some("FQDN") => {
+            skip("addressType".into(), "a slice of names is not proxied");
+            return None;
+        }
+        other => {
+            let word = quoted(other.unwrap_or_default());
+            problems.invalid("addressType", format!("{word} is not IPv4, IPv6 or FQDN"));
+            return None;
+        }
+    };
+    let service = ObjectName::new(name.namespace(), service);
+    let weight = weight(wire.metadata.annotations.get(WEIGHT), problems);
+    let ports = ports(wire.ports.as_deref().unwrap_or_default(), problems);
+    let wire_endpoints = wire.endpoints.unwrap_or_default();
+    let mut endpoints = Vec::with_capacity(wire_endpoints.len());
+    for (index, endpoint) in wire_endpoints.into_iter().enumerate() {
+        endpoints.extend(decode_endpoint(index, endpoint, family, problems));
+    }
+    Some(EndpointSlice { name: name.clone(), service, family, ports, endpoints, weight })
+}
+
+fn decode_endpoint(
+    index: usize,
+    wire: EndpointWire,
+    family: Family,
+    problems: &mut Problems,
+) -> Option<Endpoint> {
+    let field = || format!("endpoints[{index}].addresses[0]");
+    // The API says that all addresses of an endpoint are interchangeable and that only the first
+    // is to be used.
+    let Some(text) = wire.addresses.as_deref().and_then(<[String]>::first) else {
+        problems.invalid(field(), "missing; the endpoint is left out".into());
+        return None;
+    };
+    let Ok(address) = text.parse::<IpAddr>() else {
+        let message = format!("{} is not an IP address; the endpoint is left out", quoted(text));
+        problems.invalid(field(), message);
+        return None;
+    };
+    if Family::of(address) != family {
+        let message = format!("{address} is not an {family} address; the endpoint is left out");
+        problems.invalid(field(), message);
+        return None;
+    }
+    let conditions = wire.conditions.unwrap_or_default();
+    let hints = wire.hints.unwrap_or_default();
+    let names = |list: Option<Vec<Named>>| {
+        list.unwrap_or_default().into_iter().map(|named| named.name).collect()
+    };
+    Some(Endpoint {
+        address,
+        conditions: Conditions {
+            ready: conditions.ready.unwrap_or(true),
+            serving: conditions.serving.unwrap_or(true),
+            terminating: conditions.terminating.unwrap_or(false),
+        },
+        node: wire.node_name,
+        hints: Hints { zones: names(hints.for_zones), nodes: names(hints.for_nodes) },
+    })
+}
+
+fn ports(wire: &[PortWire], problems: &mut Problems) -> Vec<SlicePort> {
+    let mut found = Vec::with_capacity(wire.len());
+    for (index, port) in wire.iter().enumerate() {
+        let field = |name: &str| format!("ports[{index}].{name}");
+        // Without a number the port means "every port", which a proxy cannot serve.
+        let Some(number) = port.port.filter(|number| *number != 0) else { continue };
+        let Some(number) = port_number(number) else {
+            let message = format!("{number} is not between 1 and 65535; the port is left out");
+            problems.invalid(field("port"), message);
+            continue;
+        };
+        let word = port.protocol.as_deref().filter(|word| !word.is_empty()).unwrap_or("TCP");
+        let Ok(protocol) = word.parse::<Protocol>() else {
+            let message = format!("{} is not TCP, UDP or SCTP; the port is left out", quoted(word));
+            problems.invalid(field("protocol"), message);
+            continue;
+        };
+        let name = port.name.as_deref().unwrap_or_default().into();
+        found.push(SlicePort { name, protocol, port: number });
+    }
+    found
+}
+
+/// A weight for round robin and least connection: 0 to 65535.
+pub(super) fn weight(value: Option<&str>, problems: &mut Problems) -> Option<u16> {
+    let value = value?;
+    let weight = value.parse().ok();
+    if weight.is_none() {
+        let message = format!("{} is not a number from 0 to 65535; ignored", quoted(value));
+        problems.add(Severity::Ignored, format!("metadata.annotations[{WEIGHT}]"), message);
+    }
+    weight
+}

@@ -1,0 +1,147 @@
+//! `trimtab plan`: manifests in, kernel state out; no privileges, no cluster.
+
+mod addresses;
+mod ipset;
+mod ipvsadm;
+mod json;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use trimtab_core::Family;
+use trimtab_reconcile::objects::LocalAddress;
+use trimtab_reconcile::{KernelState, Problem, Programmed, Reconciler, Settings, execute};
+
+use crate::config::Config;
+use crate::manifest::Manifest;
+use crate::objects::Severity;
+use crate::rules::rule_sets;
+
+/// What the kernel should hold for some objects.
+#[derive(Debug)]
+pub struct Planned {
+    /// Virtual servers, set elements, VIPs.
+    pub state: KernelState,
+    /// What each Service has of it.
+    pub services: Vec<Programmed>,
+    /// What is wrong with the objects, for stderr.
+    pub notes: Vec<String>,
+    /// Whether an object has a value that the API does not allow.
+    pub invalid: bool,
+}
+
+/// Which part of a plan to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// What `ipvsadm -Sn` would print.
+    Ipvsadm,
+    /// What `ipset save` would print.
+    Ipset,
+    /// Input for iptables-restore, or for ip6tables-restore with `--family ipv6`.
+    Iptables,
+    /// One VIP of the dummy interface a line.
+    Addresses,
+    /// Everything, with the Service that it comes from.
+    Json,
+}
+
+/// Plans the objects of `manifest` for a node with these addresses.
+pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> Planned {
+    let mut notes = manifest.notes.clone();
+    let mut invalid = false;
+    let mut reconciler = Reconciler::new(settings(config));
+    reconciler.set_local_addresses(local);
+    let mut note = |path: &str, kind: &str, name: &dyn std::fmt::Display, problems: &[_]| {
+        for problem in problems {
+            let problem: &crate::objects::FieldProblem = problem;
+            invalid |= problem.severity == Severity::Invalid;
+            let verb = if problem.severity == Severity::Skipped { "skipped: " } else { "" };
+            notes.push(format!("{path}: {kind} {name}: {verb}{problem}"));
+        }
+    };
+    for (path, object) in &manifest.slices {
+        let decoded = &object.decoded;
+        note(path, "EndpointSlice", &decoded.name, &decoded.problems);
+        if let Some(slice) = &decoded.value {
+            reconciler.apply_slice(slice);
+        }
+    }
+    for (path, object) in &manifest.services {
+        let decoded = &object.decoded;
+        note(path, "Service", &decoded.name, &decoded.problems);
+        if let Some(service) = &decoded.value {
+            reconciler.apply_service(service.clone());
+        }
+    }
+    if let Some(node) = manifest.nodes.get(&config.node_name)
+        && let Some(state) = &node.decoded.value
+    {
+        note("", "Node", &config.node_name, &node.decoded.problems);
+        reconciler.apply_node(crate::node::facts(state, config));
+    }
+    let mut state = KernelState::default();
+    loop {
+        let plan = reconciler.plan(Duration::ZERO, usize::MAX);
+        if plan.is_empty() && reconciler.is_settled() {
+            break;
+        }
+        let report = execute(&plan, &mut state);
+        reconciler.settle(&plan, &report, Duration::ZERO);
+    }
+    notes.extend(reconciler.take_problems().iter().map(describe));
+    Planned { state, services: reconciler.programmed(), notes, invalid }
+}
+
+/// A problem as one line.
+pub fn describe(problem: &Problem) -> String {
+    format!("Service {}: {}: {}", problem.service, problem.reason.as_str(), problem.message)
+}
+
+/// The settings that decisions depend on.
+pub fn settings(config: &Config) -> Settings {
+    Settings {
+        scheduler: config.scheduler,
+        node_port_addresses: config.node_port_addresses.clone(),
+        exclude: config.exclude.clone(),
+        drain_timeout: config.drain_timeout,
+        ..Settings::new(&config.node_name)
+    }
+}
+
+/// Prints a plan, or one part of it, for some families.
+pub fn render(
+    planned: &Planned,
+    config: &Config,
+    pod_networks: &[ipnet::IpNet],
+    families: &[Family],
+    output: Option<Output>,
+) -> String {
+    let rules = |families: &[Family]| {
+        let sets = rule_sets(config, pod_networks, families);
+        sets.iter().map(trimtab_host::rules::RuleSet::restore_input).collect::<String>()
+    };
+    match output {
+        Some(Output::Ipvsadm) => ipvsadm::render(&planned.state, families),
+        Some(Output::Ipset) => ipset::render(&planned.state, families),
+        Some(Output::Iptables) => rules(families),
+        Some(Output::Addresses) => addresses::render(&planned.state, families),
+        Some(Output::Json) => json::render(planned, families, &rules(families)),
+        None => {
+            let mut text = String::new();
+            let mut section = |title: &str, body: &str| {
+                let _ = writeln!(text, "# {title}\n{body}");
+            };
+            section("ipvsadm -Sn", &ipvsadm::render(&planned.state, families));
+            section("ipset save", &ipset::render(&planned.state, families));
+            for family in families {
+                let title = match family {
+                    Family::V4 => "iptables-restore --noflush",
+                    Family::V6 => "ip6tables-restore --noflush",
+                };
+                section(title, &rules(&[*family]));
+            }
+            section("addresses on kube-ipvs0", &addresses::render(&planned.state, families));
+            text
+        }
+    }
+}

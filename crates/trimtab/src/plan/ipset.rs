@@ -1,0 +1,31 @@
+//! Sets as `ipset save` prints them, less what the kernel chooses at random.
+
+use std::fmt::Write as _;
+
+use trimtab_core::{Family, SetId, SetType};
+use trimtab_reconcile::KernelState;
+
+pub(super) fn render(state: &KernelState, families: &[Family]) -> String {
+    let mut text = String::new();
+    for set in SetId::all().filter(|set| families.contains(&set.family)) {
+        let elements: Vec<_> =
+            state.elements.iter().filter(|(id, _)| *id == set).map(|(_, e)| e).collect();
+        let set_type = set.kind.set_type();
+        let header = match set_type {
+            SetType::BitmapPort => "range 0-65535".to_owned(),
+            _ => {
+                let family = match set.family {
+                    Family::V4 => "inet",
+                    Family::V6 => "inet6",
+                };
+                let most = trimtab_host::ipset::max_elements_for(elements.len());
+                format!("family {family} hashsize 1024 maxelem {most}")
+            }
+        };
+        let _ = writeln!(text, "create {set} {set_type} {header}");
+        for element in elements {
+            let _ = writeln!(text, "add {set} {element}");
+        }
+    }
+    text
+}

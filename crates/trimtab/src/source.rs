@@ -1,0 +1,57 @@
+//! Where objects come from: the Kubernetes API, or a folder of manifests.
+
+mod kubernetes;
+mod manifests;
+
+use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, ObjectName, Service};
+
+pub use kubernetes::{connect, watch};
+pub use manifests::follow;
+
+use crate::objects::{Decoded, NodeState};
+
+/// Something that became known.
+#[derive(Debug)]
+pub enum Change {
+    /// A complete list of one kind begins: objects that do not turn up before its end are gone.
+    Begin(Kind),
+    /// A Service was listed, added or changed.
+    Service(Box<Decoded<Service>>),
+    /// A Service was deleted.
+    ServiceGone(ObjectName),
+    /// An EndpointSlice was listed, added or changed, perhaps saying when its cause happened.
+    Slice(Box<Decoded<EndpointSlice>>, Option<jiff::Timestamp>),
+    /// An EndpointSlice was deleted.
+    SliceGone(ObjectName),
+    /// Our Node object was listed, added or changed, or is gone.
+    Node(Option<NodeState>),
+    /// The list of one kind is complete.
+    End(Kind),
+    /// The addresses of the node's interfaces, the dummy interface left out.
+    LocalAddresses(Vec<LocalAddress>),
+}
+
+/// The kinds of objects that are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Services.
+    Services,
+    /// EndpointSlices.
+    Slices,
+    /// Our Node.
+    Node,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Services, Self::Slices, Self::Node];
+
+    /// The plural that the API uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Services => "services",
+            Self::Slices => "endpointslices",
+            Self::Node => "nodes",
+        }
+    }
+}

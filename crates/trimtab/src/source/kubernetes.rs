@@ -1,0 +1,136 @@
+//! Objects from the Kubernetes API: a list in pages, then a watch, for each kind.
+
+use std::path::Path;
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::watcher::{Config as WatchConfig, Event, watcher};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tokio::sync::mpsc::Sender;
+use tracing::{info, warn};
+
+use super::{Change, Kind};
+use crate::objects::{EndpointSliceObject, NodeObject, ServiceObject};
+
+/// Objects a page: client-go's choice, some hundred kilobytes of JSON.
+const PAGE: u32 = 500;
+
+/// Connects to the API server, through a kubeconfig or as the pod's own account.
+///
+/// # Errors
+/// A kubeconfig that cannot be read, or neither a kubeconfig nor an account.
+pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+    use anyhow::Context as _;
+    let config = match kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path)
+                .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
+            kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                .await
+                .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?
+        }
+        None => kube::Config::incluster().context(
+            "no kubeconfig is given (--kubeconfig, or clientConnection.kubeconfig in the \
+             configuration) and this is not a pod with a service account",
+        )?,
+    };
+    info!(server = %config.cluster_url, "using the API server");
+    Client::try_from(config).context("cannot set up the connection to the API server")
+}
+
+/// Lists and watches all kinds until the receiver is gone.
+pub async fn watch(client: Client, node_name: &str, changes: Sender<Change>) {
+    // Services with the label are another proxy's, headless ones are nobody's: not even sent here.
+    let services = WatchConfig::default()
+        .labels("!service.kubernetes.io/service-proxy-name")
+        .fields("spec.clusterIP!=None")
+        .page_size(PAGE);
+    let slices =
+        WatchConfig::default().labels("!service.kubernetes.io/headless").page_size(PAGE);
+    let node = WatchConfig::default().fields(&format!("metadata.name={node_name}"));
+    tokio::join!(
+        follow(Api::<ServiceObject>::all(client.clone()), services, Kind::Services, &changes),
+        follow(Api::<EndpointSliceObject>::all(client.clone()), slices, Kind::Slices, &changes),
+        follow(Api::<NodeObject>::all(client), node, Kind::Node, &changes),
+    );
+}
+
+/// An object that a [`Change`] can be made of.
+trait Watched: kube::Resource<DynamicType = ()> + Sized {
+    fn change(self) -> Change;
+    fn gone(self) -> Change;
+}
+
+impl Watched for ServiceObject {
+    fn change(self) -> Change {
+        Change::Service(Box::new(self.decoded))
+    }
+
+    fn gone(self) -> Change {
+        Change::ServiceGone(self.decoded.name)
+    }
+}
+
+impl Watched for EndpointSliceObject {
+    fn change(self) -> Change {
+        Change::Slice(Box::new(self.decoded), self.changed)
+    }
+
+    fn gone(self) -> Change {
+        Change::SliceGone(self.decoded.name)
+    }
+}
+
+impl Watched for NodeObject {
+    fn change(self) -> Change {
+        Change::Node(self.decoded.value)
+    }
+
+    fn gone(self) -> Change {
+        Change::Node(None)
+    }
+}
+
+async fn follow<K>(api: Api<K>, config: WatchConfig, kind: Kind, changes: &Sender<Change>)
+where
+    K: Watched + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let mut events = pin!(watcher(api, config).default_backoff());
+    let mut failing = false;
+    while let Some(event) = events.next().await {
+        let change = match event {
+            Ok(Event::Init) => Change::Begin(kind),
+            Ok(Event::InitApply(object) | Event::Apply(object)) => object.change(),
+            Ok(Event::Delete(object)) => object.gone(),
+            Ok(Event::InitDone) => Change::End(kind),
+            Err(error) => {
+                note_failure(kind, &error, failing);
+                failing = true;
+                continue;
+            }
+        };
+        if failing {
+            failing = false;
+            info!(kind = kind.as_str(), "the API server answers again");
+        }
+        if changes.send(change).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A watch that ends is daily business; an API server that does not answer is not, but once said it
+/// need not be repeated at every attempt.
+fn note_failure(kind: Kind, error: &watcher::Error, failing: bool) {
+    metrics::counter!("trimtab_watch_errors_total", "kind" => kind.as_str()).increment(1);
+    let kind = kind.as_str();
+    match error {
+        watcher::Error::WatchError(status) if status.code == 410 => {
+            info!(kind, "the watch fell behind the API server's history: listing again");
+        }
+        error if failing => tracing::debug!(kind, %error, "the API server still does not answer"),
+        error => warn!(kind, %error, "cannot follow the API server, trying again"),
+    }
+}
