@@ -38,7 +38,8 @@
 //! * Create, update, delete, deletecollection, merge patch, strategic merge patch (lists are merged
 //!   by key where `kubectl` needs it: ports, conditions, addresses, containers, owners; others are
 //!   replaced), `/status`, preconditions, finalizers. An update that changes nothing writes nothing.
-//!   JSON Patch, server-side apply, `dryRun` and deletion in the background are refused or absent.
+//!   JSON Patch, server-side apply and `dryRun` are refused. Nothing goes with its owner: there are
+//!   no controllers.
 //! * `PartialObjectMetadata` and `Table` for clients that ask for them; protobuf is answered with
 //!   JSON where `Accept` allows, and refused in bodies with 415.
 //! * Services are completed as by an API server: defaults, addresses, node ports. Namespaces need

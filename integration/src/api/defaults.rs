@@ -16,12 +16,50 @@ const FIRST_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0x6f00, 1);
 /// `--service-node-port-range` of kube-apiserver.
 const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
 
-/// Completes the spec. `old` is the Service that is replaced, whose addresses are kept; `is_taken`
-/// says whether some Service holds this JSON text.
+/// Gives out addresses and node ports that no Service has.
+pub(crate) struct Allocator<'a> {
+    /// Whether some Service holds this JSON text.
+    pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
+    /// Where to begin looking: a number that differs from write to write, so that the first look
+    /// nearly always succeeds.
+    pub(crate) from: usize,
+}
+
+impl Allocator<'_> {
+    fn address(&self, is_ipv6: bool) -> Option<IpAddr> {
+        self.places(0xffff)
+            .filter_map(|place| u32::try_from(place).ok())
+            .map(|place| {
+                if is_ipv6 {
+                    Ipv6Addr::from_bits(FIRST_IPV6.to_bits() + u128::from(place)).into()
+                } else {
+                    Ipv4Addr::from_bits(FIRST_IPV4.to_bits() + place).into()
+                }
+            })
+            .find(|ip: &IpAddr| !(self.is_taken)(&format!("\"{ip}\"")))
+    }
+
+    /// Free ports, each once.
+    fn node_ports(&self) -> impl Iterator<Item = u16> {
+        self.places(NODE_PORTS.len()).filter_map(|place| NODE_PORTS.clone().nth(place)).filter(
+            |port| {
+                !(self.is_taken)(&format!("\"nodePort\":{port}"))
+                    && !(self.is_taken)(&format!("\"healthCheckNodePort\":{port}"))
+            },
+        )
+    }
+
+    fn places(&self, count: usize) -> impl Iterator<Item = usize> {
+        let from = self.from;
+        (0..count).map(move |step| (from + step) % count)
+    }
+}
+
+/// Completes the spec. `old` is the Service that is replaced; what it was given is kept.
 pub(crate) fn complete_service(
     service: &mut Map<String, Value>,
     old: Option<&Map<String, Value>>,
-    is_taken: &dyn Fn(&str) -> bool,
+    allocator: &Allocator<'_>,
 ) {
     let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) else { return };
     let old = old.and_then(|old| old.get("spec")).and_then(Value::as_object);
@@ -35,7 +73,7 @@ pub(crate) fn complete_service(
     if service_type == "ExternalName" {
         return;
     }
-    complete_addresses(spec, old, is_taken);
+    complete_addresses(spec, old, allocator);
     fill(spec, "internalTrafficPolicy", || "Cluster".into());
     let is_load_balancer = service_type == "LoadBalancer";
     if is_load_balancer || service_type == "NodePort" {
@@ -43,7 +81,7 @@ pub(crate) fn complete_service(
         if is_load_balancer {
             fill(spec, "allocateLoadBalancerNodePorts", || true.into());
         }
-        complete_node_ports(spec, is_load_balancer, is_taken);
+        complete_node_ports(spec, old, is_load_balancer, allocator);
     }
 }
 
@@ -60,7 +98,7 @@ fn complete_ports(spec: &mut Map<String, Value>) {
 fn complete_addresses(
     spec: &mut Map<String, Value>,
     old: Option<&Map<String, Value>>,
-    is_taken: &dyn Fn(&str) -> bool,
+    allocator: &Allocator<'_>,
 ) {
     let first = spec.get("clusterIPs").and_then(|ips| ips.get(0)).and_then(Value::as_str);
     match (text(spec, "clusterIP"), first) {
@@ -83,7 +121,7 @@ fn complete_addresses(
             } else {
                 let ips: Vec<String> = wanted_families(spec)
                     .into_iter()
-                    .filter_map(|is_ipv6| free_address(is_ipv6, is_taken))
+                    .filter_map(|is_ipv6| allocator.address(is_ipv6))
                     .map(|ip| ip.to_string())
                     .collect();
                 spec.insert("clusterIP".into(), ips.first().cloned().into());
@@ -120,39 +158,33 @@ fn wanted_families(spec: &Map<String, Value>) -> Vec<bool> {
     wanted
 }
 
-fn free_address(is_ipv6: bool, is_taken: &dyn Fn(&str) -> bool) -> Option<IpAddr> {
-    (0..0xffff_u32)
-        .map(|n| {
-            if is_ipv6 {
-                IpAddr::V6(Ipv6Addr::from_bits(FIRST_IPV6.to_bits() + u128::from(n)))
-            } else {
-                IpAddr::V4(Ipv4Addr::from_bits(FIRST_IPV4.to_bits() + n))
-            }
-        })
-        .find(|ip| !is_taken(&format!("\"{ip}\"")))
-}
-
 fn complete_node_ports(
     spec: &mut Map<String, Value>,
+    old: Option<&Map<String, Value>>,
     is_load_balancer: bool,
-    is_taken: &dyn Fn(&str) -> bool,
+    allocator: &Allocator<'_>,
 ) {
-    let mut free = NODE_PORTS.filter(|port| {
-        !is_taken(&format!("\"nodePort\":{port}"))
-            && !is_taken(&format!("\"healthCheckNodePort\":{port}"))
-    });
+    let mut free = allocator.node_ports();
+    let kept = |field: &str| old.and_then(|old| old.get(field)).cloned();
     if is_load_balancer && text(spec, "externalTrafficPolicy") == Some("Local") {
-        fill(spec, "healthCheckNodePort", || free.next().into());
+        fill(spec, "healthCheckNodePort", || {
+            kept("healthCheckNodePort").unwrap_or_else(|| free.next().into())
+        });
     }
     if is_load_balancer && spec.get("allocateLoadBalancerNodePorts") == Some(&Value::Bool(false)) {
         return;
     }
+    let old_ports = kept("ports").and_then(|ports| ports.as_array().cloned()).unwrap_or_default();
     let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
     for port in ports.into_iter().flatten().filter_map(Value::as_object_mut) {
         if port.get("nodePort").and_then(Value::as_u64) == Some(0) {
             port.remove("nodePort");
         }
-        fill(port, "nodePort", || free.next().into());
+        let is_same = |old: &&Value| {
+            ["port", "protocol"].into_iter().all(|field| old.get(field) == port.get(field))
+        };
+        let kept = old_ports.iter().find(is_same).and_then(|old| old.get("nodePort")).cloned();
+        fill(port, "nodePort", || kept.unwrap_or_else(|| free.next().into()));
     }
 }
 
@@ -174,7 +206,9 @@ mod tests {
     fn completed(spec: Value, old: Option<Value>, taken: &[&str]) -> Value {
         let wrap = |spec: Value| Map::from_iter([("spec".to_owned(), spec)]);
         let mut service = wrap(spec);
-        complete_service(&mut service, old.map(wrap).as_ref(), &|text| taken.contains(&text));
+        let is_taken = |text: &str| taken.contains(&text);
+        let allocator = Allocator { is_taken: &is_taken, from: 0 };
+        complete_service(&mut service, old.map(wrap).as_ref(), &allocator);
         service["spec"].clone()
     }
 
@@ -202,6 +236,16 @@ mod tests {
         let spec = completed(json!({"ports": []}), Some(old), &[]);
         assert_eq!(spec["clusterIPs"], json!(["10.96.0.7", "fd00:96::7"]));
         assert_eq!(spec["ipFamilies"], json!(["IPv4", "IPv6"]));
+    }
+
+    #[test]
+    fn node_ports_survive_a_replacement_that_names_none() {
+        let ports = json!([{"port": 80, "protocol": "TCP", "nodePort": 31_234}]);
+        let old = json!({"type": "NodePort", "ports": ports});
+        let new = json!({"type": "NodePort", "ports": [{"port": 80}, {"port": 81}]});
+        let spec = completed(new, Some(old), &[]);
+        assert_eq!(spec["ports"][0]["nodePort"], 31_234);
+        assert_eq!(spec["ports"][1]["nodePort"], 30_000);
     }
 
     #[test]

@@ -196,7 +196,9 @@ fn complete(
     let is_taken = |text: &str| {
         services.values().any(|s| str::from_utf8(s.json()).is_ok_and(|json| json.contains(text)))
     };
-    defaults::complete_service(object, old, &is_taken);
+    let from = usize::try_from(tx.state().revision()).unwrap_or_default();
+    let allocator = defaults::Allocator { is_taken: &is_taken, from };
+    defaults::complete_service(object, old, &allocator);
 }
 
 /// Writes at a new revision, in both spellings if the kind has two.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use trimtab_integration::api::{ApiServer, Config, Resource};
+use trimtab_integration::api::{ApiServer, Config, Cut, Fault, Resource, Verb};
 
 use crate::client::service;
 
@@ -173,4 +173,58 @@ fn kubectl_watches() {
     let output = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<_> = output.lines().map(|line| columns(line)[..2].to_vec()).collect();
     assert_eq!(lines, [["EVENT", "NAME"], ["ADDED", "web"], ["ADDED", "late"], ["DELETED", "web"]]);
+}
+
+/// `kubectl wait` runs client-go's informer, which streams its list if told to.
+#[test]
+#[ignore = "needs kubectl"]
+fn a_client_go_informer_follows_resumes_and_lists_again() {
+    let lists = |kubectl: &Kubectl| kubectl.api.counters().requests(Verb::List, Resource::Services);
+    let watches =
+        |kubectl: &Kubectl| kubectl.api.counters().requests(Verb::Watch, Resource::Services);
+    for (streams, gone) in [(false, Fault::gone()), (true, Fault::status(410).on(Verb::Watch))] {
+        let kubectl = Kubectl::start(if streams { "stream" } else { "list" });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let await_watch = |times| {
+            let is_open = kubectl.api.until(|counters| {
+                counters.requests(Verb::Watch, Resource::Services) == times
+                    && counters.watches_open(Resource::Services) == 1
+            });
+            runtime.block_on(crate::client::within(is_open));
+        };
+        kubectl.api.create(service("web")).unwrap();
+        let condition = "--for=jsonpath={.spec.sessionAffinity}=ClientIP";
+        let mut waiting = kubectl
+            .command(&["wait", condition, "svc/web", "--timeout=20s"])
+            .env("KUBE_FEATURE_WatchListClient", streams.to_string())
+            .spawn()
+            .unwrap();
+        await_watch(1);
+        let (listed, listed_by_watch) = (u64::from(!streams), u64::from(streams));
+        assert_eq!(lists(&kubectl), listed);
+        // client-go takes a watch that ends at once, with nothing said, for a failed one.
+        let say_something = |text: &str| {
+            let mut object = service("web");
+            object["metadata"]["labels"] = json!({"said": text});
+            kubectl.api.apply(object).unwrap();
+            // The Service was created at revision 2, and each write since is an event.
+            let sent = kubectl.api.revision() - 2 + listed_by_watch;
+            let is_sent = kubectl.api.until(|c| c.events_sent(Resource::Services) == sent);
+            runtime.block_on(crate::client::within(is_sent));
+        };
+        say_something("first");
+        kubectl.api.drop_watches(Cut::Clean);
+        await_watch(2);
+        assert_eq!(lists(&kubectl), listed, "resumed");
+        say_something("second");
+        kubectl.api.inject(gone.times(1));
+        kubectl.api.drop_watches(Cut::Clean);
+        await_watch(4);
+        assert_eq!(lists(&kubectl), 2 * listed, "listed again");
+        let mut sticky = service("web");
+        sticky["spec"]["sessionAffinity"] = "ClientIP".into();
+        kubectl.api.apply(sticky).unwrap();
+        assert!(waiting.wait().unwrap().success());
+        assert_eq!(watches(&kubectl), 4);
+    }
 }
