@@ -90,7 +90,7 @@ fn documents(path: &str, text: &str) -> Result<Vec<Value>, Error> {
             .map_err(|error| syntax(format!("not JSON: {error}")));
     }
     // The limits are meant for files from strangers; a dump of a large cluster passes them.
-    let options = serde_saphyr::options! { budget: None };
+    let options = serde_saphyr::options! { budget: None, strict_booleans: true };
     serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| syntax(format!("not YAML: {error}")))
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -9,13 +10,16 @@ use kube::runtime::watcher::{Config as WatchConfig, Event, watcher};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc::Sender;
-use tracing::{info, warn};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
 use super::{Change, Kind};
 use crate::objects::{EndpointSliceObject, NodeObject, ServiceObject};
 
 /// Objects a page: client-go's choice, some hundred kilobytes of JSON.
 const PAGE: u32 = 500;
+/// The shortest time between two lists that expired watches lead to.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// Connects to the API server, through a kubeconfig or as the pod's own account.
 ///
@@ -97,27 +101,50 @@ async fn follow<K>(api: Api<K>, config: WatchConfig, kind: Kind, changes: &Sende
 where
     K: Watched + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    let mut events = pin!(watcher(api, config).default_backoff());
     let mut failing = false;
-    while let Some(event) = events.next().await {
-        let change = match event {
-            Ok(Event::Init) => Change::Begin(kind),
-            Ok(Event::InitApply(object) | Event::Apply(object)) => object.change(),
-            Ok(Event::Delete(object)) => object.gone(),
-            Ok(Event::InitDone) => Change::End(kind),
-            Err(error) => {
-                note_failure(kind, &error, failing);
-                failing = true;
-                continue;
+    let mut last_expiry = None;
+    loop {
+        let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
+        while let Some(event) = events.next().await {
+            let change = match event {
+                Ok(Event::Init) => Change::Begin(kind),
+                Ok(Event::InitApply(object) | Event::Apply(object)) => object.change(),
+                Ok(Event::Delete(object)) => object.gone(),
+                Ok(Event::InitDone) => Change::End(kind),
+                Err(error) if is_expired(&error) => {
+                    info!(kind = kind.as_str(), "the watch fell behind: listing again");
+                    // The watcher asks for the same revision again unless the word comes inside a
+                    // watch, so it is replaced by one that begins with a list; at once the first
+                    // time, and without haste if that does not help.
+                    if last_expiry.is_some_and(|last: Instant| last.elapsed() < EXPIRY_PAUSE) {
+                        tokio::time::sleep(EXPIRY_PAUSE).await;
+                    }
+                    last_expiry = Some(Instant::now());
+                    break;
+                }
+                Err(error) => {
+                    note_failure(kind, &error, failing);
+                    failing = true;
+                    continue;
+                }
+            };
+            if failing {
+                failing = false;
+                info!(kind = kind.as_str(), "the API server answers again");
             }
-        };
-        if failing {
-            failing = false;
-            info!(kind = kind.as_str(), "the API server answers again");
+            if changes.send(change).await.is_err() {
+                return;
+            }
         }
-        if changes.send(change).await.is_err() {
-            return;
-        }
+    }
+}
+
+/// Whether the API server no longer has the revision that a watch was to go on from.
+fn is_expired(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
+        watcher::Error::WatchError(status) => status.code == 410,
+        _ => false,
     }
 }
 
@@ -126,11 +153,9 @@ where
 fn note_failure(kind: Kind, error: &watcher::Error, failing: bool) {
     metrics::counter!("trimtab_watch_errors_total", "kind" => kind.as_str()).increment(1);
     let kind = kind.as_str();
-    match error {
-        watcher::Error::WatchError(status) if status.code == 410 => {
-            info!(kind, "the watch fell behind the API server's history: listing again");
-        }
-        error if failing => tracing::debug!(kind, %error, "the API server still does not answer"),
-        error => warn!(kind, %error, "cannot follow the API server, trying again"),
+    if failing {
+        debug!(kind, %error, "the API server still does not answer");
+    } else {
+        warn!(kind, %error, "cannot follow the API server, trying again");
     }
 }
