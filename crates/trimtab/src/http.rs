@@ -4,4 +4,4 @@ mod probes;
 mod serve;
 
 pub use probes::{health_routes, metrics_routes};
-pub use serve::{Reply, listen};
+pub use serve::{Reply, keep_listening};

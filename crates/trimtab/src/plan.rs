@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use trimtab_core::Family;
+use trimtab_host::rules::RuleSet;
 use trimtab_reconcile::objects::LocalAddress;
 use trimtab_reconcile::{KernelState, Problem, Programmed, Reconciler, Settings, execute};
 
@@ -109,23 +110,26 @@ pub fn settings(config: &Config) -> Settings {
 }
 
 /// Prints a plan, or one part of it, for some families.
+///
+/// # Errors
+/// An option that no packet-filter rule can hold.
 pub fn render(
     planned: &Planned,
     config: &Config,
     pod_networks: &[ipnet::IpNet],
     families: &[Family],
     output: Option<Output>,
-) -> String {
+) -> Result<String, trimtab_host::Error> {
     let rules = |families: &[Family]| {
-        let sets = rule_sets(config, pod_networks, families);
-        sets.iter().map(trimtab_host::rules::RuleSet::restore_input).collect::<String>()
+        let sets = rule_sets(config, pod_networks, families)?;
+        Ok::<_, trimtab_host::Error>(sets.iter().map(RuleSet::restore_input).collect::<String>())
     };
-    match output {
+    Ok(match output {
         Some(Output::Ipvsadm) => ipvsadm::render(&planned.state, families),
         Some(Output::Ipset) => ipset::render(&planned.state, families),
-        Some(Output::Iptables) => rules(families),
+        Some(Output::Iptables) => rules(families)?,
         Some(Output::Addresses) => addresses::render(&planned.state, families),
-        Some(Output::Json) => json::render(planned, families, &rules(families)),
+        Some(Output::Json) => json::render(planned, families, &rules(families)?),
         None => {
             let mut text = String::new();
             let mut section = |title: &str, body: &str| {
@@ -138,10 +142,10 @@ pub fn render(
                     Family::V4 => "iptables-restore --noflush",
                     Family::V6 => "ip6tables-restore --noflush",
                 };
-                section(title, &rules(&[*family]));
+                section(title, &rules(&[*family])?);
             }
             section("addresses on kube-ipvs0", &addresses::render(&planned.state, families));
             text
         }
-    }
+    })
 }

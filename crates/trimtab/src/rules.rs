@@ -8,7 +8,14 @@ use crate::config::{Config, Detect};
 
 /// The rule set of each family. `pod_networks` are the node's own, needed by detectLocalMode
 /// NodeCIDR.
-pub fn rule_sets(config: &Config, pod_networks: &[IpNet], families: &[Family]) -> Vec<RuleSet> {
+///
+/// # Errors
+/// An option that no rule can hold.
+pub fn rule_sets(
+    config: &Config,
+    pod_networks: &[IpNet],
+    families: &[Family],
+) -> Result<Vec<RuleSet>, trimtab_host::Error> {
     families
         .iter()
         .map(|family| {
@@ -18,7 +25,7 @@ pub fn rule_sets(config: &Config, pod_networks: &[IpNet], families: &[Family]) -
                 local_detector: local_detector(&config.detect, pod_networks, *family),
                 random_fully: true,
             };
-            RuleSet::new(options, *family)
+            RuleSet::new(&options, *family)
         })
         .collect()
 }

@@ -1,10 +1,12 @@
 //! Where objects come from: the Kubernetes API, or a folder of manifests.
 
+mod addresses;
 mod kubernetes;
 mod manifests;
 
 use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, ObjectName, Service};
 
+pub use addresses::follow_addresses;
 pub use kubernetes::{connect, watch};
 pub use manifests::follow;
 

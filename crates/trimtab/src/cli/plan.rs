@@ -107,7 +107,10 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
         .map(|state| state.facts.pod_cidrs.clone())
         .unwrap_or_default();
     let families = arguments.family.list();
-    let text = render(&planned, &config, &pod_networks, families, arguments.output);
+    let text = match render(&planned, &config, &pod_networks, families, arguments.output) {
+        Ok(text) => text,
+        Err(error) => return complain(&error),
+    };
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         // Somebody looked at the beginning only: `trimtab plan | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),

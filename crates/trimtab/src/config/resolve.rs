@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use trimtab_core::Scheduler;
+use trimtab_host::sysctl::ConntrackOptions;
 use trimtab_reconcile::NodePortAddresses;
 
 use super::file::{ConfigFile, Period};
@@ -17,6 +18,10 @@ const SYNC_PERIOD: Duration = Duration::from_secs(30);
 const HEALTH_PORT: u16 = 10256;
 const METRICS_PORT: u16 = 10249;
 const MASQUERADE_BIT: u8 = 14;
+const CONNTRACK_PER_CORE: i64 = 32_768;
+const CONNTRACK_MIN: i64 = 131_072;
+const CONNTRACK_ESTABLISHED: Duration = Duration::from_secs(24 * 60 * 60);
+const CONNTRACK_CLOSE_WAIT: Duration = Duration::from_secs(60 * 60);
 /// Ours.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
@@ -70,6 +75,8 @@ pub struct Config {
     pub masquerade_all: bool,
     /// How long a real server that left may keep its connections.
     pub drain_timeout: Duration,
+    /// Connection tracking.
+    pub conntrack: ConntrackOptions,
     /// `logging.verbosity`, where the file gives it.
     pub verbosity: Option<u8>,
     /// `logging.format`, where the file gives it.
@@ -142,6 +149,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         masquerade_bit: masquerade_bit(file)?,
         masquerade_all: file.iptables.masquerade_all.unwrap_or(false),
         drain_timeout: period(file.trimtab.drain_timeout, DRAIN_TIMEOUT),
+        conntrack: conntrack(file)?,
         verbosity: file.logging.verbosity.map(|level| level.clamp(0, 10).unsigned_abs() as u8),
         log_format: file.logging.format.clone(),
     };
@@ -281,4 +289,24 @@ fn masquerade_bit(file: &ConfigFile) -> Result<u8, Error> {
             Error::value("iptables.masqueradeBit", format!("{bit} is not between 0 and 31"))
         }),
     }
+}
+
+fn conntrack(file: &ConfigFile) -> Result<ConntrackOptions, Error> {
+    let count = |field: &str, given: Option<i64>, default: i64| {
+        let given = given.unwrap_or(default);
+        u32::try_from(given).map_err(|_| {
+            Error::value(format!("conntrack.{field}"), format!("{given} is not a count"))
+        })
+    };
+    let conntrack = &file.conntrack;
+    Ok(ConntrackOptions {
+        max_per_core: count("maxPerCore", conntrack.max_per_core, CONNTRACK_PER_CORE)?,
+        min: count("min", conntrack.min, CONNTRACK_MIN)?,
+        cpus: std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
+        tcp_established: period(conntrack.tcp_established_timeout, CONNTRACK_ESTABLISHED),
+        tcp_close_wait: period(conntrack.tcp_close_wait_timeout, CONNTRACK_CLOSE_WAIT),
+        tcp_be_liberal: conntrack.tcp_be_liberal.unwrap_or(false),
+        udp: period(conntrack.udp_timeout, Duration::ZERO),
+        udp_stream: period(conntrack.udp_stream_timeout, Duration::ZERO),
+    })
 }

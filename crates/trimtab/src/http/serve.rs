@@ -4,13 +4,17 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tracing::debug;
+use tracing::{debug, warn};
+
+/// Time between two attempts to bind an address.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// An answer with its content type.
 #[derive(Clone, Debug)]
@@ -34,16 +38,32 @@ impl Reply {
     }
 }
 
-/// Serves `answer` by path on `address` until the task is dropped.
+/// Serves `answer` by path on `address` until the task is dropped. While the address cannot be
+/// bound, tries again every five seconds, unless `hard_fail`.
 ///
 /// # Errors
-/// When the address cannot be bound.
-pub async fn listen<F>(address: SocketAddr, answer: F) -> std::io::Result<()>
+/// When the address cannot be bound, with `hard_fail`.
+pub async fn keep_listening<F>(address: SocketAddr, hard_fail: bool, answer: F) -> anyhow::Result<()>
 where
     F: Fn(&str) -> Reply + Send + Sync + 'static,
 {
-    let listener = TcpListener::bind(address).await?;
     let answer = Arc::new(answer);
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => serve(&listener, &answer).await,
+            Err(error) if hard_fail => {
+                return Err(error).with_context(|| format!("cannot serve on {address}"));
+            }
+            Err(error) => warn!(%address, %error, "cannot serve here, trying again"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn serve<F>(listener: &TcpListener, answer: &Arc<F>)
+where
+    F: Fn(&str) -> Reply + Send + Sync + 'static,
+{
     loop {
         let (stream, _) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -54,7 +74,7 @@ where
                 continue;
             }
         };
-        let answer = Arc::clone(&answer);
+        let answer = Arc::clone(answer);
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let reply = answer(request.uri().path());

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use trimtab_core::{Family, SetId, SetType};
+use trimtab_host::ipset::SetSpec;
 use trimtab_reconcile::KernelState;
 
 pub(super) fn render(state: &KernelState, families: &[Family]) -> String {
@@ -18,7 +19,8 @@ pub(super) fn render(state: &KernelState, families: &[Family]) -> String {
                     Family::V4 => "inet",
                     Family::V6 => "inet6",
                 };
-                let most = trimtab_host::ipset::max_elements_for(elements.len());
+                let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+                let most = SetSpec::of(set, count).max_elements;
                 format!("family {family} hashsize 1024 maxelem {most}")
             }
         };

@@ -21,13 +21,14 @@ const PAGE: u32 = 500;
 /// The shortest time between two lists that expired watches lead to.
 const EXPIRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Connects to the API server, through a kubeconfig or as the pod's own account.
+/// Connects to the API server, through a kubeconfig or as the pod's own account; `master` goes
+/// before the address that either gives.
 ///
 /// # Errors
 /// A kubeconfig that cannot be read, or neither a kubeconfig nor an account.
-pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+pub async fn connect(kubeconfig: Option<&Path>, master: Option<&str>) -> anyhow::Result<Client> {
     use anyhow::Context as _;
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path)
                 .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
@@ -40,6 +41,10 @@ pub async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
              configuration) and this is not a pod with a service account",
         )?,
     };
+    if let Some(master) = master {
+        config.cluster_url =
+            master.parse().with_context(|| format!("--master: {master:?} is not a URL"))?;
+    }
     info!(server = %config.cluster_url, "using the API server");
     Client::try_from(config).context("cannot set up the connection to the API server")
 }

@@ -1,0 +1,176 @@
+//! `trimtab run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+use trimtab_core::Family;
+use trimtab_reconcile::{Reconciler, Settings};
+
+use super::{KubeProxyFlags, read_config, resolve};
+use crate::config::Config;
+use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
+use crate::health::Health;
+use crate::linux::{KernelReader, Linux};
+use crate::logging::{self, LogFormat};
+use crate::source::{self, Change};
+use crate::{host, http, metric, plan};
+
+/// Changes that may wait between the source and the loop: enough to keep both busy, few enough that
+/// a large cluster's list is never in memory twice.
+const CHANGES: usize = 1024;
+/// Parts of an audit that may wait.
+const AUDIT_PARTS: usize = 4;
+
+/// Arguments of `trimtab run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A KubeProxyConfiguration; flags go before it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Take objects from the manifests in this folder, read again when it changes, instead of from
+    /// the Kubernetes API.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "master"])]
+    manifests: Option<PathBuf>,
+    /// What log lines look like.
+    #[arg(long, alias = "logging-format", value_enum)]
+    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    flags: KubeProxyFlags,
+}
+
+/// Runs until told to stop.
+pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
+    let (mut file, notes) = read_config(arguments.config.as_deref())?;
+    arguments.flags.apply(&mut file);
+    let (config, notes) = resolve(&file, arguments.flags.overrides(), notes)?;
+    let verbosity = arguments.flags.verbosity.or(config.verbosity).unwrap_or(0);
+    let format = arguments.log_format.unwrap_or(match config.log_format.as_deref() {
+        Some("json") => LogFormat::Json,
+        _ => LogFormat::Text,
+    });
+    logging::start(verbosity, format);
+    info!(version = env!("CARGO_PKG_VERSION"), node = config.node_name, "Trimtab starts");
+    for note in notes {
+        warn!("{note}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(arguments, Arc::new(config)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
+    let families = host::families();
+    let health = Arc::new(Health::new(config.sync_period, &families));
+    let metrics = metric::install()?;
+    let mut servers = tokio::task::JoinSet::new();
+    start_servers(&config, &health, metrics, &mut servers);
+
+    let (change_sender, changes) = mpsc::channel::<Change>(CHANGES);
+    let (part_sender, parts) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
+    let (stop_sender, stop) = watch::channel(false);
+    let (pod_networks, pod_networks_seen) = watch::channel(Vec::new());
+
+    let plane = Linux::open(Arc::clone(&config), families.clone(), pod_networks_seen.clone())?;
+    let reader = KernelReader::open(Arc::clone(&config), families.clone(), pod_networks_seen)?;
+    let reconciler = Reconciler::new(settings(&config, families));
+    let settings =
+        SyncSettings { min_sync_period: config.min_sync_period, config: Arc::clone(&config) };
+    let shared = Shared { health, pod_networks };
+
+    // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
+    let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
+    let sync = thread::Builder::new().name("sync".to_owned()).spawn(move || {
+        let result = on_this_thread(Sync::new(reconciler, plane, settings, shared).run(
+            changes, parts, stop,
+        ));
+        let _ = ended_sender.blocking_send(result.and_then(|ended| ended.map(|_plane| ())));
+    })?;
+    let period = config.sync_period;
+    thread::Builder::new().name("audit".to_owned()).spawn(move || {
+        on_this_thread(Auditor::new(reader, period, part_sender).run())
+    })?;
+
+    let sources = start_sources(arguments, &config, change_sender).await?;
+    let outcome = tokio::select! {
+        signal = terminated() => {
+            info!(signal = signal?, "stopping");
+            let _ = stop_sender.send(true);
+            ended.recv().await.unwrap_or(Ok(()))
+        }
+        result = ended.recv() => result.unwrap_or(Ok(())),
+        result = sources => result,
+        Some(failed) = servers.join_next() => failed?,
+    };
+    let _ = stop_sender.send(true);
+    let _ = tokio::task::spawn_blocking(move || sync.join()).await;
+    outcome
+}
+
+fn on_this_thread<F: Future>(work: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(work))
+}
+
+fn settings(config: &Config, families: Vec<Family>) -> Settings {
+    Settings { families, ..plan::settings(config) }
+}
+
+/// Serves probes and metrics. An address that cannot be bound is retried, unless the configuration
+/// says that it ends the program.
+fn start_servers(
+    config: &Config,
+    health: &Arc<Health>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    servers: &mut tokio::task::JoinSet<anyhow::Result<()>>,
+) {
+    let hard = config.bind_address_hard_fail;
+    if let Some(address) = config.health_address {
+        servers.spawn(http::keep_listening(address, hard, http::health_routes(Arc::clone(health))));
+    }
+    if let Some(address) = config.metrics_address {
+        servers.spawn(http::keep_listening(address, hard, http::metrics_routes(metrics)));
+    }
+}
+
+/// Starts whatever sends changes; the returned future ends if that fails for good.
+async fn start_sources(
+    arguments: &RunArgs,
+    config: &Config,
+    changes: mpsc::Sender<Change>,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
+    let addresses = tokio::spawn(source::follow_addresses(changes.clone()));
+    let objects = if let Some(folder) = arguments.manifests.clone() {
+        tokio::spawn(source::follow(folder, config.node_name.clone(), changes))
+    } else {
+        let master = arguments.flags.master.as_deref();
+        let client = source::connect(config.kubeconfig.as_deref(), master).await?;
+        let node_name = config.node_name.clone();
+        tokio::spawn(async move {
+            source::watch(client, &node_name, changes).await;
+            Ok(())
+        })
+    };
+    Ok(async move {
+        tokio::select! {
+            ended = addresses => ended?.context("cannot follow this host's addresses"),
+            ended = objects => ended?,
+        }
+    })
+}
+
+/// Waits for a signal to stop; returns its name.
+async fn terminated() -> anyhow::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}

@@ -1,0 +1,30 @@
+//! This host's own addresses and families.
+
+use anyhow::Context as _;
+use trimtab_core::{DUMMY_INTERFACE, Family};
+use trimtab_host::address;
+use trimtab_netlink::Socket;
+use trimtab_reconcile::objects::LocalAddress;
+
+/// The addresses of this host's interfaces, those on the dummy interface left out.
+///
+/// # Errors
+/// When the kernel does not list them.
+pub fn local_addresses() -> anyhow::Result<Vec<LocalAddress>> {
+    let mut socket = Socket::open(trimtab_netlink::Family::Route)?;
+    let listed = address::list(&mut socket).context("cannot list this host's addresses")?;
+    Ok(listed
+        .into_iter()
+        // A name that is empty belongs to an interface that has just gone.
+        .filter(|one| &*one.interface != DUMMY_INTERFACE && !one.interface.is_empty())
+        .map(|one| LocalAddress { interface: (*one.interface).into(), address: one.address })
+        .collect())
+}
+
+/// The families that this host's kernel has: IPv6 may be left out or switched off.
+pub fn families() -> Vec<Family> {
+    let has_six = std::path::Path::new("/proc/net/if_inet6").exists()
+        && std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+            .map_or(true, |text| text.trim() != "1");
+    if has_six { Family::ALL.to_vec() } else { vec![Family::V4] }
+}

@@ -1,0 +1,137 @@
+//! Carrying operations out, a phase at a time, in few system calls.
+
+use std::net::IpAddr;
+
+use tracing::warn;
+use trimtab_host::ipset::{Change, Repeat, apply_growing};
+use trimtab_reconcile::{Action, Kernel, Phase, Refused};
+
+use super::{Linux, prepare};
+
+impl Kernel for Linux {
+    fn apply(&mut self, phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
+        match phase {
+            Phase::AddElements | Phase::DeleteElements => self.change_elements(actions),
+            Phase::Serve | Phase::Withdraw => self.change_servers(actions),
+            Phase::Bind | Phase::Unbind => self.change_addresses(phase, actions),
+        }
+    }
+}
+
+impl Linux {
+    fn change_elements(&mut self, actions: &[&Action]) -> Vec<(usize, Refused)> {
+        let mut changes: Vec<(usize, Change<'_>)> = Vec::with_capacity(actions.len());
+        for (position, action) in actions.iter().enumerate() {
+            match action {
+                Action::AddElement(set, element) => {
+                    changes.push((position, Change::add(set.name(), *element)));
+                }
+                Action::DeleteElement(set, element) => {
+                    changes.push((position, Change::delete(set.name(), *element)));
+                }
+                _ => {}
+            }
+        }
+        // Neighbours of one set share a message; within a phase the order does not matter.
+        changes.sort_by_key(|(_, change)| change.set);
+        let (positions, changes): (Vec<usize>, Vec<Change<'_>>) = changes.into_iter().unzip();
+        match apply_growing(&mut self.sets, &changes, Repeat::Allow) {
+            Ok(grown) => {
+                for (set, size) in grown.sets {
+                    warn!(set, size, "the ipset was full: a larger one took its place");
+                }
+                let failed = grown.applied.failed.into_iter();
+                failed.map(|failed| (positions[failed.index], other(&failed.error))).collect()
+            }
+            Err(error) => all(actions, &error),
+        }
+    }
+
+    fn change_servers(&mut self, actions: &[&Action]) -> Vec<(usize, Refused)> {
+        self.batch.clear();
+        // Every action of these phases is one message, so positions are the batch's indexes.
+        for action in actions {
+            match action {
+                Action::AddVirtualServer(server) => self.batch.add_virtual_server(server),
+                Action::SetVirtualServer(server) => self.batch.set_virtual_server(server),
+                Action::DeleteVirtualServer(frontend) => {
+                    self.batch.delete_virtual_server(frontend);
+                }
+                Action::AddRealServer(frontend, server) => {
+                    self.batch.add_real_server(frontend, server);
+                }
+                Action::SetRealServer(frontend, server)
+                | Action::DrainRealServer(frontend, server) => {
+                    self.batch.set_real_server(frontend, server);
+                }
+                Action::DeleteRealServer(frontend, key) => {
+                    self.batch.delete_real_server(frontend, key);
+                }
+                Action::AddElement(..)
+                | Action::DeleteElement(..)
+                | Action::AddAddress(_)
+                | Action::DeleteAddress(_) => unreachable!("{action} is of another phase"),
+            }
+        }
+        match self.ipvs.apply(&mut self.batch) {
+            Ok(report) => {
+                let mut refused: Vec<(usize, Refused)> = Vec::new();
+                for failure in report.failures {
+                    let why = match failure.refusal.errno {
+                        errno if errno.is_not_found() => Refused::NotFound,
+                        errno if errno.is_exists() => Refused::Exists,
+                        _ => other(&failure.refusal),
+                    };
+                    refused.push((failure.index, why));
+                }
+                for index in report.unconfirmed.into_iter().flatten() {
+                    if !refused.iter().any(|(known, _)| *known == index) {
+                        refused.push((index, Refused::Other("the kernel's answer was lost".into())));
+                    }
+                }
+                refused
+            }
+            Err(error) => all(actions, &error),
+        }
+    }
+
+    fn change_addresses(&mut self, phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
+        let addresses: Vec<IpAddr> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::AddAddress(address) | Action::DeleteAddress(address) => Some(*address),
+                _ => None,
+            })
+            .collect();
+        let dummy = match self.dummy {
+            Some(dummy) => dummy,
+            None => match prepare::dummy(&mut self.route) {
+                Ok(dummy) => *self.dummy.insert(dummy),
+                Err(error) => return all(actions, &error),
+            },
+        };
+        let applied = if phase == Phase::Bind {
+            dummy.add(&mut self.route, &addresses)
+        } else {
+            dummy.delete(&mut self.route, &addresses)
+        };
+        match applied {
+            Ok(applied) => {
+                if applied.failed.iter().any(|failed| failed.error.is_not_found()) {
+                    // Somebody deleted the interface: look for it again next time.
+                    self.dummy = None;
+                }
+                applied.failed.iter().map(|failed| (failed.index, other(&failed.error))).collect()
+            }
+            Err(error) => all(actions, &error),
+        }
+    }
+}
+
+fn other(error: &dyn std::fmt::Display) -> Refused {
+    Refused::Other(error.to_string().into())
+}
+
+fn all(actions: &[&Action], error: &dyn std::fmt::Display) -> Vec<(usize, Refused)> {
+    (0..actions.len()).map(|position| (position, other(error))).collect()
+}

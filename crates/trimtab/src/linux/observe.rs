@@ -1,0 +1,137 @@
+//! Reading the kernel: for the start, for what looks wrong, and for audits.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::sync::watch;
+use trimtab_core::{
+    DUMMY_INTERFACE, Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer,
+};
+use trimtab_host::{dummy, ipset};
+use trimtab_netlink::Socket;
+
+use super::{is_vip, prepare};
+use crate::config::Config;
+use crate::daemon::{DataPlane, Observer};
+
+fn elements(client: &mut ipset::Client, set: SetId) -> anyhow::Result<Vec<SetElement>> {
+    Ok(client.list(set.name())?.map(|set| set.elements).unwrap_or_default())
+}
+
+fn addresses(route: &mut Socket) -> anyhow::Result<Vec<IpAddr>> {
+    let Some(dummy) = dummy::find(route, DUMMY_INTERFACE)? else { return Ok(Vec::new()) };
+    let mut found = dummy.addresses(route)?;
+    found.retain(is_vip);
+    Ok(found)
+}
+
+fn virtual_servers(ipvs: &mut trimtab_ipvs::Client) -> anyhow::Result<Vec<VirtualServer>> {
+    Ok(ipvs.virtual_servers()?.into_iter().map(|observed| observed.server).collect())
+}
+
+fn real_servers(
+    ipvs: &mut trimtab_ipvs::Client,
+    frontend: &Frontend,
+) -> anyhow::Result<Vec<RealServer>> {
+    Ok(ipvs.real_servers(frontend)?.into_iter().map(|observed| observed.server).collect())
+}
+
+impl DataPlane for super::Linux {
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        self.prepare_host()
+    }
+
+    fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
+        elements(&mut self.sets, set)
+    }
+
+    fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
+        addresses(&mut self.route)
+    }
+
+    fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {
+        virtual_servers(&mut self.ipvs)
+    }
+
+    fn virtual_server(&mut self, frontend: &Frontend) -> anyhow::Result<Option<VirtualServer>> {
+        Ok(self.ipvs.virtual_server(frontend)?.map(|observed| observed.server))
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>> {
+        real_servers(&mut self.ipvs, frontend)
+    }
+
+    fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>> {
+        let observed = self.ipvs.real_servers(frontend)?;
+        Ok(observed
+            .into_iter()
+            .map(|real| {
+                let count = u64::from(real.active_connections) + u64::from(real.inactive_connections);
+                (real.server.key, count)
+            })
+            .collect())
+    }
+}
+
+/// Reads the kernel for audits, on sockets of its own.
+#[derive(Debug)]
+pub struct KernelReader {
+    config: Arc<Config>,
+    families: Vec<Family>,
+    pod_networks: watch::Receiver<Vec<IpNet>>,
+    ipvs: trimtab_ipvs::Client,
+    sets: ipset::Client,
+    route: Socket,
+}
+
+impl KernelReader {
+    /// Opens the sockets.
+    ///
+    /// # Errors
+    /// As [`super::Linux::open`].
+    pub fn open(
+        config: Arc<Config>,
+        families: Vec<Family>,
+        pod_networks: watch::Receiver<Vec<IpNet>>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            config,
+            families,
+            pod_networks,
+            ipvs: trimtab_ipvs::Client::connect(&trimtab_ipvs::ModuleOptions::default())?,
+            sets: ipset::Client::open()?,
+            route: Socket::open(trimtab_netlink::Family::Route)?,
+        })
+    }
+}
+
+impl Observer for KernelReader {
+    fn check_host(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut repaired = prepare::sysctls(&self.config)?;
+        if dummy::find(&mut self.route, DUMMY_INTERFACE)?.is_none() {
+            prepare::dummy(&mut self.route)?;
+            repaired.push(format!("created {DUMMY_INTERFACE} again, which was gone"));
+        }
+        repaired.extend(prepare::sets(&mut self.sets, &self.families)?);
+        let networks = self.pod_networks.borrow().clone();
+        repaired.extend(prepare::rules(&self.config, &networks, &self.families)?);
+        Ok(repaired)
+    }
+
+    fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
+        elements(&mut self.sets, set)
+    }
+
+    fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
+        addresses(&mut self.route)
+    }
+
+    fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {
+        virtual_servers(&mut self.ipvs)
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>> {
+        real_servers(&mut self.ipvs, frontend)
+    }
+}

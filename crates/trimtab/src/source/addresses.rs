@@ -1,0 +1,35 @@
+//! The node's own addresses, read again when the kernel says that they changed.
+
+use tokio::sync::mpsc::Sender;
+use tracing::debug;
+use trimtab_core::DUMMY_INTERFACE;
+use trimtab_host::address_monitor::AddressMonitor;
+use trimtab_host::dummy;
+use trimtab_netlink::{Family, Socket};
+
+use super::Change;
+use crate::host::local_addresses;
+
+/// Sends this host's addresses, and again whenever they change, until the receiver is gone.
+///
+/// # Errors
+/// When the kernel does not list them, or cannot be subscribed to.
+pub async fn follow_addresses(changes: Sender<Change>) -> anyhow::Result<()> {
+    // The dummy interface is made here if it is missing: its number must be known, so that the VIPs
+    // that come and go on it are not taken for changes of the node.
+    let mut socket = Socket::open(Family::Route)?;
+    let ours = dummy::ensure(&mut socket, DUMMY_INTERFACE)?;
+    let mut monitor = AddressMonitor::subscribe(ours.index())?;
+    let mut last = Vec::new();
+    loop {
+        let addresses = local_addresses()?;
+        if addresses != last {
+            debug!(addresses = addresses.len(), "this host's addresses changed");
+            last.clone_from(&addresses);
+            if changes.send(Change::LocalAddresses(addresses)).await.is_err() {
+                return Ok(());
+            }
+        }
+        monitor.changed().await;
+    }
+}
