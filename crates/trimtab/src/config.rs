@@ -4,7 +4,7 @@ mod file;
 mod networks;
 mod resolve;
 
-pub use file::{ConfigFile, Notes, parse};
+pub use file::{ConfigFile, Notes, Period, parse};
 pub use resolve::{Config, Detect, Overrides, resolve};
 
 /// What is wrong with the configuration.

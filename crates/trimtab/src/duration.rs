@@ -42,7 +42,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
         if whole.is_empty() && fraction.is_empty() {
             return Err(BadDuration);
         }
-        let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| BadDuration)? };
+        let whole: u128 =
+            if whole.is_empty() { 0 } else { whole.parse().map_err(|_| BadDuration)? };
         total = whole.checked_mul(*unit).and_then(|n| total.checked_add(n)).ok_or(BadDuration)?;
         let mut scale = *unit;
         for digit in fraction.chars() {

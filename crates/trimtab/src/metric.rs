@@ -51,7 +51,10 @@ fn latency_buckets() -> Vec<f64> {
 }
 
 fn describe() {
-    describe_histogram!(SYNC_DURATION, "Seconds from a change's arrival to its being in the kernel");
+    describe_histogram!(
+        SYNC_DURATION,
+        "Seconds from a change's arrival to its being in the kernel"
+    );
     describe_gauge!(LAST_SYNC, "When the kernel last held all that was asked for, Unix seconds");
     describe_counter!(SERVICE_CHANGES, "Service events");
     describe_counter!(ENDPOINT_CHANGES, "EndpointSlice events");
@@ -85,7 +88,8 @@ pub fn problem(reason: &'static str) {
 /// A plan was carried out.
 pub fn round(plan: &Plan, report: &Report, took: Duration) {
     histogram!(ROUND).record(took.as_secs_f64());
-    let mut counts: std::collections::BTreeMap<&'static str, u64> = std::collections::BTreeMap::new();
+    let mut counts: std::collections::BTreeMap<&'static str, u64> =
+        std::collections::BTreeMap::new();
     for operation in plan.operations() {
         *counts.entry(operation.action.verb()).or_default() += 1;
     }

@@ -108,30 +108,30 @@ impl KubeProxyFlags {
 
     /// Puts every flag that is given into the file's place.
     pub(super) fn apply(&self, file: &mut ConfigFile) {
-        fn set<T: Clone>(field: &mut Option<T>, flag: &Option<T>) {
-            if flag.is_some() {
-                field.clone_from(flag);
+        fn set<T: Clone>(field: &mut Option<T>, flag: Option<&T>) {
+            if let Some(value) = flag {
+                *field = Some(value.clone());
             }
         }
         let ipvs = &mut file.ipvs;
-        set(&mut ipvs.scheduler, &self.ipvs_scheduler);
-        set(&mut ipvs.sync_period, &self.ipvs_sync_period);
-        set(&mut ipvs.min_sync_period, &self.ipvs_min_sync_period);
-        set(&mut ipvs.exclude_cidrs, &self.ipvs_exclude_cidrs);
-        set(&mut ipvs.strict_arp, &self.ipvs_strict_arp);
-        set(&mut ipvs.tcp_timeout, &self.ipvs_tcp_timeout);
-        set(&mut ipvs.tcp_fin_timeout, &self.ipvs_tcpfin_timeout);
-        set(&mut ipvs.udp_timeout, &self.ipvs_udp_timeout);
-        set(&mut file.cluster_cidr, &self.cluster_cidr);
-        set(&mut file.detect_local_mode, &self.detect_local_mode);
-        set(&mut file.detect_local.bridge_interface, &self.pod_bridge_interface);
-        set(&mut file.detect_local.interface_name_prefix, &self.pod_interface_name_prefix);
-        set(&mut file.node_port_addresses, &self.node_port_addresses);
-        set(&mut file.iptables.masquerade_all, &self.masquerade_all);
-        set(&mut file.iptables.masquerade_bit, &self.iptables_masquerade_bit);
-        set(&mut file.bind_address, &self.bind_address);
-        set(&mut file.healthz_bind_address, &self.healthz_bind_address);
-        set(&mut file.metrics_bind_address, &self.metrics_bind_address);
-        set(&mut file.bind_address_hard_fail, &self.bind_address_hard_fail);
+        set(&mut ipvs.scheduler, self.ipvs_scheduler.as_ref());
+        set(&mut ipvs.sync_period, self.ipvs_sync_period.as_ref());
+        set(&mut ipvs.min_sync_period, self.ipvs_min_sync_period.as_ref());
+        set(&mut ipvs.exclude_cidrs, self.ipvs_exclude_cidrs.as_ref());
+        set(&mut ipvs.strict_arp, self.ipvs_strict_arp.as_ref());
+        set(&mut ipvs.tcp_timeout, self.ipvs_tcp_timeout.as_ref());
+        set(&mut ipvs.tcp_fin_timeout, self.ipvs_tcpfin_timeout.as_ref());
+        set(&mut ipvs.udp_timeout, self.ipvs_udp_timeout.as_ref());
+        set(&mut file.cluster_cidr, self.cluster_cidr.as_ref());
+        set(&mut file.detect_local_mode, self.detect_local_mode.as_ref());
+        set(&mut file.detect_local.bridge_interface, self.pod_bridge_interface.as_ref());
+        set(&mut file.detect_local.interface_name_prefix, self.pod_interface_name_prefix.as_ref());
+        set(&mut file.node_port_addresses, self.node_port_addresses.as_ref());
+        set(&mut file.iptables.masquerade_all, self.masquerade_all.as_ref());
+        set(&mut file.iptables.masquerade_bit, self.iptables_masquerade_bit.as_ref());
+        set(&mut file.bind_address, self.bind_address.as_ref());
+        set(&mut file.healthz_bind_address, self.healthz_bind_address.as_ref());
+        set(&mut file.metrics_bind_address, self.metrics_bind_address.as_ref());
+        set(&mut file.bind_address_hard_fail, self.bind_address_hard_fail.as_ref());
     }
 }

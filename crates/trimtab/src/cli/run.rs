@@ -86,15 +86,15 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
     let sync = thread::Builder::new().name("sync".to_owned()).spawn(move || {
-        let result = on_this_thread(Sync::new(reconciler, plane, settings, shared).run(
-            changes, parts, stop,
-        ));
+        let result = on_this_thread(
+            Sync::new(reconciler, plane, settings, shared).run(changes, parts, stop),
+        );
         let _ = ended_sender.blocking_send(result.and_then(|ended| ended.map(|_plane| ())));
     })?;
     let period = config.sync_period;
-    thread::Builder::new().name("audit".to_owned()).spawn(move || {
-        on_this_thread(Auditor::new(reader, period, part_sender).run())
-    })?;
+    thread::Builder::new()
+        .name("audit".to_owned())
+        .spawn(move || on_this_thread(Auditor::new(reader, period, part_sender).run()))?;
 
     let sources = start_sources(arguments, &config, change_sender).await?;
     let outcome = tokio::select! {

@@ -215,9 +215,8 @@ pub fn parse(path: &Path, text: &str) -> Result<(ConfigFile, Notes), Error> {
     }
     let version = file.api_version.as_deref();
     if let Some(version) = version.filter(|v| *v != "kubeproxy.config.k8s.io/v1alpha1") {
-        let message = format!(
-            "apiVersion: expected kubeproxy.config.k8s.io/v1alpha1, found {version:?}"
-        );
+        let message =
+            format!("apiVersion: expected kubeproxy.config.k8s.io/v1alpha1, found {version:?}");
         return Err(syntax(message));
     }
     Ok((file, notes))

@@ -150,7 +150,10 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         masquerade_all: file.iptables.masquerade_all.unwrap_or(false),
         drain_timeout: period(file.trimtab.drain_timeout, DRAIN_TIMEOUT),
         conntrack: conntrack(file)?,
-        verbosity: file.logging.verbosity.map(|level| level.clamp(0, 10).unsigned_abs() as u8),
+        verbosity: file
+            .logging
+            .verbosity
+            .map(|level| u8::try_from(level.max(0)).unwrap_or(u8::MAX)),
         log_format: file.logging.format.clone(),
     };
     Ok((config, notes))
@@ -191,7 +194,9 @@ fn bind_address(file: &ConfigFile) -> Result<Option<IpAddr>, Error> {
         return Ok(None);
     };
     let address = text.parse();
-    address.map(Some).map_err(|_| Error::value("bindAddress", format!("{text:?} is not an IP address")))
+    address
+        .map(Some)
+        .map_err(|_| Error::value("bindAddress", format!("{text:?} is not an IP address")))
 }
 
 fn unspecified(six: bool) -> IpAddr {
@@ -224,9 +229,7 @@ fn listen_address(
 fn scheduler(name: Option<&str>) -> Result<Scheduler, Error> {
     match name.filter(|name| !name.is_empty()) {
         None => Ok(Scheduler::RoundRobin),
-        Some(name) => {
-            name.parse().map_err(|why| Error::value("ipvs.scheduler", format!("{why}")))
-        }
+        Some(name) => name.parse().map_err(|why| Error::value("ipvs.scheduler", format!("{why}"))),
     }
 }
 
@@ -302,7 +305,8 @@ fn conntrack(file: &ConfigFile) -> Result<ConntrackOptions, Error> {
     Ok(ConntrackOptions {
         max_per_core: count("maxPerCore", conntrack.max_per_core, CONNTRACK_PER_CORE)?,
         min: count("min", conntrack.min, CONNTRACK_MIN)?,
-        cpus: std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
+        cpus: std::thread::available_parallelism()
+            .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
         tcp_established: period(conntrack.tcp_established_timeout, CONNTRACK_ESTABLISHED),
         tcp_close_wait: period(conntrack.tcp_close_wait_timeout, CONNTRACK_CLOSE_WAIT),
         tcp_be_liberal: conntrack.tcp_be_liberal.unwrap_or(false),

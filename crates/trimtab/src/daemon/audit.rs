@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
-use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 use tracing::warn;
+use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
 /// A part of what the kernel holds.
 #[derive(Debug)]

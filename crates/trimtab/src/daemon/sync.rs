@@ -122,8 +122,7 @@ impl<D: DataPlane> Sync<D> {
             return None;
         }
         let now = Instant::now();
-        let round = (!self.reconciler.is_settled())
-            .then(|| self.pace.earliest(now).unwrap_or(now));
+        let round = (!self.reconciler.is_settled()).then(|| self.pace.earliest(now).unwrap_or(now));
         let retry = self.reconciler.next_retry().map(|due| self.epoch + due);
         [round, retry, self.next_drain_poll].into_iter().flatten().min()
     }
@@ -139,7 +138,7 @@ impl<D: DataPlane> Sync<D> {
             Change::Service(decoded) => {
                 metric::service_change();
                 self.lists.service(&decoded.name);
-                self.warn("Service", &decoded);
+                warn_of("Service", &decoded);
                 match decoded.value {
                     Some(service) => self.reconciler.apply_service(service),
                     None => self.reconciler.delete_service(&decoded.name),
@@ -152,7 +151,7 @@ impl<D: DataPlane> Sync<D> {
             Change::Slice(decoded, changed) => {
                 metric::slice_change();
                 self.lists.slice(&decoded.name);
-                self.warn("EndpointSlice", &decoded);
+                warn_of("EndpointSlice", &decoded);
                 match decoded.value {
                     Some(slice) => self.reconciler.apply_slice(&slice),
                     None => self.reconciler.delete_slice(&decoded.name),
@@ -213,14 +212,6 @@ impl<D: DataPlane> Sync<D> {
             Kind::Node => {}
         }
         debug!(kind = kind.as_str(), "listed");
-    }
-
-    fn warn<T>(&self, kind: &str, decoded: &Decoded<T>) {
-        let worth = |problem: &&FieldProblem| problem.severity != Severity::Skipped;
-        for problem in decoded.problems.iter().filter(worth) {
-            metric::problem("InvalidValue");
-            warn!(kind, name = %decoded.name, "{problem}");
-        }
     }
 
     /// Once everything has been listed: prepares the host, takes over what the kernel holds.
@@ -316,7 +307,9 @@ impl<D: DataPlane> Sync<D> {
             metric::settled(since.elapsed(), &self.reconciler);
             let now = jiff::Timestamp::now();
             for changed in self.triggers.drain(..) {
-                metric::programming_latency((now - changed).total(jiff::Unit::Second).unwrap_or(0.0));
+                metric::programming_latency(
+                    (now - changed).total(jiff::Unit::Second).unwrap_or(0.0),
+                );
             }
         }
         if !self.programmed_once {
@@ -415,5 +408,14 @@ async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Says what of an object could not be used; what is none of a service proxy's business is not said.
+fn warn_of<T>(kind: &str, decoded: &Decoded<T>) {
+    let worth = |problem: &&FieldProblem| problem.severity != Severity::Skipped;
+    for problem in decoded.problems.iter().filter(worth) {
+        metric::problem("InvalidValue");
+        warn!(kind, name = %decoded.name, "{problem}");
     }
 }

@@ -43,7 +43,11 @@ impl Reply {
 ///
 /// # Errors
 /// When the address cannot be bound, with `hard_fail`.
-pub async fn keep_listening<F>(address: SocketAddr, hard_fail: bool, answer: F) -> anyhow::Result<()>
+pub async fn keep_listening<F>(
+    address: SocketAddr,
+    hard_fail: bool,
+    answer: F,
+) -> anyhow::Result<()>
 where
     F: Fn(&str) -> Reply + Send + Sync + 'static,
 {
@@ -80,8 +84,8 @@ where
                 let reply = answer(request.uri().path());
                 async move { Ok::<_, Infallible>(response(reply)) }
             });
-            let connection =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 debug!(%error, "a connection ended early");
             }

@@ -86,7 +86,8 @@ impl Linux {
                 }
                 for index in report.unconfirmed.into_iter().flatten() {
                     if !refused.iter().any(|(known, _)| *known == index) {
-                        refused.push((index, Refused::Other("the kernel's answer was lost".into())));
+                        refused
+                            .push((index, Refused::Other("the kernel's answer was lost".into())));
                     }
                 }
                 refused

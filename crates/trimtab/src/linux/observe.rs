@@ -67,7 +67,8 @@ impl DataPlane for super::Linux {
         Ok(observed
             .into_iter()
             .map(|real| {
-                let count = u64::from(real.active_connections) + u64::from(real.inactive_connections);
+                let count =
+                    u64::from(real.active_connections) + u64::from(real.inactive_connections);
                 (real.server.key, count)
             })
             .collect())

@@ -19,10 +19,8 @@ use crate::rules::rule_sets;
 /// Writes the sysctls that differ; returns what was written, in words.
 pub(super) fn sysctls(config: &Config) -> anyhow::Result<Vec<String>> {
     let kernel = KernelVersion::read(Path::new("/proc"))?;
-    let options = sysctl::Options {
-        strict_arp: config.strict_arp,
-        conntrack: config.conntrack.clone(),
-    };
+    let options =
+        sysctl::Options { strict_arp: config.strict_arp, conntrack: config.conntrack.clone() };
     let wanted = sysctl::wanted(kernel, &options);
     let applied = sysctl::apply(Path::new("/proc/sys"), &wanted);
     let changed = applied
@@ -42,10 +40,7 @@ pub(super) fn dummy(route: &mut Socket) -> anyhow::Result<Dummy> {
 }
 
 /// Makes the sets that are missing; returns what was done, in words.
-pub(super) fn sets(
-    client: &mut ipset::Client,
-    families: &[Family],
-) -> anyhow::Result<Vec<String>> {
+pub(super) fn sets(client: &mut ipset::Client, families: &[Family]) -> anyhow::Result<Vec<String>> {
     let wanted: Vec<SetId> = SetId::all().filter(|set| families.contains(&set.family)).collect();
     let specs: Vec<_> = wanted.iter().map(|set| SetSpec::of(*set, 0)).collect();
     let mut done = Vec::new();
@@ -54,7 +49,9 @@ pub(super) fn sets(
             Ensured::Adopted => {}
             Ensured::Created => done.push(format!("created ipset {set}")),
             Ensured::Grown => done.push(format!("replaced ipset {set} by a larger one")),
-            Ensured::Replaced => done.push(format!("replaced ipset {set}, which was of another type")),
+            Ensured::Replaced => {
+                done.push(format!("replaced ipset {set}, which was of another type"));
+            }
         }
     }
     Ok(done)
@@ -78,7 +75,8 @@ pub(super) fn rules(
 
 /// IPVS's own timeouts, where the configuration gives any.
 pub(super) fn timeouts(ipvs: &mut trimtab_ipvs::Client, config: &Config) {
-    let [tcp, tcp_fin, udp] = config.timeouts.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+    let [tcp, tcp_fin, udp] =
+        config.timeouts.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
     if [tcp, tcp_fin, udp] == [0; 3] {
         return;
     }

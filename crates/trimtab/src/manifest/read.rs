@@ -131,7 +131,9 @@ fn take(path: &str, document: Value, manifest: &mut Manifest) -> Result<(), Erro
     };
     let place = Place { path, kind: &kind, name: &full_name };
     match (version.as_str(), kind.as_str()) {
-        ("v1", "Service" | "Node") | ("discovery.k8s.io/v1", "EndpointSlice") if name.is_empty() => {
+        ("v1", "Service" | "Node") | ("discovery.k8s.io/v1", "EndpointSlice")
+            if name.is_empty() =>
+        {
             Err(place.error("metadata.name", "missing"))
         }
         ("v1", "Service") => {

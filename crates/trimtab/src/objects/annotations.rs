@@ -52,9 +52,11 @@ fn flags(value: &str) -> Result<VirtualServerFlags, String> {
             "sh-port" | "mh-port" | "flag-2" => VirtualServerFlags::SCHEDULER_2,
             "flag-3" => VirtualServerFlags::SCHEDULER_3,
             _ => {
-                return Err("expected words of sh-fallback, sh-port, mh-fallback, mh-port, flag-1, \
+                return Err(
+                    "expected words of sh-fallback, sh-port, mh-fallback, mh-port, flag-1, \
                             flag-2, flag-3, separated by commas"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
         };
     }

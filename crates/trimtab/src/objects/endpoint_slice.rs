@@ -89,8 +89,7 @@ impl From<Wire> for EndpointSliceObject {
         let name = wire.metadata.object_name();
         let uid = wire.metadata.uid.as_deref().unwrap_or_default().into();
         let metadata = wire.metadata.for_watch();
-        let changed =
-            wire.metadata.annotations.get(LAST_CHANGE).and_then(|text| text.parse().ok());
+        let changed = wire.metadata.annotations.get(LAST_CHANGE).and_then(|text| text.parse().ok());
         let value = decode(wire, &name, &mut problems);
         let decoded = Decoded { name, uid, value, problems: problems.into_inner() };
         Self { metadata, decoded, changed }
@@ -107,7 +106,10 @@ fn decode(wire: Wire, name: &ObjectName, problems: &mut Problems) -> Option<Endp
         return None;
     }
     let Some(service) = labels.get(SERVICE_NAME).filter(|service| !service.is_empty()) else {
-        skip(format!("metadata.labels[{SERVICE_NAME}]"), "missing; the slice belongs to no Service");
+        skip(
+            format!("metadata.labels[{SERVICE_NAME}]"),
+            "missing; the slice belongs to no Service",
+        );
         return None;
     };
     let family = match wire.address_type.as_deref() {

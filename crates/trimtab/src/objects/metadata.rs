@@ -45,7 +45,7 @@ impl Metadata {
         self.creation_timestamp
             .as_deref()
             .and_then(|text| text.parse::<jiff::Timestamp>().ok())
-            .map_or(i64::MAX, |time| time.as_second())
+            .map_or(i64::MAX, jiff::Timestamp::as_second)
     }
 
     /// What the watch machinery needs of it.

@@ -116,7 +116,7 @@ fn addresses(listed: &[Address], problems: &mut Problems) -> Vec<IpAddr> {
 
 fn pod_cidrs(spec: &Spec, problems: &mut Problems) -> Vec<IpNet> {
     let list = spec.pod_cidrs.as_deref().filter(|list| !list.is_empty());
-    let texts = list.unwrap_or_else(|| spec.pod_cidr.as_slice());
+    let texts = list.unwrap_or(spec.pod_cidr.as_slice());
     let mut found = Vec::new();
     for (index, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
         match text.parse::<IpNet>() {

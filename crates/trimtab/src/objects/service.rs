@@ -60,6 +60,7 @@ struct Spec {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_field_names, reason = "the API's names")]
 struct Port {
     name: Option<String>,
     protocol: Option<String>,
@@ -137,7 +138,8 @@ fn decode(wire: &Wire, problems: &mut Problems) -> Option<Service> {
         }
     };
     let cluster_ips = cluster_ips(spec, problems)?;
-    let external_policy = policy("spec.externalTrafficPolicy", &spec.external_traffic_policy, problems);
+    let external_policy =
+        policy("spec.externalTrafficPolicy", spec.external_traffic_policy.as_deref(), problems);
     let service = Service {
         uid: wire.metadata.uid.as_deref().unwrap_or_default().into(),
         created: wire.metadata.created(),
@@ -149,7 +151,7 @@ fn decode(wire: &Wire, problems: &mut Problems) -> Option<Service> {
         ports: ports(spec.ports.as_deref().unwrap_or_default(), problems),
         internal_policy: policy(
             "spec.internalTrafficPolicy",
-            &spec.internal_traffic_policy,
+            spec.internal_traffic_policy.as_deref(),
             problems,
         ),
         external_policy,
@@ -198,13 +200,11 @@ fn cluster_ips(spec: &Spec, problems: &mut Problems) -> Option<Vec<IpAddr>> {
 }
 
 fn address(field: &str, text: &str, problems: &mut Problems) -> Option<IpAddr> {
-    match text.parse() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            problems.invalid(field, format!("{} is not an IP address; left out", quoted(text)));
-            None
-        }
+    let address = text.parse().ok();
+    if address.is_none() {
+        problems.invalid(field, format!("{} is not an IP address; left out", quoted(text)));
     }
+    address
 }
 
 fn addresses(field: &str, texts: Option<&[String]>, problems: &mut Problems) -> Vec<IpAddr> {
@@ -259,22 +259,17 @@ fn ports(wire: &[Port], problems: &mut Problems) -> Vec<ServicePort> {
     let mut found = Vec::with_capacity(wire.len());
     for (index, port) in wire.iter().enumerate() {
         let field = |name: &str| format!("spec.ports[{index}].{name}");
-        let protocol = match port.protocol.as_deref() {
-            None | Some("") => Ok(Protocol::Tcp),
-            Some(word) => word.parse::<Protocol>(),
-        };
-        let protocol = match protocol {
-            Ok(protocol) => protocol,
-            Err(_) => {
-                let word = quoted(port.protocol.as_deref().unwrap_or_default());
-                let message = format!("{word} is not TCP, UDP or SCTP; the port is left out");
-                problems.invalid(field("protocol"), message);
-                continue;
-            }
+        let word = port.protocol.as_deref().filter(|word| !word.is_empty()).unwrap_or("TCP");
+        let Ok(protocol) = word.parse::<Protocol>() else {
+            let message = format!("{} is not TCP, UDP or SCTP; the port is left out", quoted(word));
+            problems.invalid(field("protocol"), message);
+            continue;
         };
         let Some(number) = port.port.and_then(port_number) else {
             let message = match port.port {
-                Some(number) => format!("{number} is not between 1 and 65535; the port is left out"),
+                Some(number) => {
+                    format!("{number} is not between 1 and 65535; the port is left out")
+                }
                 None => "missing; the port is left out".to_owned(),
             };
             problems.invalid(field("port"), message);
@@ -299,8 +294,8 @@ pub(super) fn port_number(number: i64) -> Option<u16> {
     u16::try_from(number).ok().filter(|number| *number != 0)
 }
 
-fn policy(field: &str, word: &Option<String>, problems: &mut Problems) -> TrafficPolicy {
-    match word.as_deref() {
+fn policy(field: &str, word: Option<&str>, problems: &mut Problems) -> TrafficPolicy {
+    match word {
         None | Some("" | "Cluster") => TrafficPolicy::Cluster,
         Some("Local") => TrafficPolicy::Local,
         Some(other) => {

@@ -1,13 +1,14 @@
 //! VIPs, one a line.
 
+use std::fmt::Write as _;
+
 use trimtab_core::Family;
 use trimtab_reconcile::KernelState;
 
 pub(super) fn render(state: &KernelState, families: &[Family]) -> String {
-    state
-        .addresses
-        .iter()
-        .filter(|address| families.contains(&Family::of(**address)))
-        .map(|address| format!("{address}\n"))
-        .collect()
+    let mut text = String::new();
+    for address in state.addresses.iter().filter(|a| families.contains(&Family::of(**a))) {
+        let _ = writeln!(text, "{address}");
+    }
+    text
 }

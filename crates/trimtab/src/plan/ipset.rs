@@ -12,17 +12,16 @@ pub(super) fn render(state: &KernelState, families: &[Family]) -> String {
         let elements: Vec<_> =
             state.elements.iter().filter(|(id, _)| *id == set).map(|(_, e)| e).collect();
         let set_type = set.kind.set_type();
-        let header = match set_type {
-            SetType::BitmapPort => "range 0-65535".to_owned(),
-            _ => {
-                let family = match set.family {
-                    Family::V4 => "inet",
-                    Family::V6 => "inet6",
-                };
-                let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
-                let most = SetSpec::of(set, count).max_elements;
-                format!("family {family} hashsize 1024 maxelem {most}")
-            }
+        let header = if set_type == SetType::BitmapPort {
+            "range 0-65535".to_owned()
+        } else {
+            let family = match set.family {
+                Family::V4 => "inet",
+                Family::V6 => "inet6",
+            };
+            let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+            let most = SetSpec::of(set, count).max_elements;
+            format!("family {family} hashsize 1024 maxelem {most}")
         };
         let _ = writeln!(text, "create {set} {set_type} {header}");
         for element in elements {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::runtime::watcher::{Config as WatchConfig, Event, watcher};
+use kube::runtime::watcher::{Config as WatchConfig, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc::Sender;
@@ -56,8 +56,7 @@ pub async fn watch(client: Client, node_name: &str, changes: Sender<Change>) {
         .labels("!service.kubernetes.io/service-proxy-name")
         .fields("spec.clusterIP!=None")
         .page_size(PAGE);
-    let slices =
-        WatchConfig::default().labels("!service.kubernetes.io/headless").page_size(PAGE);
+    let slices = WatchConfig::default().labels("!service.kubernetes.io/headless").page_size(PAGE);
     let node = WatchConfig::default().fields(&format!("metadata.name={node_name}"));
     tokio::join!(
         follow(Api::<ServiceObject>::all(client.clone()), services, Kind::Services, &changes),
@@ -146,11 +145,12 @@ where
 
 /// Whether the API server no longer has the revision that a watch was to go on from.
 fn is_expired(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
-        watcher::Error::WatchError(status) => status.code == 410,
-        _ => false,
-    }
+    let (watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return false;
+    };
+    status.code == 410
 }
 
 /// A watch that ends is daily business; an API server that does not answer is not, but once said it

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::inotify;
-use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{self, Sender};
 use tracing::{error, info, warn};
 
 use super::{Change, Kind};
@@ -27,12 +26,12 @@ pub async fn follow(
     changes: Sender<Change>,
 ) -> anyhow::Result<()> {
     use anyhow::Context as _;
-    let watch = Watch::new(&folder)
+    let mut watch = Watch::new(&folder)
         .with_context(|| format!("cannot watch the folder {}", folder.display()))?;
     let manifest = read_paths(std::slice::from_ref(&folder))?;
     let mut open = send(manifest, &node_name, &changes).await;
     while open {
-        watch.changed().await.with_context(|| format!("watching {}", folder.display()))?;
+        anyhow::ensure!(watch.changed().await, "the folder {} is gone", folder.display());
         match read_paths(std::slice::from_ref(&folder)) {
             Ok(manifest) => {
                 info!(folder = %folder.display(), "manifests changed, read again");
@@ -78,38 +77,40 @@ fn warn_of(path: &str, kind: &str, name: &dyn std::fmt::Display, problems: &[Fie
 
 /// A watch on the names in a folder.
 struct Watch {
-    events: AsyncFd<std::os::fd::OwnedFd>,
+    touched: mpsc::Receiver<()>,
 }
 
 impl Watch {
+    /// Watches from a thread of its own, which waits in the kernel and ends with the program.
     fn new(folder: &Path) -> std::io::Result<Self> {
-        let descriptor =
-            inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
+        let descriptor = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         let what = inotify::WatchFlags::CLOSE_WRITE
             | inotify::WatchFlags::MOVE
             | inotify::WatchFlags::CREATE
             | inotify::WatchFlags::DELETE;
         inotify::add_watch(&descriptor, folder, what)?;
-        Ok(Self { events: AsyncFd::new(descriptor)? })
+        let (sender, touched) = mpsc::channel(1);
+        std::thread::Builder::new().name("manifests".to_owned()).spawn(move || {
+            let mut buffer = [0u8; 4096];
+            // Any event means "look again", so one that waits already is enough.
+            while rustix::io::read(&descriptor, &mut buffer).is_ok() {
+                if let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(()) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { touched })
     }
 
-    /// Waits for a change and then for quiet.
-    async fn changed(&self) -> std::io::Result<()> {
-        self.next().await?;
-        while let Ok(event) = tokio::time::timeout(QUIET, self.next()).await {
-            event?;
-        }
-        Ok(())
-    }
-
-    async fn next(&self) -> std::io::Result<()> {
-        let mut buffer = [0u8; 4096];
-        loop {
-            let mut ready = self.events.readable().await?;
-            match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut buffer)?)) {
-                Ok(read) => return read.map(|_| ()),
-                Err(_would_block) => {}
+    /// Waits for a change and then for quiet; `false` when there will be none any more.
+    async fn changed(&mut self) -> bool {
+        let mut open = self.touched.recv().await.is_some();
+        while open {
+            match tokio::time::timeout(QUIET, self.touched.recv()).await {
+                Ok(event) => open = event.is_some(),
+                Err(_quiet) => break,
             }
         }
+        open
     }
 }
