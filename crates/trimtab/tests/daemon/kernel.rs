@@ -1,0 +1,113 @@
+//! A kernel that is a value, seen by the daemon and by the test.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use trimtab::daemon::{DataPlane, Observer};
+use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
+use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
+
+/// What the fake kernel holds, and what was asked of it.
+#[derive(Debug, Default)]
+pub(crate) struct Inside {
+    pub(crate) state: KernelState,
+    /// Operations done, in words.
+    pub(crate) log: Vec<String>,
+    /// Operations whose words contain this are refused.
+    pub(crate) refuse: Option<String>,
+    /// Connections of every real server.
+    pub(crate) connections: u64,
+}
+
+/// A handle to it; clones share the kernel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FakeKernel(Arc<Mutex<Inside>>);
+
+impl FakeKernel {
+    pub(crate) fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap()
+    }
+
+    /// What has been done since the last call.
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut self.inside().log)
+    }
+}
+
+impl Kernel for FakeKernel {
+    fn apply(&mut self, _phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
+        let mut inside = self.inside();
+        let mut refused = Vec::new();
+        for (position, action) in actions.iter().enumerate() {
+            let words = action.to_string();
+            if inside.refuse.as_ref().is_some_and(|part| words.contains(part)) {
+                refused.push((position, Refused::Other("no".into())));
+            } else if let Err(why) = inside.state.act(action) {
+                refused.push((position, why));
+            } else {
+                inside.log.push(words);
+            }
+        }
+        refused
+    }
+}
+
+impl DataPlane for FakeKernel {
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        self.inside().log.push("prepare".to_owned());
+        Ok(())
+    }
+
+    fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
+        let inside = self.inside();
+        Ok(inside.state.elements.iter().filter(|(s, _)| *s == set).map(|(_, e)| *e).collect())
+    }
+
+    fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
+        Ok(self.inside().state.addresses.iter().copied().collect())
+    }
+
+    fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {
+        Ok(self.inside().state.virtual_servers.values().map(|s| s.server.clone()).collect())
+    }
+
+    fn virtual_server(&mut self, frontend: &Frontend) -> anyhow::Result<Option<VirtualServer>> {
+        Ok(self.inside().state.virtual_servers.get(frontend).map(|s| s.server.clone()))
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>> {
+        let inside = self.inside();
+        let server = inside.state.virtual_servers.get(frontend);
+        Ok(server.into_iter().flat_map(|s| s.real_servers.values().copied()).collect())
+    }
+
+    fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>> {
+        let connections = self.inside().connections;
+        Ok(DataPlane::real_servers(self, frontend)?
+            .into_iter()
+            .map(|server| (server.key, connections))
+            .collect())
+    }
+}
+
+impl Observer for FakeKernel {
+    fn check_host(&mut self) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
+        DataPlane::elements(self, set)
+    }
+
+    fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
+        DataPlane::addresses(self)
+    }
+
+    fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {
+        DataPlane::virtual_servers(self)
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>> {
+        DataPlane::real_servers(self, frontend)
+    }
+}

@@ -1,0 +1,8 @@
+//! The daemon's loop against a fake kernel: with time paused, or with the fixture API server.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod api;
+mod kernel;
+mod rig;
+mod rounds;

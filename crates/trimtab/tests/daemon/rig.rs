@@ -1,0 +1,129 @@
+//! A running daemon with a fake kernel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use trimtab::config::{Config, ConfigFile, Overrides, resolve};
+use trimtab::daemon::{Auditor, Shared, Sync, SyncSettings};
+use trimtab::health::Health;
+use trimtab::manifest::{Manifest, read_text};
+use trimtab::objects::NodeState;
+use trimtab::plan::settings;
+use trimtab::source::{Change, Kind};
+use trimtab_core::Family;
+use trimtab_reconcile::Reconciler;
+
+use crate::kernel::FakeKernel;
+
+/// A daemon's loop and audit, running, and what they share with the test.
+pub(crate) struct Rig {
+    pub(crate) kernel: FakeKernel,
+    pub(crate) changes: mpsc::Sender<Change>,
+    pub(crate) health: Arc<Health>,
+    stop: watch::Sender<bool>,
+    sync: JoinHandle<anyhow::Result<FakeKernel>>,
+}
+
+pub(crate) fn config(yaml: &str) -> Config {
+    let path = std::path::Path::new("config.yaml");
+    let (mut file, _): (ConfigFile, _) = trimtab::config::parse(path, yaml).unwrap();
+    file.mode = Some("ipvs".to_owned());
+    let overrides = Overrides { hostname: Some("node-a".to_owned()), ..Overrides::default() };
+    resolve(&file, &overrides).unwrap().0
+}
+
+impl Rig {
+    pub(crate) fn start(kernel: FakeKernel, yaml: &str) -> Self {
+        let config = Arc::new(config(yaml));
+        let (changes, taken) = mpsc::channel(64);
+        let (parts, parts_taken) = mpsc::channel(4);
+        let (stop, stopped) = watch::channel(false);
+        let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
+        let shared =
+            Shared { health: Arc::clone(&health), pod_networks: watch::channel(Vec::new()).0 };
+        let sync_settings =
+            SyncSettings { min_sync_period: config.min_sync_period, config: Arc::clone(&config) };
+        let reconciler = Reconciler::new(settings(&config));
+        let sync = Sync::new(reconciler, kernel.clone(), sync_settings, shared);
+        let sync = tokio::spawn(sync.run(taken, parts_taken, stopped));
+        tokio::spawn(Auditor::new(kernel.clone(), config.sync_period, parts).run());
+        Self { kernel, changes, health, stop, sync }
+    }
+
+    pub(crate) async fn send(&self, change: Change) {
+        self.changes.send(change).await.unwrap();
+    }
+
+    /// Sends everything in a manifest, as changes.
+    pub(crate) async fn apply(&self, yaml: &str) {
+        for change in changes(yaml) {
+            self.send(change).await;
+        }
+        self.settle().await;
+    }
+
+    /// Sends a manifest as complete lists.
+    pub(crate) async fn list(&self, yaml: &str) {
+        for kind in Kind::ALL {
+            self.send(Change::Begin(kind)).await;
+        }
+        for change in changes(yaml) {
+            self.send(change).await;
+        }
+        self.send(Change::Node(Some(NodeState { eligible: true, ..NodeState::default() }))).await;
+        for kind in Kind::ALL {
+            self.send(Change::End(kind)).await;
+        }
+        self.settle().await;
+    }
+
+    /// Lets the loop do what it can do without time passing.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn wait(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.settle().await;
+    }
+
+    pub(crate) async fn stop(self) -> FakeKernel {
+        self.stop.send(true).unwrap();
+        self.sync.await.unwrap().unwrap()
+    }
+}
+
+fn changes(yaml: &str) -> Vec<Change> {
+    let mut manifest = Manifest::default();
+    read_text("test", yaml, &mut manifest).unwrap();
+    let services = manifest.services.into_iter();
+    let slices = manifest.slices.into_iter();
+    services
+        .map(|(_, service)| Change::Service(Box::new(service.decoded)))
+        .chain(slices.map(|(_, slice)| Change::Slice(Box::new(slice.decoded), slice.changed)))
+        .collect()
+}
+
+/// A Service with one TCP port.
+pub(crate) fn service(name: &str, ip: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: n}}\n\
+         spec: {{clusterIP: {ip}, ports: [{{name: http, port: 80}}]}}\n"
+    )
+}
+
+/// Its endpoints.
+pub(crate) fn slice(service: &str, addresses: &[&str]) -> String {
+    let endpoints: String =
+        addresses.iter().map(|address| format!("{{addresses: [{address}]}}, ")).collect();
+    format!(
+        "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: {service}-1, namespace: n, labels: \
+         {{kubernetes.io/service-name: {service}}}}}\n\
+         addressType: IPv4\nports: [{{name: http, port: 8080}}]\nendpoints: [{endpoints}]\n"
+    )
+}

@@ -1,0 +1,185 @@
+//! Rounds, retries, audits and drains, with time paused.
+
+use trimtab::source::{Change, Kind};
+
+use crate::kernel::FakeKernel;
+use crate::rig::{Rig, service, slice};
+
+const WEB: &str = "10.96.0.1";
+
+async fn started(config: &str) -> Rig {
+    let rig = Rig::start(FakeKernel::default(), config);
+    let objects = service("web", WEB) + &slice("web", &["10.244.0.1", "10.244.0.2"]);
+    rig.list(&objects).await;
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn programming_starts_when_every_kind_has_been_listed() {
+    let rig = Rig::start(FakeKernel::default(), "");
+    rig.send(Change::Begin(Kind::Services)).await;
+    rig.apply(&(service("web", WEB) + &slice("web", &["10.244.0.1"]))).await;
+    rig.send(Change::End(Kind::Services)).await;
+    rig.send(Change::Begin(Kind::Slices)).await;
+    rig.send(Change::End(Kind::Node)).await;
+    rig.wait(100).await;
+    assert!(rig.kernel.take_log().is_empty());
+    assert!(!rig.health.readyz().ok);
+    rig.send(Change::End(Kind::Slices)).await;
+    rig.settle().await;
+    let log = rig.kernel.take_log();
+    assert_eq!(log[0], "prepare");
+    assert!(log.contains(&"bind 10.96.0.1".to_owned()));
+    assert!(rig.health.readyz().ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_left_as_wanted_is_not_written() {
+    let kernel = started("").await.stop().await;
+    assert!(!kernel.take_log().is_empty());
+    let rig = Rig::start(kernel, "");
+    rig.list(&(service("web", WEB) + &slice("web", &["10.244.0.1", "10.244.0.2"]))).await;
+    rig.wait(300).await;
+    assert_eq!(rig.kernel.take_log(), ["prepare"]);
+    assert!(rig.health.readyz().ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_endpoint_is_one_operation() {
+    let rig = started("").await;
+    rig.kernel.take_log();
+    rig.apply(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3"])).await;
+    assert_eq!(rig.kernel.take_log(), ["add real server 10.244.0.3:8080 to TCP 10.96.0.1:80"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_new_list_lacks_is_gone() {
+    let rig = started("").await;
+    rig.kernel.take_log();
+    rig.list(&(service("other", "10.96.0.2") + &slice("other", &["10.244.0.9"]))).await;
+    let state = &rig.kernel.inside().state;
+    assert_eq!(state.virtual_servers.len(), 1);
+    assert_eq!(state.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.96.0.2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_spoils_is_repaired_within_a_period() {
+    let rig = started("ipvs: {syncPeriod: 30s}").await;
+    rig.kernel.take_log();
+    {
+        let mut inside = rig.kernel.inside();
+        inside.state.addresses.clear();
+        let server = inside.state.virtual_servers.values_mut().next().unwrap();
+        server.real_servers.pop_first();
+        server.real_servers.values_mut().for_each(|real| real.weight = 7);
+    }
+    rig.wait(60).await;
+    let mut log = rig.kernel.take_log();
+    log.sort();
+    assert_eq!(
+        log,
+        [
+            "add real server 10.244.0.1:8080 to TCP 10.96.0.1:80",
+            "bind 10.96.0.1",
+            "change real server 10.244.0.2:8080 of TCP 10.96.0.1:80",
+        ]
+    );
+    rig.wait(300).await;
+    assert!(rig.kernel.take_log().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_holds_nothing_else_up_and_is_tried_again() {
+    let rig = started("").await;
+    rig.kernel.inside().refuse = Some("virtual server TCP 10.96.0.2".to_owned());
+    rig.kernel.take_log();
+    let objects = service("bad", "10.96.0.2") + &slice("bad", &["10.244.0.5"]);
+    rig.apply(&(objects + &service("good", "10.96.0.3"))).await;
+    let log = rig.kernel.take_log();
+    assert!(log.contains(&"bind 10.96.0.3".to_owned()), "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("bind 10.96.0.2")), "{log:?}");
+    rig.kernel.inside().refuse = None;
+    rig.wait(5).await;
+    let log = rig.kernel.take_log();
+    assert!(log.contains(&"add virtual server TCP 10.96.0.2:80 (rr)".to_owned()), "{log:?}");
+    assert!(log.contains(&"bind 10.96.0.2".to_owned()), "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_within_min_sync_period_go_together() {
+    let rig = started("ipvs: {minSyncPeriod: 10s}").await;
+    rig.wait(60).await;
+    rig.kernel.take_log();
+    // The first one after quiet goes at once.
+    rig.apply(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3"])).await;
+    assert_eq!(rig.kernel.take_log().len(), 1);
+    rig.apply(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3", "10.244.0.4"])).await;
+    rig.apply(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3", "10.244.0.5"])).await;
+    assert!(rig.kernel.take_log().is_empty());
+    rig.wait(10).await;
+    assert_eq!(rig.kernel.take_log(), ["add real server 10.244.0.5:8080 to TCP 10.96.0.1:80"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_real_server_that_leaves_keeps_its_connections_for_a_time() {
+    let rig = started("trimtab: {drainTimeout: 60s}").await;
+    rig.kernel.take_log();
+    rig.kernel.inside().connections = 1;
+    rig.apply(&slice("web", &["10.244.0.2"])).await;
+    assert_eq!(rig.kernel.take_log(), ["drain real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
+    rig.wait(50).await;
+    assert!(rig.kernel.take_log().is_empty());
+    // It comes back: its weight is restored, nothing else happens.
+    rig.apply(&slice("web", &["10.244.0.1", "10.244.0.2"])).await;
+    assert_eq!(rig.kernel.take_log(), ["change real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
+    rig.wait(100).await;
+    assert!(rig.kernel.take_log().is_empty());
+    // It leaves again, and its time runs out.
+    rig.apply(&slice("web", &["10.244.0.2"])).await;
+    rig.wait(70).await;
+    assert_eq!(
+        rig.kernel.take_log(),
+        [
+            "drain real server 10.244.0.1:8080 of TCP 10.96.0.1:80",
+            "delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_real_server_goes_when_its_connections_have_ended() {
+    let rig = started("trimtab: {drainTimeout: 900s}").await;
+    rig.kernel.take_log();
+    rig.kernel.inside().connections = 3;
+    rig.apply(&slice("web", &["10.244.0.2"])).await;
+    rig.wait(30).await;
+    assert_eq!(rig.kernel.take_log().len(), 1);
+    rig.kernel.inside().connections = 0;
+    rig.wait(10).await;
+    assert_eq!(rig.kernel.take_log(), ["delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_goes_on_after_a_restart() {
+    let rig = started("trimtab: {drainTimeout: 60s}").await;
+    rig.kernel.inside().connections = 1;
+    rig.apply(&slice("web", &["10.244.0.2"])).await;
+    let kernel = rig.stop().await;
+    kernel.take_log();
+    let rig = Rig::start(kernel, "trimtab: {drainTimeout: 60s}");
+    rig.list(&(service("web", WEB) + &slice("web", &["10.244.0.2"]))).await;
+    rig.wait(30).await;
+    assert_eq!(rig.kernel.take_log(), ["prepare"]);
+    rig.kernel.inside().connections = 0;
+    rig.wait(10).await;
+    assert_eq!(rig.kernel.take_log(), ["delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_leaves_the_kernel_as_it_is() {
+    let rig = started("").await;
+    rig.kernel.take_log();
+    let kernel = rig.stop().await;
+    assert!(kernel.take_log().is_empty());
+    assert_eq!(kernel.inside().state.virtual_servers.len(), 1);
+}
