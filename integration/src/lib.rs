@@ -1,1 +1,3 @@
 //! Proves Trimtab on a real kernel.
+
+pub mod topology;
