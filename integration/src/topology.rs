@@ -16,7 +16,7 @@
 //! |---|---|
 //! | [`address`] | who has which address |
 //! | [`layout`] | what a cluster consists of |
-//! | [`plan`] | the commands that lay it |
+//! | `plan` | the commands that lay it |
 //! | [`namespace`] | how to do something inside |
 //! | [`server`], [`client`] | who answers, and as whom one was seen |
 

@@ -94,6 +94,7 @@ fn missing(programs: &[Program]) -> Vec<&'static str> {
         .filter(|program| !is_installed(program.name))
         .map(|program| program.package)
         .collect();
+    packages.sort_unstable();
     packages.dedup();
     packages
 }
@@ -112,9 +113,9 @@ mod tests {
 
     #[test]
     fn missing_programs_are_told_as_packages_each_once() {
-        let programs =
-            [program("sh", "dash"), program("no-such-a", "p"), program("no-such-b", "p")];
-        assert_eq!(missing(&programs), ["p"]);
+        let programs = [("sh", "dash"), ("no-such-1", "p"), ("no-such-2", "o"), ("no-such-3", "p")]
+            .map(|(name, package)| program(name, package));
+        assert_eq!(missing(&programs), ["o", "p"]);
     }
 
     #[test]

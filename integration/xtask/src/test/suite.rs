@@ -26,6 +26,11 @@ impl Suite {
         Self { label: label.into(), tests, directory: "/".into(), binary: "/".into() }
     }
 
+    /// The command that runs one test of it with its output shown.
+    pub(super) fn look_inside(&self) -> String {
+        format!("cargo xtask guest -- {} --ignored --nocapture NAME", self.binary.display())
+    }
+
     /// As the driver takes it.
     pub(super) fn words(&self) -> [OsString; 3] {
         [self.label.clone().into(), self.directory.clone().into(), self.binary.clone().into()]

@@ -78,35 +78,44 @@ fn counts(line: &str) -> Option<(usize, usize)> {
 /// A table of the suites, and whether every test of every suite has run and passed.
 pub(super) fn summary(suites: &[Suite], results: &[SuiteResult]) -> (String, bool) {
     let (mut table, mut passed, mut failed) = ("kernel tests:\n".to_owned(), 0, 0);
+    let mut is_good = !suites.is_empty();
     for suite in suites {
+        let tests = suite.tests;
         let result = results.iter().find(|result| result.label == suite.label);
-        let (word, good) = match result {
-            None => ("not run".to_owned(), 0),
-            Some(SuiteResult { status: None, .. }) => ("did not end".to_owned(), 0),
-            Some(SuiteResult { status: Some(0), failed: 0, passed, .. })
-                if *passed == suite.tests =>
-            {
-                ("ok".to_owned(), *passed)
-            }
-            Some(SuiteResult { status: Some(status), passed, failed, .. }) => {
-                let (tests, missing) = (suite.tests, suite.tests.saturating_sub(passed + failed));
-                (format!("FAILED: {failed} of {tests}, {missing} not run, exit {status}"), *passed)
-            }
-        };
+        let (is_ok, word) = judge(tests, result);
+        let good = result.map_or(0, |result| result.passed.min(tests));
         passed += good;
-        failed += suite.tests.saturating_sub(good);
-        let _ = writeln!(table, "  {}: {} tests, {word}", suite.label, suite.tests);
+        failed += tests - good;
+        is_good &= is_ok;
+        let _ = writeln!(table, "  {}: {tests} tests, {word}", suite.label);
+        if !is_ok {
+            let _ = writeln!(table, "    look inside: {}", suite.look_inside());
+        }
     }
-    let is_good = failed == 0 && passed == suites.iter().map(|suite| suite.tests).sum::<usize>();
     let _ = writeln!(table, "{passed} passed, {failed} failed");
-    (table, is_good && passed > 0)
+    (table, is_good)
+}
+
+/// Whether all of a suite's tests have passed, and in words what happened.
+fn judge(tests: usize, result: Option<&SuiteResult>) -> (bool, String) {
+    let Some(&SuiteResult { passed, failed, status, .. }) = result else {
+        return (false, "not run".to_owned());
+    };
+    match status {
+        None => (false, "did not end".to_owned()),
+        Some(0) if (passed, failed) == (tests, 0) => (true, "ok".to_owned()),
+        Some(status) => {
+            let missing = tests.saturating_sub(passed + failed);
+            (false, format!("FAILED: {failed} of {tests}, {missing} not run, exit {status}"))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn judge(output: &str) -> (String, bool) {
+    fn judge_output(output: &str) -> (String, bool) {
         let mut transcript = Transcript::new(Vec::new());
         for piece in output.as_bytes().chunks(7) {
             transcript.write_all(piece).unwrap();
@@ -125,31 +134,38 @@ mod tests {
 
     #[test]
     fn all_is_good_only_if_every_test_of_every_suite_passed() {
-        let (table, is_good) = judge(&(ended("a.rs", 2, 0, 0) + &ended("b.rs", 1, 0, 0)));
+        let (table, is_good) = judge_output(&(ended("a.rs", 2, 0, 0) + &ended("b.rs", 1, 0, 0)));
         assert!(is_good && table.ends_with("\n3 passed, 0 failed\n"), "{table}");
     }
 
     #[test]
     fn a_suite_that_did_not_run_or_end_has_failed() {
-        let (table, is_good) = judge(&ended("a.rs", 2, 0, 0));
+        let (table, is_good) = judge_output(&ended("a.rs", 2, 0, 0));
         assert!(!is_good && table.contains("b.rs: 1 tests, not run"), "{table}");
-        let (table, is_good) = judge(&(ended("b.rs", 1, 0, 0) + "\n=== run a.rs\ntest x ... "));
+        let (table, is_good) =
+            judge_output(&(ended("b.rs", 1, 0, 0) + "\n=== run a.rs\ntest x ... "));
         assert!(!is_good && table.contains("a.rs: 2 tests, did not end"), "{table}");
     }
 
     #[test]
     fn a_crash_and_a_test_left_out_have_failed() {
         let crash = ended("b.rs", 1, 0, 0) + "\n=== run a.rs\ntest x ... \n=== exit 134 a.rs\n";
-        let (table, is_good) = judge(&crash);
+        let (table, is_good) = judge_output(&crash);
         assert!(!is_good && table.contains("0 of 2, 2 not run, exit 134"), "{table}");
-        let (table, is_good) = judge(&(ended("a.rs", 1, 0, 0) + &ended("b.rs", 1, 0, 0)));
+        let (table, is_good) = judge_output(&(ended("a.rs", 1, 0, 0) + &ended("b.rs", 1, 0, 0)));
         assert!(!is_good && table.ends_with("\n2 passed, 1 failed\n"), "{table}");
     }
 
     #[test]
     fn a_failed_test_is_counted() {
-        let (table, is_good) = judge(&(ended("a.rs", 1, 1, 101) + &ended("b.rs", 1, 0, 0)));
+        let (table, is_good) = judge_output(&(ended("a.rs", 1, 1, 101) + &ended("b.rs", 1, 0, 0)));
         assert!(!is_good && table.contains("1 of 2, 0 not run, exit 101"), "{table}");
+    }
+
+    #[test]
+    fn a_binary_that_fails_after_its_tests_has_failed() {
+        let (table, is_good) = judge_output(&(ended("a.rs", 2, 0, 139) + &ended("b.rs", 1, 0, 0)));
+        assert!(!is_good && table.contains("a.rs: 2 tests, FAILED: 0 of 2, 0 not run, exit 139"));
     }
 
     #[test]
