@@ -48,10 +48,10 @@ pub(crate) struct Options {
     /// Where to run; auto takes the first that is to be had: prefix, host, qemu
     #[arg(long, value_enum, default_value_t = Kind::Auto)]
     kernel: Kind,
-    /// Memory of a virtual machine
+    /// Memory of a virtual machine; 4G if it is ours
     #[arg(long, value_name = "SIZE", value_parser = memory_size)]
     mem: Option<String>,
-    /// Processors of a virtual machine
+    /// Processors of a virtual machine; 1 if it is ours and emulated, else 2
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     cpus: Option<u8>,
     /// How long all of it may take, the start of the guest included

@@ -1,5 +1,6 @@
 //! The distribution's packaged kernel: an image and its modules, installed or fetched.
 
+mod image;
 mod modules;
 
 use std::cmp::Ordering;
@@ -21,7 +22,7 @@ const WANTED: [&str; 4] = ["ip_vs", "dummy", "veth", "sctp"];
 pub(super) struct Kernel {
     /// As in `uname -r`.
     pub(super) version: String,
-    /// The bzImage.
+    /// What QEMU starts.
     pub(super) image: PathBuf,
     /// The folder `lib/modules/VERSION`, with the files that depmod makes.
     pub(super) folder: PathBuf,
@@ -34,11 +35,14 @@ pub(super) fn find_or_fetch(needed: &[&str]) -> Result<Kernel> {
     let cached = cache::folder("kernel")?;
     let roots = || std::iter::once(PathBuf::from("/")).chain(newest_first(&cached));
     let known = || roots().find_map(|root| newest(&root, needed));
-    if let Some(kernel) = known() {
-        return Ok(kernel);
-    }
-    fetch(&cached)?;
-    known().with_context(|| format!("no kernel in {} has all of {needed:?}", cached.display()))
+    let kernel = match known() {
+        Some(kernel) => kernel,
+        None => fetch(&cached)
+            .map(|()| known())?
+            .with_context(|| format!("no kernel in {} has all of {needed:?}", cached.display()))?,
+    };
+    let config = kernel.image.with_file_name(format!("config-{}", kernel.version));
+    Ok(Kernel { image: image::bootable(&kernel.image, &config)?, ..kernel })
 }
 
 fn fetch(cached: &Path) -> Result<()> {

@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options, job: &Job, mut output: Output<'_>) -> Resul
                 kernel: &kernel.image,
                 initramfs: &initramfs,
                 memory: options.mem.as_deref().unwrap_or("4G"),
-                processors: options.cpus.unwrap_or(machine::DEFAULT_PROCESSORS),
+                processors: options.cpus,
                 out: options.out.as_deref(),
             },
             version: &kernel.version,

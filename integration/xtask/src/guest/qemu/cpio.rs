@@ -7,6 +7,7 @@ use std::io::{self, Write};
 const DIRECTORY: u32 = 0o040_000;
 const CHARACTER_DEVICE: u32 = 0o020_000;
 const REGULAR: u32 = 0o100_000;
+const SYMBOLIC_LINK: u32 = 0o120_000;
 
 /// The name of the entry that ends an archive.
 const TRAILER: &str = "TRAILER!!!";
@@ -31,6 +32,11 @@ impl<W: Write> Archive<W> {
     /// Adds a file, with its permissions.
     pub(super) fn file(&mut self, path: &str, permissions: u32, content: &[u8]) -> io::Result<()> {
         self.entry(path, REGULAR | permissions, (0, 0), content)
+    }
+
+    /// Adds a symbolic link.
+    pub(super) fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
+        self.entry(path, SYMBOLIC_LINK | 0o777, (0, 0), target.as_bytes())
     }
 
     /// Adds a character device.

@@ -2,7 +2,7 @@
 # The guest's first process, in the initramfs: makes the host's files its root. A step that fails
 # ends this script, which the kernel answers with a panic, which the runner reports.
 set -eu
-/bin/busybox --install -s /bin
+PATH=/bin
 mount -t devtmpfs dev /dev
 exec >/dev/console 2>&1
 mount -t proc proc /proc
@@ -39,7 +39,7 @@ if [ -n "$OUT" ]; then
 fi
 
 mkdir /root/run/guest
-cp /guest/* /bin/busybox /root/run/guest
+cp -a /guest/* /bin /root/run/guest
 mount --move /proc /root/proc
 mount --move /dev /root/dev
 # The kernel looks for modprobe where its first process has its root, so the root must move.

@@ -16,6 +16,24 @@ use crate::guest::kernel::Kernel;
 pub(super) const MODULES: [&str; 5] =
     ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"];
 
+/// The commands of the scripts, besides what a shell has built in.
+const APPLETS: [&str; 14] = [
+    "cat",
+    "cp",
+    "hostname",
+    "insmod",
+    "ip",
+    "ln",
+    "mkdir",
+    "mkfifo",
+    "mount",
+    "poweroff",
+    "sh",
+    "sleep",
+    "switch_root",
+    "sync",
+];
+
 const INIT: &[u8] = include_bytes!("init.sh");
 const STAGE: &[u8] = include_bytes!("stage.sh");
 
@@ -40,6 +58,9 @@ pub(super) fn write(
     archive.file("guest/job", 0o755, &job.script()?)?;
     let busybox = std::fs::read(busybox).context("cannot read busybox")?;
     archive.file("bin/busybox", 0o755, &busybox)?;
+    for applet in APPLETS {
+        archive.link(&format!("bin/{applet}"), "busybox")?;
+    }
     for (n, module) in order.into_iter().enumerate() {
         // The scripts load them in the order of their names.
         archive.file(&format!("modules/{n:02}.ko"), 0o644, &kernel.modules.content(module)?)?;

@@ -1,10 +1,8 @@
-#!/run/guest/busybox sh
+#!/run/guest/bin/busybox sh
 # The guest's first process once the host's files are its root: runs the job and tells its status.
 # Only the job uses the host's programs.
 set -eu
 cd /run/guest
-mkdir bin
-./busybox --install -s bin
 PATH=/run/guest/bin
 . ./settings
 hostname guest

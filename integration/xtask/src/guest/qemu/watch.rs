@@ -9,7 +9,7 @@ use crate::guest::Verdict;
 const KVM_LIFE: Duration = Duration::from_secs(5);
 /// From there the boot takes seconds with KVM.
 const KVM_UP: Duration = Duration::from_secs(40);
-/// An emulated boot takes 5 s on an idle machine of two cores. This is for very busy ones.
+/// An emulated boot takes 3 s on a machine of two cores. This is for very busy ones.
 const TCG_UP: Duration = Duration::from_secs(180);
 /// After a panic the kernel still prints where it was.
 const LAST_WORDS: Duration = Duration::from_secs(2);
