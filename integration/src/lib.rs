@@ -1,3 +1,4 @@
 //! Proves Trimtab on a real kernel.
 
 pub mod api;
+pub mod topology;

@@ -1,3 +1,43 @@
-//! The project's commands.
+//! The project's commands: `cargo xtask guest | test | demo`.
 
-fn main() {}
+mod cargo;
+mod demo;
+mod guest;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Trimtab's commands for its developers")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a command as root on a kernel that has IPVS
+    Guest(guest::Arguments),
+    /// Run every test of every tier
+    Test(test::Arguments),
+    /// Show Trimtab at work on a real kernel
+    Demo(demo::Arguments),
+}
+
+fn main() -> ExitCode {
+    let (result, failure) = match Cli::parse().task {
+        // A command's own status passes through, so what is not the command's has a number apart.
+        Task::Guest(arguments) => (guest::main(&arguments), guest::NO_VERDICT),
+        Task::Test(arguments) => (test::main(&arguments), 1),
+        Task::Demo(arguments) => (demo::main(&arguments), 1),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(failure)
+        }
+    }
+}

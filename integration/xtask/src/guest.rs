@@ -1,0 +1,128 @@
+//! A command as root on a kernel that has IPVS, wherever such a kernel is to be had.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`prefix`], [`host`], [`qemu`] | the three kinds of guest, in the order they are chosen |
+//! | [`job`] | the command with its surroundings, and the shell script that restores them |
+//! | [`output`], [`verdict`] | where the command's output goes, how the guest ended |
+//! | [`packages`], [`kernel`], [`busybox`] | what has to be on this machine |
+//! | [`fetch`], [`cache`] | packages that are unpacked instead of installed, and where to |
+//! | [`child`] | a process that is given a time limit |
+
+mod busybox;
+mod cache;
+mod child;
+mod fetch;
+mod host;
+mod job;
+mod kernel;
+mod output;
+mod packages;
+mod prefix;
+mod qemu;
+mod verdict;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use self::job::Job;
+pub(crate) use self::output::Output;
+pub(crate) use self::verdict::{NO_VERDICT, Verdict};
+
+/// `cargo xtask guest`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Which guest, and how large.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Where to run; auto takes the first that is to be had: prefix, host, qemu
+    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    kernel: Kind,
+    /// Memory of a virtual machine; 4G if it is ours
+    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    mem: Option<String>,
+    /// Processors of a virtual machine; 1 if it is ours and emulated, else 2
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    cpus: Option<u8>,
+    /// How long all of it may take, the start of the guest included
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    timeout: u64,
+    /// A directory that the guest may write to; whatever else it writes is thrown away
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The first of the others that is to be had
+    Auto,
+    /// The command prefix in the environment variable TRIMTAB_GUEST
+    Prefix,
+    /// This host's own kernel, in namespaces
+    Host,
+    /// A virtual machine with the distribution's kernel
+    Qemu,
+}
+
+impl Options {
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// Runs the command given on the command line; its status is this program's.
+pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
+    let job = Job::here(arguments.command.clone())?;
+    Ok(run(&arguments.options, &job, Output::Inherit)?.report())
+}
+
+/// Runs `job` in the guest that `options` choose.
+///
+/// Fails where no guest can be had; a guest that was had and broke is a [`Verdict`].
+pub(crate) fn run(options: &Options, job: &Job, output: Output<'_>) -> Result<Verdict> {
+    let mut options = options.clone();
+    if let Some(out) = &mut options.out {
+        std::fs::create_dir_all(&*out)
+            .and_then(|()| out.canonicalize())
+            .map(|path| *out = path)
+            .with_context(|| format!("cannot make {}", out.display()))?;
+    }
+    match (options.kernel, prefix::from_environment()?) {
+        (Kind::Auto | Kind::Prefix, Some(prefix)) => {
+            // It may well show its guest this machine's files; but then, it may not.
+            if let Err(error) = packages::ensure(packages::GUEST) {
+                eprintln!("guest: {error:#}");
+            }
+            prefix::run(prefix, &options, job, output)
+        }
+        (Kind::Prefix, None) => bail!("{} is not set, so there is no prefix", prefix::VARIABLE),
+        (kind, _) => {
+            packages::ensure(packages::GUEST)?;
+            match kind {
+                Kind::Host => host::run(&options, job, output),
+                Kind::Auto if host::has_ipvs().is_ok() => host::run(&options, job, output),
+                _ => qemu::run(&options, job, output),
+            }
+        }
+    }
+}
+
+/// Accepts what QEMU does: digits and a unit.
+fn memory_size(text: &str) -> Result<String, String> {
+    let (digits, unit) = text.split_at(text.len() - usize::from(text.ends_with(['M', 'G'])));
+    if !unit.is_empty() && digits.parse::<u32>().is_ok_and(|n| n > 0) {
+        Ok(text.to_owned())
+    } else {
+        Err("write it as 512M or 4G".to_owned())
+    }
+}
