@@ -1,4 +1,5 @@
 //! Proves Trimtab on a real kernel.
 
 pub mod api;
+pub mod cluster;
 pub mod topology;

@@ -1,4 +1,16 @@
 //! What only a kernel with IPVS can show. `cargo xtask test` runs these in a guest.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+#[path = "kernel/agreement.rs"]
+mod agreement;
+#[path = "kernel/counts.rs"]
+mod counts;
+#[path = "kernel/restart.rs"]
+mod restart;
+#[path = "kernel/sources.rs"]
+mod sources;
 #[path = "kernel/topology.rs"]
 mod topology;
+#[path = "kernel/traffic.rs"]
+mod traffic;

@@ -17,6 +17,9 @@ const LATENCY: &str = "kubeproxy_network_programming_duration_seconds";
 const OPERATIONS: &str = "trimtab_operations_total";
 const FAILURES: &str = "trimtab_operation_failures_total";
 const ROUND: &str = "trimtab_round_duration_seconds";
+const MESSAGES: &str = "trimtab_netlink_messages_total";
+const SENDS: &str = "trimtab_netlink_sends_total";
+const BYTES: &str = "trimtab_netlink_bytes_total";
 const DRIFT: &str = "trimtab_drift_total";
 const AUDITS: &str = "trimtab_audits_total";
 const PROBLEMS: &str = "trimtab_problems_total";
@@ -62,6 +65,9 @@ fn describe() {
     describe_counter!(OPERATIONS, "Operations on kernel objects, by kind");
     describe_counter!(FAILURES, "Operations that the kernel refused, by kind");
     describe_histogram!(ROUND, "Seconds that one round of operations took");
+    describe_counter!(MESSAGES, "Netlink messages that changed something, by kind of object");
+    describe_counter!(SENDS, "System calls that sent them");
+    describe_counter!(BYTES, "Their bytes");
     describe_counter!(DRIFT, "Kernel objects that were not as left, by kind");
     describe_counter!(AUDITS, "Complete comparisons with the kernel");
     describe_counter!(PROBLEMS, "Wishes of Services that were not granted, by reason");
@@ -99,6 +105,13 @@ pub fn round(plan: &Plan, report: &Report, took: Duration) {
     for (operation, _) in &report.failed {
         counter!(FAILURES, "operation" => operation.action.verb()).increment(1);
     }
+}
+
+/// Messages were sent to change `what`: `ipvs`, `ipset` or `route`.
+pub fn sent(what: &'static str, messages: usize, sends: usize, bytes: usize) {
+    counter!(MESSAGES, "objects" => what).increment(messages as u64);
+    counter!(SENDS, "objects" => what).increment(sends as u64);
+    counter!(BYTES, "objects" => what).increment(bytes as u64);
 }
 
 /// All changes are in the kernel, the first of them after this time.

@@ -38,8 +38,16 @@ pub fn client(client: u8, family: Family) -> IpAddr {
     on_fabric(200 + client, family)
 }
 
+/// A virtual address: nobody has it before somebody takes it.
+pub fn vip(number: u8, family: Family) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::new(10, 96, 0, number).into(),
+        Family::V6 => Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, number.into()).into(),
+    }
+}
+
 /// The fabric's own: the default route of nodes and clients, where packets end.
-pub(super) fn fabric(family: Family) -> IpAddr {
+pub fn fabric(family: Family) -> IpAddr {
     on_fabric(254, family)
 }
 

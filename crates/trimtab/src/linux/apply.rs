@@ -7,6 +7,7 @@ use trimtab_host::ipset::{Change, Repeat, apply_growing};
 use trimtab_reconcile::{Action, Kernel, Phase, Refused};
 
 use super::{Linux, prepare};
+use crate::metric;
 
 impl Kernel for Linux {
     fn apply(&mut self, phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
@@ -40,7 +41,9 @@ impl Linux {
                 for (set, size) in grown.sets {
                     warn!(set, size, "the ipset was full: a larger one took its place");
                 }
-                let failed = grown.applied.failed.into_iter();
+                let applied = grown.applied;
+                metric::sent("ipset", applied.messages, applied.sends, applied.bytes);
+                let failed = applied.failed.into_iter();
                 failed.map(|failed| (positions[failed.index], other(&failed.error))).collect()
             }
             Err(error) => all(actions, &error),
@@ -75,6 +78,7 @@ impl Linux {
         }
         match self.ipvs.apply(&mut self.batch) {
             Ok(report) => {
+                metric::sent("ipvs", report.messages, report.sends, report.bytes);
                 let mut refused: Vec<(usize, Refused)> = Vec::new();
                 for failure in report.failures {
                     let why = match failure.refusal.errno {
@@ -118,6 +122,7 @@ impl Linux {
         };
         match applied {
             Ok(applied) => {
+                metric::sent("route", applied.messages, applied.sends, applied.bytes);
                 if applied.failed.iter().any(|failed| failed.error.is_not_found()) {
                     // Somebody deleted the interface: look for it again next time.
                     self.dummy = None;

@@ -1,0 +1,129 @@
+//! A cluster to try Trimtab on: a laid network, the fixture API server on its fabric, and the
+//! program itself on as many nodes as wanted.
+//!
+//! ```no_run
+//! use trimtab_core::Protocol;
+//! use trimtab_integration::cluster::{Cluster, ServiceSpec};
+//! use trimtab_integration::topology::Layout;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let cluster = Cluster::start(&Layout::default())?;
+//! let web = ServiceSpec::new("web", 1).port("http", Protocol::Tcp, 80, 8080);
+//! cluster.apply(&web.service())?;
+//! cluster.apply_all(&web.slices(&[(1, 1), (2, 1)]))?;
+//! let proxy = cluster.proxy(1).start()?;
+//! let _server = cluster.topology.pod(2, 1).serve(&[Protocol::Tcp], 8080)?;
+//! println!("{:?}", cluster.topology.pod(1, 2).ask(Protocol::Tcp, web.at_v4(80)));
+//! # drop(proxy); Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`objects`] | Services and EndpointSlices for the pods of a layout |
+//! | [`proxy`] | the program on a node: its start, its end, what it says of itself |
+//! | [`witness`] | what the kernel holds, as ipvsadm, ipset and ip see it |
+
+pub mod objects;
+pub mod proxy;
+pub mod witness;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use trimtab_core::Family;
+
+pub use objects::ServiceSpec;
+pub use proxy::{Proxy, ProxyBuilder};
+
+use crate::api::{ApiServer, Config};
+use crate::topology::{Layout, Topology, address};
+
+/// Longer than anything here takes, also on an emulated processor.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A network with an API server.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The network.
+    pub topology: Topology,
+    /// The API server, on the fabric, where every node reaches it.
+    pub api: ApiServer,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Lays the network, starts the API server and gives it the Node objects: `node1` and so on.
+    ///
+    /// # Errors
+    /// Where the network cannot be laid or the server not be started.
+    pub fn start(layout: &Layout) -> anyhow::Result<Self> {
+        let topology = Topology::lay(layout)?;
+        let listen = SocketAddr::new(address::fabric(Family::V4), 0);
+        let config = Config { listen, ..Config::default() };
+        let api = topology.fabric().run(|| ApiServer::start_on_thread(config))??;
+        let folder = tempfile::Builder::new().prefix("trimtab-cluster-").tempdir()?;
+        let cluster = Self { topology, api, folder };
+        for (number, _) in (1u8..).zip(&layout.nodes) {
+            cluster.apply(&objects::node(number, &json!({})))?;
+        }
+        cluster.api.write_kubeconfig(&cluster.kubeconfig())?;
+        Ok(cluster)
+    }
+
+    /// Creates an object, or changes it.
+    ///
+    /// # Errors
+    /// Where the API server refuses it.
+    pub fn apply(&self, object: &Value) -> anyhow::Result<()> {
+        self.api.apply(object.clone()).with_context(|| format!("applying {object}"))?;
+        Ok(())
+    }
+
+    /// Creates or changes several objects.
+    ///
+    /// # Errors
+    /// Where the API server refuses one.
+    pub fn apply_all(&self, objects: &[Value]) -> anyhow::Result<()> {
+        objects.iter().try_for_each(|object| self.apply(object))
+    }
+
+    /// The program for a node, not started yet.
+    pub fn proxy(&self, node: u8) -> ProxyBuilder {
+        ProxyBuilder::new(self.topology.node(node).clone(), self.folder.path())
+            .kubeconfig(self.kubeconfig())
+    }
+
+    /// A path for a file or folder that goes with the cluster.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig.yaml")
+    }
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Errors
+/// When there is none within a minute: what was waited for.
+pub fn eventually<T>(
+    what: impl std::fmt::Display,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if start.elapsed() > PATIENCE {
+            bail!("never: {what}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

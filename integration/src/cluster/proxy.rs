@@ -1,0 +1,219 @@
+//! The program on a node.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::eventually;
+use crate::topology::{Host, address};
+use trimtab_core::Family;
+
+/// Where `cargo xtask test` says the program is.
+const PROGRAM: &str = "TRIMTAB_BIN";
+const HEALTH: u16 = 10256;
+const METRICS: u16 = 10249;
+
+/// The program for one node, not started yet.
+#[derive(Debug)]
+pub struct ProxyBuilder {
+    node: Host,
+    folder: PathBuf,
+    config: String,
+    source: Vec<String>,
+}
+
+impl ProxyBuilder {
+    pub(super) fn new(node: Host, folder: &Path) -> Self {
+        let cidrs = Family::ALL.map(address::cluster_cidr).join(",");
+        // The size of the connection table is not a namespace's to set.
+        let config = format!(
+            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+             mode: ipvs\nclusterCIDR: {cidrs}\nconntrack: {{maxPerCore: 0, min: 0}}\n"
+        );
+        Self { node, folder: folder.to_owned(), config, source: Vec::new() }
+    }
+
+    pub(super) fn kubeconfig(mut self, path: PathBuf) -> Self {
+        self.source = vec!["--kubeconfig".to_owned(), path.display().to_string()];
+        self
+    }
+
+    /// Takes objects from this folder instead of the API server.
+    #[must_use]
+    pub fn manifests(mut self, folder: &Path) -> Self {
+        self.source = vec!["--manifests".to_owned(), folder.display().to_string()];
+        self
+    }
+
+    /// Adds lines to the configuration file.
+    #[must_use]
+    pub fn config(mut self, yaml: &str) -> Self {
+        self.config.push_str(yaml);
+        self.config.push('\n');
+        self
+    }
+
+    /// The path of the configuration file, written.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_config(&self) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join(format!("{}.yaml", self.node.name()));
+        std::fs::write(&path, &self.config).context("writing the configuration")?;
+        Ok(path)
+    }
+
+    /// Starts it and returns at once.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn spawn(&self) -> anyhow::Result<Proxy> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let log = self.folder.join(format!("{}-{count}.log", self.node.name()));
+        let mut command = Command::new(program()?);
+        command
+            .args(["run", "--v=2", "--hostname-override", self.node.name()])
+            .arg("--config")
+            .arg(self.write_config()?)
+            .args(&self.source)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).context("a file for its log")?);
+        let child = self.node.namespace().spawn(&mut command)?;
+        Ok(Proxy { node: self.node.clone(), child, log })
+    }
+
+    /// Starts it and waits until it says that the kernel is programmed.
+    ///
+    /// # Errors
+    /// If it cannot be started, ends, or does not become ready; with its log.
+    pub fn start(&self) -> anyhow::Result<Proxy> {
+        let mut proxy = self.spawn()?;
+        proxy.wait_until_ready()?;
+        Ok(proxy)
+    }
+}
+
+/// The path of the program.
+///
+/// # Errors
+/// When nobody says where it is.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os(PROGRAM)
+        .with_context(|| format!("{PROGRAM} must hold the path of the program"))?;
+    Ok(path.into())
+}
+
+/// The program running on a node; killed when dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    node: Host,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Proxy {
+    /// Waits until `/readyz` says so.
+    ///
+    /// # Errors
+    /// If it ends or does not become ready; with its log.
+    pub fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let ready = eventually("ready", || {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended with {status}");
+            }
+            Ok(self.get(HEALTH, "/readyz").ok().filter(|(status, _)| *status == 200))
+        });
+        ready.map(drop).with_context(|| format!("{}:\n{}", self.node.name(), self.log()))
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Status and body of one of its health paths.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn health(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        self.get(HEALTH, path)
+    }
+
+    /// Its metrics, as text.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn metrics(&self) -> anyhow::Result<String> {
+        let (status, body) = self.get(METRICS, "/metrics")?;
+        ensure!(status == 200, "/metrics: {status}");
+        Ok(body)
+    }
+
+    /// The sum over all metrics of this name whose labels contain `labels`.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn metric(&self, name: &str, labels: &str) -> anyhow::Result<f64> {
+        let text = self.metrics()?;
+        let values = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (own, of) = series.split_once('{').unwrap_or((series, ""));
+            (own == name && of.contains(labels)).then(|| value.parse::<f64>().ok())?
+        });
+        Ok(values.sum())
+    }
+
+    /// Ends it as a crash would.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().context("SIGKILL")?;
+        self.child.wait().map(drop).context("waiting for its end")
+    }
+
+    /// Asks it to end, with SIGTERM, and waits until it has.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn terminate(mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("SIGTERM")?;
+        let status = eventually("its end", || Ok(self.child.try_wait()?))?;
+        Ok((status, self.log()))
+    }
+
+    fn get(&self, port: u16, path: &str) -> anyhow::Result<(u16, String)> {
+        self.node.namespace().run(|| get(port, path))?
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of {}\n{}", self.node.name(), self.log());
+        }
+    }
+}
+
+fn get(port: u16, path: &str) -> anyhow::Result<(u16, String)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").context("an answer without an end of head")?;
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+    Ok((status.context("an answer without a status")?, body.to_owned()))
+}
