@@ -95,7 +95,7 @@ impl Cluster {
     /// The program for a node, not started yet.
     pub fn proxy(&self, node: u8) -> ProxyBuilder {
         ProxyBuilder::new(self.topology.node(node).clone(), self.folder.path())
-            .kubeconfig(self.kubeconfig())
+            .kubeconfig(&self.kubeconfig())
     }
 
     /// A path for a file or folder that goes with the cluster.

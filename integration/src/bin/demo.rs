@@ -21,11 +21,8 @@ fn main() -> anyhow::Result<()> {
     let orders = ServiceSpec::new("orders", 3)
         .port("api", Protocol::Tcp, 443, 8443)
         .metadata(&serde_json::json!({"annotations": {"trimtab.dev/scheduler": "lc"}}));
-    let services = [
-        (&web, &[(1, 1), (2, 1)][..]),
-        (&names, &[(1, 2), (2, 2)][..]),
-        (&orders, &[(2, 2)][..]),
-    ];
+    let services =
+        [(&web, &[(1, 1), (2, 1)][..]), (&names, &[(1, 2), (2, 2)][..]), (&orders, &[(2, 2)][..])];
     for (service, pods) in services {
         cluster.apply(&service.service())?;
         cluster.apply_all(&service.slices(pods))?;
@@ -58,7 +55,7 @@ fn main() -> anyhow::Result<()> {
     scale(&cluster, &web, &[(2, 3)])?;
     spread(pod, &web, Protocol::Tcp, 80, &["node2-pod3"])?;
 
-    let messages = proxy.metric("trimtab_netlink_messages_total", "ipvs")?;
+    let messages = proxy.count("trimtab_netlink_messages_total", "ipvs")?;
     say(&format!("IPVS messages since the start, all changes included: {messages}"));
     let (status, log) = proxy.terminate()?;
     ensure!(status.success(), "trimtab ended with {status}:\n{log}");
@@ -102,7 +99,8 @@ fn spread(
     }
     let answered: Vec<&str> = counts.keys().map(String::as_str).collect();
     ensure!(answered == pods, "{to}: {answered:?} answered instead of {pods:?}");
-    let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let counts: Vec<String> =
+        counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
     say(&format!("{:<11} -> {protocol} {to:<15} {}", from.name(), counts.join(", ")));
     Ok(())
 }
@@ -121,7 +119,10 @@ fn scale(cluster: &Cluster, web: &ServiceSpec, pods: &[(u8, u8)]) -> anyhow::Res
         Ok((count == wanted).then(|| began.elapsed()))
     })?;
     say(&format!("{wanted} pods: seen in the kernel after at most {}", milliseconds(took)));
-    show("ipvsadm -Ln -t", &namespace.command("ipvsadm", ["-Ln", "-t", &web.at_v4(80).to_string()])?);
+    show(
+        "ipvsadm -Ln -t",
+        &namespace.command("ipvsadm", ["-Ln", "-t", &web.at_v4(80).to_string()])?,
+    );
     Ok(())
 }
 

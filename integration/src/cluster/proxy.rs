@@ -39,7 +39,7 @@ impl ProxyBuilder {
         Self { node, folder: folder.to_owned(), config, source: Vec::new() }
     }
 
-    pub(super) fn kubeconfig(mut self, path: PathBuf) -> Self {
+    pub(super) fn kubeconfig(mut self, path: &Path) -> Self {
         self.source = vec!["--kubeconfig".to_owned(), path.display().to_string()];
         self
     }
@@ -157,16 +157,16 @@ impl Proxy {
         Ok(body)
     }
 
-    /// The sum over all metrics of this name whose labels contain `labels`.
+    /// The sum over all counters of this name whose labels contain `labels`.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn metric(&self, name: &str, labels: &str) -> anyhow::Result<f64> {
+    pub fn count(&self, name: &str, labels: &str) -> anyhow::Result<u64> {
         let text = self.metrics()?;
         let values = text.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             let (own, of) = series.split_once('{').unwrap_or((series, ""));
-            (own == name && of.contains(labels)).then(|| value.parse::<f64>().ok())?
+            (own == name && of.contains(labels)).then(|| value.parse::<u64>().ok())?
         });
         Ok(values.sum())
     }

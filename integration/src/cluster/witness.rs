@@ -63,9 +63,8 @@ pub fn plan(
     output: &str,
 ) -> anyhow::Result<Lines> {
     let [manifests, config] = [manifests, config].map(|path| path.display().to_string());
-    let arguments = [
-        "plan", "-f", &manifests, "--config", &config, "--hostname-override", node, "-o", output,
-    ];
+    let arguments =
+        ["plan", "-f", &manifests, "--config", &config, "--hostname-override", node, "-o", output];
     let text = namespace.command(&program()?.display().to_string(), arguments)?;
     Ok(lines(&text).iter().map(|line| plain_set(line)).collect())
 }

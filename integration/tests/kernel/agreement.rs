@@ -23,12 +23,12 @@ fn assert_agrees(cluster: &Cluster, node: u8, objects: &[serde_json::Value]) {
     for output in ["ipvsadm", "ipset", "addresses"] {
         let wanted = witness::plan(namespace, &folder, &config, host.name(), output).unwrap();
         assert!(!wanted.is_empty());
-        let mut last = String::new();
+        let mut differing = String::new();
         let agreed = eventually(output, || {
-            last = difference(&found(output)?, &wanted);
-            Ok(last.is_empty().then_some(()))
+            differing = difference(&found(output)?, &wanted);
+            Ok(differing.is_empty().then_some(()))
         });
-        assert!(agreed.is_ok(), "{output}:\n{last}");
+        assert!(agreed.is_ok(), "{output}:\n{differing}");
     }
 }
 
@@ -50,7 +50,8 @@ fn the_kernel_holds_what_plan_says_in_both_families_and_every_protocol() {
     assert_agrees(&cluster, 1, &objects);
     // And after changes.
     objects.extend(web.slices(&[(1, 1), (2, 2)]));
-    let fewer: Vec<_> = objects.iter().filter(|object| object["metadata"]["name"] != "empty").cloned().collect();
+    let fewer: Vec<_> =
+        objects.iter().filter(|object| object["metadata"]["name"] != "empty").cloned().collect();
     cluster.apply_all(&web.slices(&[(1, 1), (2, 2)])).unwrap();
     cluster.api.delete(trimtab_integration::api::Resource::Services, "default/empty").unwrap();
     assert_agrees(&cluster, 1, &latest(fewer));
@@ -62,7 +63,8 @@ fn latest(objects: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
     let mut kept: Vec<serde_json::Value> = Vec::new();
     for object in objects {
         kept.retain(|other| {
-            other["kind"] != object["kind"] || other["metadata"]["name"] != object["metadata"]["name"]
+            other["kind"] != object["kind"]
+                || other["metadata"]["name"] != object["metadata"]["name"]
         });
         kept.push(object);
     }

@@ -7,13 +7,14 @@ use trimtab_integration::topology::{Layout, NodeLayout};
 const MESSAGES: &str = "trimtab_netlink_messages_total";
 
 fn messages(proxy: &Proxy, what: &str) -> u64 {
-    proxy.metric(MESSAGES, what).unwrap() as u64
+    proxy.count(MESSAGES, what).unwrap()
 }
 
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn one_endpoint_more_in_one_of_1000_services_is_one_ipvs_message() {
-    let layout = Layout { nodes: vec![NodeLayout { pods: 0, ..NodeLayout::default() }], clients: 0 };
+    let layout =
+        Layout { nodes: vec![NodeLayout { pods: 0, ..NodeLayout::default() }], clients: 0 };
     let cluster = Cluster::start(&layout).unwrap();
     cluster.api.load(&Synthetic::synthetic(1000, 3, 7));
     let proxy = cluster.proxy(1).start().unwrap();

@@ -13,7 +13,8 @@ fn a_folder_of_manifests_is_followed_and_a_broken_one_changes_nothing() {
     std::fs::create_dir(&folder).unwrap();
     let write = |name: &str, spec: &ServiceSpec| {
         let documents = std::iter::once(spec.service()).chain(spec.slices(&[(1, 1)]));
-        let text: String = documents.map(|document| format!("{document}\n")).collect();
+        let text: Vec<String> = documents.map(|document| document.to_string()).collect();
+        let text = text.join("\n");
         std::fs::write(folder.join(name), text).unwrap();
     };
     let web = ServiceSpec::new("web", 1).port("http", Protocol::Tcp, 80, 8080);

@@ -7,7 +7,12 @@ use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually};
 use trimtab_integration::topology::{Host, Layout, Unanswered};
 
 /// Asks several times and returns who answered.
-fn answers(from: &Host, spec: &ServiceSpec, protocol: Protocol, family: Family) -> BTreeSet<String> {
+fn answers(
+    from: &Host,
+    spec: &ServiceSpec,
+    protocol: Protocol,
+    family: Family,
+) -> BTreeSet<String> {
     let to = spec.at(family, 80);
     (0..6)
         .map(|_| {
@@ -36,7 +41,8 @@ fn pods_the_node_and_outsiders_reach_every_endpoint_through_a_vip() {
     let both = names(&["node1-pod1", "node2-pod1"]);
     for family in Family::ALL {
         for protocol in Protocol::ALL {
-            for from in [topology.pod(1, 2), topology.pod(1, 1), topology.node(1), topology.client(1)]
+            for from in
+                [topology.pod(1, 2), topology.pod(1, 1), topology.node(1), topology.client(1)]
             {
                 let found = answers(from, &web, protocol, family);
                 assert_eq!(found, both, "from {} by {protocol} over {family}", from.name());
