@@ -1,1 +1,51 @@
-//! trimtab-host
+//! Everything of the host that is not IPVS itself.
+//!
+//! | module | what it programs | how |
+//! |---|---|---|
+//! | [`dummy`] | the dummy interface and the VIPs on it | rtnetlink, batched |
+//! | [`local_route`] | VIPs bound by routes instead | rtnetlink, batched |
+//! | [`address`], [`address_monitor`] | the node's addresses, and word of their changes | rtnetlink |
+//! | [`ipset`] | the sets that the rules match | netfilter netlink, batched |
+//! | [`rules`] | a constant set of packet-filter rules | iptables-save, iptables-restore |
+//! | [`sysctl`], [`kernel_version`] | what the kernel must be told once | /proc/sys |
+//!
+//! The kernel objects have kube-proxy's names, so that either can take a node over from the other.
+//! Whatever changes many things takes a slice of them and reports which failed ([`Applied`]); a
+//! refusal never stops the rest. All of it blocks, briefly, but for the monitor, which is async.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use trimtab_core::{DUMMY_INTERFACE, SetElement, SetId};
+//! use trimtab_host::{dummy, ipset};
+//! use trimtab_netlink::{Family, Socket};
+//!
+//! let mut socket = Socket::open(Family::Route)?;
+//! let applied = dummy::ensure(&mut socket, DUMMY_INTERFACE)?
+//!     .add(&mut socket, &["10.96.0.1".parse()?, "fd00:96::1".parse()?])?;
+//! for failed in applied.failed {
+//!     eprintln!("{}", failed.error);
+//! }
+//!
+//! let mut client = ipset::Client::open()?;
+//! let sets: Vec<_> = SetId::all().map(|set| ipset::SetSpec::of(set, 0)).collect();
+//! for outcome in ipset::ensure(&mut client, &sets)? {
+//!     outcome?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod address;
+pub mod address_monitor;
+mod applied;
+pub mod dummy;
+mod error;
+pub mod ipset;
+pub mod kernel_version;
+mod link;
+pub mod local_route;
+pub mod rules;
+pub mod sysctl;
+
+pub use applied::{Applied, Failed};
+pub use error::Error;

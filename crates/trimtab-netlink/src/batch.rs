@@ -1,5 +1,7 @@
 //! Laying messages out in one buffer.
 
+use netlink_packet_core::Emitable;
+
 /// Length of `struct nlmsghdr` (include/uapi/linux/netlink.h).
 pub(crate) const HEADER: usize = 16;
 /// `NLA_F_NESTED`, `NLA_F_NET_BYTEORDER` (include/uapi/linux/netlink.h).
@@ -95,6 +97,14 @@ impl Builder<'_> {
     /// Appends bytes as they are: a family's fixed header.
     pub fn put(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+        self.pad();
+    }
+
+    /// Appends what a codec of the netlink-packet crates writes: a family's header, attributes.
+    pub fn emit(&mut self, part: &impl Emitable) {
+        let at = self.bytes.len();
+        self.bytes.resize(at + part.buffer_len(), 0);
+        part.emit(&mut self.bytes[at..]);
         self.pad();
     }
 
@@ -206,6 +216,16 @@ mod tests {
         batch.stamp(0..2, 200, crate::flags::ACK);
         let second = NetlinkBuffer::new_checked(&batch.as_bytes()[batch.start(1)..]).unwrap();
         assert_eq!(second.flags() & crate::flags::ACK, crate::flags::ACK);
+    }
+
+    #[test]
+    fn a_codec_writes_the_same_bytes_as_the_builder() {
+        let mut batch = Batch::new();
+        batch.message(1, 0).emit(&netlink_packet_core::DefaultNla::new(7, vec![1, 2, 3, 4, 5]));
+        let emitted = batch.as_bytes().to_vec();
+        batch.clear();
+        batch.message(1, 0).attribute(7, &[1, 2, 3, 4, 5]);
+        assert_eq!(emitted, batch.as_bytes());
     }
 
     proptest! {

@@ -96,6 +96,11 @@ impl Socket {
         inner.connect(&netlink_sys::SocketAddr::new(0, 0)).map_err(failed("connect"))?;
         inner.set_cap_ack(capped).map_err(failed("NETLINK_CAP_ACK"))?;
         inner.set_ext_ack(true).map_err(failed("NETLINK_EXT_ACK"))?;
+        if family == Family::Route {
+            // Lets the kernel choose what a dump shows (since 4.20); older ones show everything, so
+            // readers choose again.
+            let _ = inner.set_netlink_get_strict_chk(true);
+        }
         // With CAP_NET_ADMIN the sizes may exceed the system's limit; without it, take what is given.
         if sockopt::set_socket_send_buffer_size_force(&inner, SOCKET_BUFFER).is_err() {
             sockopt::set_socket_send_buffer_size(&inner, SOCKET_BUFFER)

@@ -1,0 +1,348 @@
+//! What can go wrong with the host.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+use trimtab_core::{Family, SetElement, SetType};
+use trimtab_netlink::Error as NetlinkError;
+
+use crate::ipset::{IpsetError, SetHeader};
+
+/// A failed step, with what it was about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A batch could not be handed to the kernel; it is unknown what of it was done.
+    #[error("cannot send a batch of {what}: {source}")]
+    Send {
+        /// Of what.
+        what: &'static str,
+        /// The transport's error.
+        source: NetlinkError,
+    },
+    /// A table of the kernel could not be read.
+    #[error("cannot list the {what}: {source}")]
+    List {
+        /// Which.
+        what: &'static str,
+        /// The transport's error, or the kernel's.
+        source: NetlinkError,
+    },
+    /// A network interface could not be looked up, created or deleted.
+    #[error("cannot {step} interface {name}: {source}")]
+    Link {
+        /// What was to be done.
+        step: &'static str,
+        /// The interface.
+        name: Box<str>,
+        /// The kernel's error.
+        source: NetlinkError,
+    },
+    /// The name of our dummy interface belongs to an interface of another kind.
+    #[error("interface {name} is {kind} interface, not a dummy: rename or delete it")]
+    NotDummy {
+        /// The interface.
+        name: Box<str>,
+        /// Its driver.
+        kind: Box<str>,
+    },
+    /// Something was deleted by somebody else while it was being changed.
+    #[error("{0} was deleted while it was being changed")]
+    Vanished(Box<str>),
+    /// An address could not be bound or unbound.
+    #[error("cannot {step} address {address} on the dummy interface: {source}")]
+    Address {
+        /// `add` or `delete`.
+        step: &'static str,
+        /// The address.
+        address: IpAddr,
+        /// The kernel's error.
+        source: NetlinkError,
+    },
+    /// A local route could not be added or deleted.
+    #[error("cannot {step} the local route to {vip}: {source}")]
+    Route {
+        /// `add` or `delete`.
+        step: &'static str,
+        /// The VIP.
+        vip: IpAddr,
+        /// The kernel's error.
+        source: NetlinkError,
+    },
+    /// Address changes could not be subscribed to.
+    #[error("cannot subscribe to address changes: {0}")]
+    Monitor(#[source] io::Error),
+
+    /// An ipset command failed.
+    #[error("cannot {step} {set}: {source}")]
+    Ipset {
+        /// The command.
+        step: &'static str,
+        /// The set, or what else it was about.
+        set: Box<str>,
+        /// The kernel's error.
+        source: IpsetError,
+    },
+    /// An element of an ipset could not be added, deleted or tested.
+    #[error("cannot {step} {element} in set {set}: {source}")]
+    IpsetElement {
+        /// `add`, `delete` or `test`.
+        step: &'static str,
+        /// The set.
+        set: Box<str>,
+        /// The element.
+        element: SetElement,
+        /// The kernel's error.
+        source: IpsetError,
+    },
+    /// The kernel speaks other versions of the ipset protocol.
+    #[error(
+        "the kernel speaks versions {oldest} to {newest} of the ipset protocol; 6 or 7 is needed"
+    )]
+    IpsetProtocol {
+        /// Its oldest.
+        oldest: u8,
+        /// Its newest.
+        newest: u8,
+    },
+    /// The kernel has other revisions of a type of set.
+    #[error(
+        "the kernel has revisions {oldest} to {newest} of ipset type {set_type}, none that is known here"
+    )]
+    IpsetType {
+        /// The type.
+        set_type: SetType,
+        /// Its oldest.
+        oldest: u8,
+        /// Its newest.
+        newest: u8,
+    },
+    /// A set of another type has the name, and rules refer to it.
+    #[error(
+        "set {set} is a {found} to which {references} rules or sets refer, and cannot become a \
+         {wanted}: delete those rules, or the set"
+    )]
+    ForeignSet {
+        /// The set.
+        set: Box<str>,
+        /// Its type and family.
+        found: Box<str>,
+        /// What it should be.
+        wanted: Box<str>,
+        /// How many rules and sets refer to it.
+        references: u32,
+    },
+    /// The kernel's hash:ip,port,net sets cannot hold a network of all addresses.
+    #[error("set {set} cannot hold {element}: a network's prefix must have at least one bit")]
+    ZeroLengthNetwork {
+        /// The set.
+        set: Box<str>,
+        /// The element.
+        element: SetElement,
+    },
+    /// A set's name is too long for the kernel.
+    #[error("{set} is no name of a set: it has more than 31 bytes")]
+    SetName {
+        /// The name.
+        set: Box<str>,
+    },
+    /// A set is full and another of its elements has the reason why it could not grow.
+    #[error("set {set} is full and could not be replaced by a larger one")]
+    NoRoom {
+        /// The set.
+        set: Box<str>,
+    },
+
+    /// An option of the packet-filter rules is out of its range.
+    #[error("{option} is {value:?}; it must be {must}")]
+    RuleOption {
+        /// The option.
+        option: &'static str,
+        /// What it is.
+        value: Box<str>,
+        /// What it must be.
+        must: &'static str,
+    },
+    /// A program is not installed.
+    #[error("cannot run {program}: {source}; {}", remedy(source))]
+    Program {
+        /// The program.
+        program: Box<str>,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A program reported an error.
+    #[error("{program} failed ({status}){}: {}", at_line(line.as_deref()), message.trim())]
+    ProgramFailed {
+        /// The program.
+        program: Box<str>,
+        /// Its exit status, in words.
+        status: Box<str>,
+        /// The line of its input that it did not like, where it said which.
+        line: Option<Box<str>>,
+        /// What it said.
+        message: Box<str>,
+    },
+    /// Another program held the packet filter's lock.
+    #[error(
+        "{program} waited {seconds} s for the lock of the packet filter, which another program \
+         holds: it is tried again; if it persists, look for a stuck iptables (fuser /run/xtables.lock)"
+    )]
+    Locked {
+        /// The program.
+        program: Box<str>,
+        /// How long.
+        seconds: u32,
+    },
+
+    /// A sysctl could not be read.
+    #[error("cannot read sysctl {name}: {source}; {}", sysctl_remedy(name, source))]
+    SysctlRead {
+        /// Its name below /proc/sys.
+        name: Box<str>,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A sysctl has the wrong value and could not be written.
+    #[error(
+        "sysctl {name} is {current}, must be {wanted} ({reason}), and cannot be written: {source}; \
+         set it on the node (sysctl -w {name}={wanted}) or let this process write /proc/sys"
+    )]
+    SysctlWrite {
+        /// Its name below /proc/sys.
+        name: Box<str>,
+        /// Its value.
+        current: Box<str>,
+        /// The value it must have.
+        wanted: Box<str>,
+        /// Why it must.
+        reason: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The kernel's version is not known.
+    #[error("cannot tell the kernel's version from {path}: {text:?}")]
+    KernelVersion {
+        /// Where it should be.
+        path: Box<Path>,
+        /// What is there, or why it cannot be read.
+        text: Box<str>,
+    },
+}
+
+impl Error {
+    pub(crate) fn link(step: &'static str, name: &str, source: NetlinkError) -> Self {
+        Self::Link { step, name: name.into(), source }
+    }
+
+    pub(crate) fn ipset(step: &'static str, set: &str, source: NetlinkError) -> Self {
+        Self::Ipset { step, set: set.into(), source: IpsetError::new(source) }
+    }
+
+    pub(crate) fn element(
+        step: &'static str,
+        set: &str,
+        element: SetElement,
+        source: IpsetError,
+    ) -> Self {
+        Self::IpsetElement { step, set: set.into(), element, source }
+    }
+
+    pub(crate) fn foreign_set(set: &str, header: &SetHeader, wanted: &str) -> Self {
+        let family = match header.family {
+            Some(Family::V4) => " inet",
+            Some(Family::V6) => " inet6",
+            None => "",
+        };
+        Self::ForeignSet {
+            set: set.into(),
+            found: format!("{}{family}", header.type_name).into(),
+            wanted: wanted.into(),
+            references: header.references,
+        }
+    }
+
+    /// The error of the netlink transport or of the kernel, where there is one.
+    pub fn netlink(&self) -> Option<&NetlinkError> {
+        match self {
+            Self::Send { source, .. }
+            | Self::List { source, .. }
+            | Self::Link { source, .. }
+            | Self::Address { source, .. }
+            | Self::Route { source, .. } => Some(source),
+            Self::Ipset { source, .. } | Self::IpsetElement { source, .. } => {
+                Some(source.netlink())
+            }
+            _ => None,
+        }
+    }
+
+    fn ipset_error(&self) -> Option<&IpsetError> {
+        match self {
+            Self::Ipset { source, .. } | Self::IpsetElement { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// What was to be changed does not exist (any more).
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Vanished(_)) || self.netlink().is_some_and(NetlinkError::is_not_found)
+    }
+
+    /// A capability is missing: `CAP_NET_ADMIN`, as a rule.
+    pub fn is_not_permitted(&self) -> bool {
+        match self {
+            Self::SysctlWrite { source, .. } | Self::Program { source, .. } => {
+                source.kind() == io::ErrorKind::PermissionDenied
+            }
+            other => other.netlink().is_some_and(NetlinkError::is_not_permitted),
+        }
+    }
+
+    /// An ipset has no room for the element.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::NoRoom { .. }) || self.ipset_error().is_some_and(IpsetError::is_full)
+    }
+
+    /// An element was there before it was added, or not there when it was deleted.
+    pub fn is_repeat(&self) -> bool {
+        self.ipset_error().is_some_and(IpsetError::is_repeat)
+    }
+
+    /// An ipset has another type than is needed.
+    pub fn is_type_mismatch(&self) -> bool {
+        matches!(self, Self::ForeignSet { .. })
+            || self.ipset_error().is_some_and(IpsetError::is_type_mismatch)
+    }
+
+    /// A rule or a set refers to an ipset that was to be destroyed.
+    pub fn is_busy(&self) -> bool {
+        self.ipset_error().is_some_and(IpsetError::is_busy)
+    }
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "install the package iptables",
+        io::ErrorKind::PermissionDenied => "run as root or with CAP_NET_ADMIN",
+        _ => "try again",
+    }
+}
+
+fn sysctl_remedy(name: &str, source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound if name.starts_with("net/ipv4/vs/") => {
+            "load the kernel's IPVS (modprobe ip_vs)"
+        }
+        io::ErrorKind::NotFound if name.starts_with("net/netfilter/nf_conntrack") => {
+            "load the kernel's connection tracking (modprobe nf_conntrack)"
+        }
+        io::ErrorKind::NotFound => "this kernel does not have it",
+        _ => "let this process read /proc/sys",
+    }
+}
+
+fn at_line(line: Option<&str>) -> String {
+    line.map_or_else(String::new, |line| format!(" at the line {line:?}"))
+}

@@ -1,0 +1,23 @@
+//! ipsets over netfilter netlink, without the `ipset` program.
+//!
+//! [`Client`] is the kernel's interface, command by command, for any set name; [`ensure`] and
+//! [`apply_growing`] are what a proxy wants of it: sets that are there, of the right type, and never
+//! too small. Elements are [`trimtab_core::SetElement`]s.
+//!
+//! Many elements travel in one message and many messages in one `sendmsg`. When the kernel refuses
+//! an element it says which, and leaves the rest of that message untried; the client then sends the
+//! rest again, so that one bad element never hides behind another.
+
+mod change;
+mod client;
+mod element;
+mod ensure;
+mod error;
+mod header;
+mod wire;
+
+pub use change::{Change, Repeat};
+pub use client::{Client, Set};
+pub use ensure::{Ensured, Grown, SetSpec, apply_growing, ensure};
+pub use error::IpsetError;
+pub use header::SetHeader;

@@ -1,0 +1,21 @@
+//! The packet-filter rules: a constant set whose size does not depend on the number of Services.
+//!
+//! The chains, jumps and marks are those of kube-proxy's IPVS mode. Where it writes a rule only
+//! while the ipset that the rule matches has an element, the rule is always here: matching an empty
+//! set, it does nothing. So the rules change when options change, and never with a Service.
+//!
+//! [`RuleSet`] is the rules as a value; what is to be done about what `iptables-save` printed is
+//! decided without side effects by [`RuleSet::difference`] and [`RuleSet::removal`].
+//! [`PacketFilter`] runs the programs, which are the only ones that this crate ever starts.
+
+mod content;
+mod difference;
+mod options;
+mod program;
+mod rule_set;
+mod saved;
+mod syntax;
+
+pub use options::{LocalDetector, RuleOptions};
+pub use program::PacketFilter;
+pub use rule_set::RuleSet;

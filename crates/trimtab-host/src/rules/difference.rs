@@ -1,0 +1,158 @@
+//! What to change about what is there.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::content::{Chain, Jump, Table};
+use super::saved::{Saved, SavedRule, SavedTable};
+use super::syntax::Rule;
+
+/// The input that makes the tables as wanted, if they are not.
+pub(super) fn difference(tables: &[Table], saved: &Saved<'_>) -> Option<String> {
+    let empty = SavedTable::default();
+    let mut input = String::new();
+    for table in tables {
+        let present = saved.table(table.name).unwrap_or(&empty);
+        let chains: Vec<&Chain> =
+            table.chains.iter().filter(|chain| differs(chain, present)).collect();
+        let mut jumps = String::new();
+        let mut from: Vec<&str> = table.jumps.iter().map(|jump| jump.from).collect();
+        from.dedup();
+        for from in from {
+            let wanted: Vec<&Jump> = table.jumps.iter().filter(|jump| jump.from == from).collect();
+            settle_jumps(from, &wanted, present, &mut jumps);
+        }
+        if chains.is_empty() && jumps.is_empty() {
+            continue;
+        }
+        let _ = writeln!(input, "*{}", table.name);
+        for chain in &chains {
+            let _ = writeln!(input, ":{} - [0:0]", chain.name);
+        }
+        input.push_str(&jumps);
+        for chain in &chains {
+            for rule in &chain.rules {
+                let _ = writeln!(input, "-A {} {rule}", chain.name);
+            }
+        }
+        input.push_str("COMMIT\n");
+    }
+    (!input.is_empty()).then_some(input)
+}
+
+/// The input that takes all of ours away, if there is any.
+pub(super) fn removal(tables: &[Table], saved: &Saved<'_>) -> Option<String> {
+    let mut input = String::new();
+    for table in tables {
+        let Some(present) = saved.table(table.name) else { continue };
+        let jumps: String = table
+            .jumps
+            .iter()
+            .flat_map(|jump| {
+                present.rules_of(jump.from).filter(|rule| leads_only_to(jump, &rule.parse()))
+            })
+            .map(|rule| deletion(&rule))
+            .collect();
+        let kept = used_by_others(table, present);
+        let chains: Vec<&str> = table
+            .chains
+            .iter()
+            .map(|chain| chain.name)
+            .filter(|chain| present.has_chain(chain) && !kept.contains(chain))
+            .collect();
+        if jumps.is_empty() && chains.is_empty() {
+            continue;
+        }
+        let _ = writeln!(input, "*{}", table.name);
+        // Naming a chain empties it, so that none refers to another when they are deleted.
+        for chain in &chains {
+            let _ = writeln!(input, ":{chain} - [0:0]");
+        }
+        input.push_str(&jumps);
+        for chain in &chains {
+            let _ = writeln!(input, "-X {chain}");
+        }
+        input.push_str("COMMIT\n");
+    }
+    (!input.is_empty()).then_some(input)
+}
+
+fn differs(chain: &Chain, present: &SavedTable<'_>) -> bool {
+    !present.has_chain(chain.name)
+        || !present
+            .rules_of(chain.name)
+            .map(|rule| rule.parse())
+            .eq(chain.rules.iter().map(|rule| Rule::parse(rule)))
+}
+
+/// Deletes surplus jumps from a built-in chain and inserts missing ones.
+fn settle_jumps(from: &str, wanted: &[&Jump], present: &SavedTable<'_>, input: &mut String) {
+    // Which of `wanted` each rule of the chain is, as the input's lines leave it.
+    let mut order: Vec<Option<usize>> = Vec::new();
+    let mut found: Vec<Vec<SavedRule<'_>>> = vec![Vec::new(); wanted.len()];
+    let mut exact = vec![0; wanted.len()];
+    for rule in present.rules_of(from) {
+        // Most rules are others': do not take them apart.
+        let jump = wanted
+            .iter()
+            .position(|jump| rule.text.contains(jump.to) && leads_only_to(jump, &rule.parse()));
+        if let Some(jump) = jump {
+            exact[jump] += usize::from(rule.parse() == Rule::parse(&wanted[jump].rule()));
+            found[jump].push(rule);
+        }
+        order.push(jump);
+    }
+    let right = |jump: usize| found[jump].len() == 1 && exact[jump] == 1;
+    for jump in (0..wanted.len()).filter(|&jump| !right(jump)) {
+        for rule in &found[jump] {
+            input.push_str(&deletion(rule));
+        }
+    }
+    order.retain(|rule| rule.is_none_or(right));
+    for (jump, rule) in wanted.iter().enumerate().filter(|(jump, _)| !right(*jump)) {
+        // Behind the last of those that come before it, else at the top.
+        let at = order
+            .iter()
+            .rposition(|rule| rule.is_some_and(|other| other < jump))
+            .map_or(0, |before| before + 1);
+        order.insert(at, Some(jump));
+        let _ = writeln!(input, "-I {from} {} {}", at + 1, rule.rule());
+    }
+}
+
+/// Whether a rule is this jump, perhaps with another comment. A jump on a condition is somebody
+/// else's idea.
+fn leads_only_to(jump: &Jump, rule: &Rule) -> bool {
+    rule.target() == Some(jump.to) && rule.is_unconditional()
+}
+
+/// By content: a number could mean another rule by the time it is read.
+fn deletion(rule: &SavedRule<'_>) -> String {
+    format!("-D {} {}\n", rule.chain, rule.text)
+}
+
+/// Those of our chains to which rules of others lead, and whatever those chains lead to.
+fn used_by_others<'a>(table: &'a Table, present: &SavedTable<'_>) -> BTreeSet<&'a str> {
+    let ours = |name: &str| table.chains.iter().find(|chain| chain.name == name);
+    let mut used = BTreeSet::new();
+    loop {
+        let before = used.len();
+        for rule in present.rules().filter(|rule| rule.text.contains("KUBE-")) {
+            let parsed = rule.parse();
+            let Some(target) = parsed.target().and_then(ours) else { continue };
+            let is_jump = table
+                .jumps
+                .iter()
+                .any(|jump| jump.from == rule.chain && leads_only_to(jump, &parsed));
+            if !is_jump && (ours(rule.chain).is_none() || used.contains(rule.chain)) {
+                used.insert(target.name);
+            }
+        }
+        if used.len() == before {
+            return used;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! The rule set as a value.
+
+use std::fmt::Write as _;
+
+use trimtab_core::Family;
+
+use super::content::{self, Table};
+use super::saved::Saved;
+use super::{RuleOptions, difference};
+use crate::Error;
+
+/// The packet-filter rules of one family: chains with their whole content, and the jumps to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSet {
+    family: Family,
+    tables: [Table; 2],
+}
+
+impl RuleSet {
+    /// The rules that follow from these options.
+    ///
+    /// # Errors
+    /// [`Error::RuleOption`] for an option that no rule can hold, or of the other family.
+    pub fn new(options: &RuleOptions, family: Family) -> Result<Self, Error> {
+        options.check(family)?;
+        Ok(Self { family, tables: content::tables(options, family) })
+    }
+
+    /// The family whose packets the rules see.
+    pub const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The whole rule set as input for `iptables-restore` or `ip6tables-restore`, for tables that
+    /// are empty; it is also what `iptables-save` then prints of our chains, but for its comments
+    /// and the built-in chains' own lines.
+    pub fn restore_input(&self) -> String {
+        let mut input = String::new();
+        for table in &self.tables {
+            let _ = writeln!(input, "*{}", table.name);
+            for chain in &table.chains {
+                let _ = writeln!(input, ":{} - [0:0]", chain.name);
+            }
+            for jump in &table.jumps {
+                let _ = writeln!(input, "-A {} {}", jump.from, jump.rule());
+            }
+            for chain in &table.chains {
+                for rule in &chain.rules {
+                    let _ = writeln!(input, "-A {} {rule}", chain.name);
+                }
+            }
+            input.push_str("COMMIT\n");
+        }
+        input
+    }
+
+    /// What is missing from what `iptables-save` printed: `None` if our chains and the jumps to
+    /// them are as they should be, else input for `iptables-restore --noflush`, which
+    ///
+    /// * rewrites those of our chains that differ and no others,
+    /// * inserts missing jumps where kube-proxy would on a fresh node: at the top, in its order,
+    /// * leaves one of several equal jumps,
+    /// * touches no rule or chain of others.
+    pub fn difference(&self, saved: &str) -> Option<String> {
+        difference::difference(&self.tables, &Saved::parse(saved))
+    }
+
+    /// What takes our jumps and chains away from what `iptables-save` printed: `None` if there are
+    /// none, else input for `iptables-restore --noflush`. A chain to which rules of others lead
+    /// stays, or the removal as a whole would be refused.
+    pub fn removal(&self, saved: &str) -> Option<String> {
+        difference::removal(&self.tables, &Saved::parse(saved))
+    }
+}
