@@ -1,1 +1,82 @@
-//! trimtab-ipvs
+//! The kernel's IPVS load balancer over generic netlink: the whole family, in batches.
+//!
+//! ```no_run
+//! use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey, Scheduler, VirtualServer};
+//! use trimtab_ipvs::{Batch, Client, ModuleOptions};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut client = Client::connect(&ModuleOptions::default())?;
+//!
+//!     // Any number of operations, in a handful of system calls.
+//!     let frontend = Frontend::new(Protocol::Tcp, "10.96.0.10".parse()?, 80);
+//!     let mut batch = Batch::new();
+//!     batch.add_virtual_server(&VirtualServer::new(frontend, Scheduler::RoundRobin));
+//!     for address in ["10.244.0.5", "10.244.1.7"] {
+//!         let key = RealServerKey::new(address.parse()?, 8080);
+//!         batch.add_real_server(&frontend, &RealServer::masqueraded(key));
+//!     }
+//!     let report = client.apply(&mut batch)?;
+//!     for failure in &report.failures {
+//!         eprintln!("{}", batch.explain(failure));
+//!     }
+//!
+//!     for observed in client.virtual_servers()? {
+//!         println!("{}: {} connections", observed.server.frontend, observed.stats.connections);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What it promises
+//!
+//! * A batch goes to the kernel in pieces of many messages, each with one `sendmsg` and, if nothing
+//!   fails, one `recv`. Operations are encoded straight into the batch, without an allocation each.
+//! * Every operation is tried, in order. Those that the kernel refused are named by their index,
+//!   with the kernel's error number and what it means for that operation.
+//! * What was asked of a virtual server ([`trimtab_core::VirtualServer`]) is kept apart from what
+//!   the kernel counts ([`Stats`]), so desired and observed state can be compared with `==`.
+//! * Attributes of a later kernel are kept ([`UnknownAttribute`]) and are never an error. Bytes that
+//!   make no sense are an error and never a panic.
+//! * No background thread, no async runtime, no state besides the socket.
+//!
+//! # What the kernel wants
+//!
+//! Using IPVS, even reading it, needs CAP_NET_ADMIN in the initial user namespace; the kernel's
+//! family makes no difference. The module `ip_vs` is loaded by [`Client::connect`] if it must be and
+//! [`ModuleOptions`] lets it; that takes CAP_SYS_MODULE.
+//!
+//! # Layout
+//!
+//! | module | what belongs there |
+//! |---|---|
+//! | [`Client`] | what goes over the socket |
+//! | [`Batch`], [`Operation`] | changes, as messages and as values |
+//! | [`ObservedVirtualServer`] and its kin, [`Listing`] | what the kernel holds |
+//! | [`ModuleOptions`] | loading the kernel module |
+//! | [`wire`] | the codec, the only place with the kernel's spellings |
+
+mod batch;
+mod client;
+mod error;
+mod info;
+mod listing;
+mod module;
+mod observed;
+mod operation;
+mod stats;
+mod sync_daemon;
+pub mod wire;
+
+pub use batch::Batch;
+pub use client::Client;
+pub use error::{Error, ModuleError, Request};
+pub use info::{Info, Timeouts, Version};
+pub use listing::{Listing, Unsupported};
+pub use module::ModuleOptions;
+pub use observed::{
+    AttributeLevel, ObservedRealServer, ObservedSyncDaemon, ObservedVirtualServer, UnknownAttribute,
+};
+pub use operation::Operation;
+pub use stats::Stats;
+pub use sync_daemon::{SyncDaemon, SyncRole};
+pub use trimtab_netlink::{Errno, Failure, Refusal, Report};

@@ -65,6 +65,20 @@ impl Batch {
         &self.bytes
     }
 
+    /// What message `index` holds behind its `struct nlmsghdr`.
+    pub fn payload(&self, index: usize) -> Option<&[u8]> {
+        let start = *self.starts.get(index)?;
+        self.bytes.get(start + HEADER..self.start(index + 1))
+    }
+
+    /// Gives every message this `nlmsg_type`: a generic-netlink family has a number only on the
+    /// kernel that is to read it.
+    pub fn set_kind(&mut self, kind: u16) {
+        for start in &self.starts {
+            self.bytes[start + 4..start + 6].copy_from_slice(&kind.to_ne_bytes());
+        }
+    }
+
     /// Where message `index` starts; for the index behind the last, where the last one ends.
     pub(crate) fn start(&self, index: usize) -> usize {
         self.starts.get(index).copied().unwrap_or(self.bytes.len())
@@ -226,6 +240,21 @@ mod tests {
         batch.clear();
         batch.message(1, 0).attribute(7, &[1, 2, 3, 4, 5]);
         assert_eq!(emitted, batch.as_bytes());
+    }
+
+    #[test]
+    fn a_batch_built_for_no_family_takes_the_number_of_one() {
+        let mut batch = Batch::new();
+        for byte in 0..3 {
+            batch.message(0, crate::flags::REQUEST).put(&[byte; 8]);
+        }
+        batch.set_kind(0x2b);
+        for index in 0..3 {
+            let message = NetlinkBuffer::new_checked(&batch.as_bytes()[batch.start(index)..]);
+            assert_eq!(message.unwrap().message_type(), 0x2b);
+            assert_eq!(batch.payload(index), Some(&[u8::try_from(index).unwrap(); 8][..]));
+        }
+        assert_eq!(batch.payload(3), None);
     }
 
     proptest! {

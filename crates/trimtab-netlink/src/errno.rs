@@ -12,6 +12,11 @@ impl Errno {
         matches!(self.0, libc::ENOENT | libc::ESRCH | libc::ENODEV | libc::EADDRNOTAVAIL)
     }
 
+    /// `ENOENT`: something that the request names is missing, not always what it is about.
+    pub const fn is_no_entry(self) -> bool {
+        self.0 == libc::ENOENT
+    }
+
     /// What was to be made is there already.
     pub const fn is_exists(self) -> bool {
         self.0 == libc::EEXIST

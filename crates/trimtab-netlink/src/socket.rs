@@ -168,14 +168,31 @@ impl Socket {
     pub fn dump<T: Default>(
         &mut self,
         batch: &mut Batch,
-        mut visit: impl FnMut(&mut T, u16, &[u8]) -> Result<(), Error>,
+        visit: impl FnMut(&mut T, u16, &[u8]) -> Result<(), Error>,
     ) -> Result<T, Error> {
+        let mut found = T::default();
+        self.dump_into(batch, &mut found, |found| *found = T::default(), visit)?;
+        Ok(found)
+    }
+
+    /// [`Socket::dump`] into memory that the caller has already; `clear` is called before each
+    /// attempt.
+    ///
+    /// # Errors
+    /// As [`Socket::dump`]; what was found until then is left in `found`.
+    pub fn dump_into<T>(
+        &mut self,
+        batch: &mut Batch,
+        found: &mut T,
+        clear: impl Fn(&mut T),
+        mut visit: impl FnMut(&mut T, u16, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         for _ in 0..DUMP_ATTEMPTS {
-            let mut found = T::default();
+            clear(found);
             let interrupted =
-                self.exchange(batch, 0, "dump", |kind, payload| visit(&mut found, kind, payload))?;
+                self.exchange(batch, 0, "dump", |kind, payload| visit(found, kind, payload))?;
             if !interrupted {
-                return Ok(found);
+                return Ok(());
             }
         }
         Err(Error::Interrupted(DUMP_ATTEMPTS))

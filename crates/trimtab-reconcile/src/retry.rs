@@ -28,9 +28,22 @@ struct Entry {
 }
 
 impl Retries {
-    /// Notes a failure of `item`; returns when it is tried again.
+    /// Notes a failure of `item`.
     pub(crate) fn failed(&mut self, item: Item, owner: Owner, now: Duration) {
         let attempts = self.entries.get(&item).map_or(0, |entry| entry.attempts);
+        self.fail(item, owner, attempts, now);
+    }
+
+    /// Notes that `item` was not as it was known to be: the first time it is tried again at once,
+    /// with what it really is; if that happens again, like any failure.
+    pub(crate) fn surprised(&mut self, item: Item, owner: Owner, now: Duration) {
+        match self.entries.get(&item) {
+            Some(entry) => self.fail(item, owner, entry.attempts, now),
+            None => self.schedule(item, Entry { owner, attempts: 0, due: now }),
+        }
+    }
+
+    fn fail(&mut self, item: Item, owner: Owner, attempts: u32, now: Duration) {
         let delay = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
         self.schedule(item, Entry { owner, attempts: attempts + 1, due: now + delay });
     }

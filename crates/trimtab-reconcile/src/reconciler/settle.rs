@@ -50,7 +50,7 @@ impl Reconciler {
         match why {
             // Not the kernel's trouble but our belief about it: look, and go on at once.
             Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
-                self.touch(operation.owner, item);
+                self.retries.surprised(item, operation.owner, now);
             }
             _ => self.retries.failed(item, operation.owner, now),
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use tracing::warn;
 use trimtab_host::ipset::{Change, Repeat, apply_growing};
+use trimtab_netlink::Failure;
 use trimtab_reconcile::{Action, Kernel, Phase, Refused};
 
 use super::{Linux, prepare};
@@ -54,38 +55,31 @@ impl Linux {
         self.batch.clear();
         // Every action of these phases is one message, so positions are the batch's indexes.
         for action in actions {
+            let batch = &mut self.batch;
             match action {
-                Action::AddVirtualServer(server) => self.batch.add_virtual_server(server),
-                Action::SetVirtualServer(server) => self.batch.set_virtual_server(server),
-                Action::DeleteVirtualServer(frontend) => {
-                    self.batch.delete_virtual_server(frontend);
-                }
-                Action::AddRealServer(frontend, server) => {
-                    self.batch.add_real_server(frontend, server);
-                }
+                Action::AddVirtualServer(server) => batch.add_virtual_server(server),
+                Action::SetVirtualServer(server) => batch.set_virtual_server(server),
+                Action::DeleteVirtualServer(frontend) => batch.delete_virtual_server(frontend),
+                Action::AddRealServer(frontend, server) => batch.add_real_server(frontend, server),
                 Action::SetRealServer(frontend, server)
                 | Action::DrainRealServer(frontend, server) => {
-                    self.batch.set_real_server(frontend, server);
+                    batch.set_real_server(frontend, server)
                 }
                 Action::DeleteRealServer(frontend, key) => {
-                    self.batch.delete_real_server(frontend, key);
+                    batch.delete_real_server(frontend, key)
                 }
                 Action::AddElement(..)
                 | Action::DeleteElement(..)
                 | Action::AddAddress(_)
                 | Action::DeleteAddress(_) => unreachable!("{action} is of another phase"),
-            }
+            };
         }
         match self.ipvs.apply(&mut self.batch) {
             Ok(report) => {
                 metric::sent("ipvs", report.messages, report.sends, report.bytes);
                 let mut refused: Vec<(usize, Refused)> = Vec::new();
-                for failure in report.failures {
-                    let why = match failure.refusal.errno {
-                        errno if errno.is_not_found() => Refused::NotFound,
-                        errno if errno.is_exists() => Refused::Exists,
-                        _ => other(&failure.refusal),
-                    };
+                for failure in &report.failures {
+                    let why = self.meaning(actions[failure.index], failure);
                     refused.push((failure.index, why));
                 }
                 for index in report.unconfirmed.into_iter().flatten() {
@@ -97,6 +91,23 @@ impl Linux {
                 refused
             }
             Err(error) => all(actions, &error),
+        }
+    }
+
+    /// What a refusal says about the kernel's state.
+    fn meaning(&self, action: &Action, failure: &Failure) -> Refused {
+        let errno = failure.refusal.errno;
+        // Of a virtual server, ENOENT says that its scheduler is missing; that it is not there
+        // itself is said by ESRCH.
+        let is_about_scheduler =
+            matches!(action, Action::AddVirtualServer(_) | Action::SetVirtualServer(_))
+                && errno.is_no_entry();
+        if errno.is_exists() {
+            Refused::Exists
+        } else if errno.is_not_found() && !is_about_scheduler {
+            Refused::NotFound
+        } else {
+            Refused::Other(self.batch.explain(failure).into())
         }
     }
 

@@ -75,15 +75,22 @@ pub(super) fn rules(
 
 /// IPVS's own timeouts, where the configuration gives any.
 pub(super) fn timeouts(ipvs: &mut trimtab_ipvs::Client, config: &Config) {
-    let [tcp, tcp_fin, udp] =
-        config.timeouts.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
-    if [tcp, tcp_fin, udp] == [0; 3] {
+    // Zero leaves the kernel's value, as in the configuration.
+    let seconds = |time: std::time::Duration| {
+        let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        (seconds > 0).then_some(seconds)
+    };
+    let [tcp, tcp_fin, udp] = config.timeouts.map(seconds);
+    if [tcp, tcp_fin, udp] == [None; 3] {
         return;
     }
-    // Zero leaves the kernel's value, as in the configuration.
-    let timeouts = trimtab_ipvs::Timeouts { tcp, tcp_fin, udp };
-    match ipvs.set_timeouts(timeouts) {
-        Ok(()) => info!(tcp, tcp_fin, udp, "set IPVS timeouts (seconds, 0 for unchanged)"),
+    let mut batch = trimtab_ipvs::Batch::new();
+    batch.set_timeouts(&trimtab_ipvs::Timeouts { tcp, tcp_fin, udp });
+    match ipvs.apply(&mut batch) {
+        Ok(report) => match report.failures.first() {
+            None => info!(tcp, tcp_fin, udp, "set IPVS timeouts, in seconds"),
+            Some(failure) => warn!("{}", batch.explain(failure)),
+        },
         Err(error) => warn!(%error, "cannot set IPVS timeouts"),
     }
 }

@@ -1,0 +1,261 @@
+//! The client: batches in, tables out.
+
+use trimtab_core::Frontend;
+use trimtab_netlink::{Errno, Failure, Report, Socket};
+
+use crate::wire::{self, Command, DecodeError, Decoded};
+use crate::{
+    Batch, Error, Info, Listing, ModuleError, ModuleOptions, ObservedRealServer,
+    ObservedSyncDaemon, ObservedVirtualServer, Request, Timeouts, module,
+};
+
+/// A connection to the IPVS of the network namespace it was made in.
+///
+/// It blocks, and never for long: the kernel does what it is asked before the system call that asks
+/// returns. The kernel lets only CAP_NET_ADMIN (in the initial user namespace) use it, even to
+/// read; [`Client::connect`] itself needs no capability unless the module must be loaded.
+///
+/// The number by which the kernel knows its IPVS is asked for once. If the module is unloaded
+/// meanwhile, every request fails with `ENOENT`: connect again.
+#[derive(Debug)]
+pub struct Client {
+    socket: Socket,
+    family: u16,
+    /// The request being sent, kept for its memory.
+    request: trimtab_netlink::Batch,
+    /// How many virtual servers there were, so that the next listing is allocated in one piece.
+    expected: usize,
+}
+
+impl Client {
+    /// Finds the kernel's IPVS, having its module loaded if that must be and `module` lets it.
+    ///
+    /// # Errors
+    /// [`Error::NoIpvs`] says what is missing; [`Error::Open`] and [`Error::Resolve`] are for a
+    /// system without generic netlink.
+    pub fn connect(module: &ModuleOptions) -> Result<Self, Error> {
+        let mut socket = Socket::open(trimtab_netlink::Family::Generic).map_err(Error::Open)?;
+        let mut request = trimtab_netlink::Batch::new();
+        let family = if let Some(family) = resolve(&mut socket, &mut request)? {
+            family
+        } else {
+            module::load(module)?;
+            resolve(&mut socket, &mut request)?.ok_or(ModuleError::StillMissing)?
+        };
+        Ok(Self { socket, family, request, expected: 0 })
+    }
+
+    /// Does all operations of `batch`, in order, in as few system calls as the socket's buffers
+    /// allow. One that the kernel refuses does not stop the others; the report names it by its
+    /// index, and [`Batch::explain`] says in words what it means.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] if nothing was done for want of a capability; [`Error::Apply`] when
+    /// the transport failed and it is unknown what was done.
+    pub fn apply(&mut self, batch: &mut Batch) -> Result<Report, Error> {
+        batch.messages.set_kind(self.family);
+        let report = self.socket.apply(&mut batch.messages).map_err(Error::Apply)?;
+        // The sender is checked before a message is looked at (genl_rcv_msg,
+        // net/netlink/genetlink.c): who may not, may nothing.
+        let refused = |failure: &Failure| failure.refusal.errno == Errno(libc::EPERM);
+        if !report.failures.is_empty()
+            && report.failures.len() == report.messages
+            && report.failures.iter().all(refused)
+        {
+            return Err(Error::NotPermitted(Request::Apply));
+        }
+        Ok(report)
+    }
+
+    /// Version and size of the connection table.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`].
+    pub fn info(&mut self) -> Result<Info, Error> {
+        self.one(Request::Info, Command::GetInfo, None, wire::decode_info)
+    }
+
+    /// The timeouts in force.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`].
+    pub fn timeouts(&mut self) -> Result<Timeouts, Error> {
+        let decode = |payload: &[u8]| wire::decode_timeouts(payload).map(|(timeouts, _)| timeouts);
+        self.one(Request::Timeouts, Command::GetConfig, None, decode)
+    }
+
+    /// One virtual server; `None` if it is not there, or is one there is no word for.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`].
+    pub fn virtual_server(
+        &mut self,
+        frontend: &Frontend,
+    ) -> Result<Option<ObservedVirtualServer>, Error> {
+        let request = Request::VirtualServer(*frontend);
+        let command = Command::GetVirtualServer;
+        match self.one(request, command, Some(frontend), wire::decode_virtual_server) {
+            Ok(found) => Ok(found.ok()),
+            Err(error) if error.errno() == Some(Errno(libc::ESRCH)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All virtual servers of this network namespace.
+    ///
+    /// The kernel reads its table in pieces of some hundred entries. What changes between two
+    /// pieces may be seen or not; an entry is never listed twice, but where others are deleted
+    /// meanwhile the kernel itself may pass over one that stays. Who writes alone is not concerned.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`].
+    pub fn virtual_servers(&mut self) -> Result<Listing<ObservedVirtualServer>, Error> {
+        let mut listing = Listing::default();
+        listing.entries.reserve(self.expected);
+        let request = Request::VirtualServers;
+        self.dump(request, Command::GetVirtualServer, None, &mut listing, |payload| {
+            wire::decode_virtual_server(payload)
+        })?;
+        listing.keep_first_by(|observed| observed.server.frontend);
+        self.expected = listing.entries.len();
+        Ok(listing)
+    }
+
+    /// The real servers of a virtual server, none if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`].
+    pub fn real_servers(
+        &mut self,
+        frontend: &Frontend,
+    ) -> Result<Listing<ObservedRealServer>, Error> {
+        let mut listing = Listing::default();
+        self.read_real_servers(frontend, &mut listing)?;
+        Ok(listing)
+    }
+
+    /// The real servers of many virtual servers, one after the other, in one listing's memory.
+    ///
+    /// The kernel has no request for all real servers, and answers one such request at a time on
+    /// a socket: each virtual server costs a `sendmsg` and at least one `recvmsg`.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`]; what was visited until then stays visited.
+    pub fn real_servers_of(
+        &mut self,
+        frontends: impl IntoIterator<Item = Frontend>,
+        mut visit: impl FnMut(&Frontend, &Listing<ObservedRealServer>),
+    ) -> Result<(), Error> {
+        let mut listing = Listing::default();
+        for frontend in frontends {
+            self.read_real_servers(&frontend, &mut listing)?;
+            visit(&frontend, &listing);
+        }
+        Ok(())
+    }
+
+    /// The sync daemons of this network namespace, at most one of each role.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`].
+    pub fn sync_daemons(&mut self) -> Result<Listing<ObservedSyncDaemon>, Error> {
+        let mut listing = Listing::default();
+        let command = Command::GetSyncDaemon;
+        self.dump(Request::SyncDaemons, command, None, &mut listing, wire::decode_sync_daemon)?;
+        Ok(listing)
+    }
+
+    /// The socket, for measuring what its settings are worth.
+    pub fn socket(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+
+    fn read_real_servers(
+        &mut self,
+        frontend: &Frontend,
+        listing: &mut Listing<ObservedRealServer>,
+    ) -> Result<(), Error> {
+        let family = frontend.family();
+        let request = Request::RealServers(*frontend);
+        self.dump(request, Command::GetRealServer, Some(frontend), listing, |payload| {
+            wire::decode_real_server(payload, family)
+        })?;
+        listing.keep_first_by(|observed| observed.server.key);
+        Ok(())
+    }
+
+    /// A request with exactly one answer.
+    fn one<T>(
+        &mut self,
+        request: Request,
+        command: Command,
+        frontend: Option<&Frontend>,
+        decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    ) -> Result<T, Error> {
+        self.request.clear();
+        wire::encode_read(&mut self.request, command, frontend, false);
+        self.request.set_kind(self.family);
+        let mut answer = None;
+        self.socket
+            .request(&mut self.request, |_, payload| {
+                answer = Some(decode(payload).map_err(malformed())?);
+                Ok(())
+            })
+            .and_then(|()| answer.ok_or(trimtab_netlink::Error::NoAnswer("request")))
+            .map_err(|source| read_error(request, source))
+    }
+
+    /// A request answered with a table.
+    fn dump<T>(
+        &mut self,
+        request: Request,
+        command: Command,
+        frontend: Option<&Frontend>,
+        listing: &mut Listing<T>,
+        decode: impl Fn(&[u8]) -> Decoded<T>,
+    ) -> Result<(), Error> {
+        self.request.clear();
+        wire::encode_read(&mut self.request, command, frontend, true);
+        self.request.set_kind(self.family);
+        self.socket
+            .dump_into(&mut self.request, listing, Listing::clear, |listing, _, payload| {
+                match decode(payload).map_err(malformed())? {
+                    Ok(entry) => listing.entries.push(entry),
+                    Err(unsupported) => listing.unsupported.push(unsupported),
+                }
+                Ok(())
+            })
+            .map_err(|source| read_error(request, source))
+    }
+}
+
+/// Asks generic netlink for the number of the family `IPVS`.
+fn resolve(
+    socket: &mut Socket,
+    request: &mut trimtab_netlink::Batch,
+) -> Result<Option<u16>, Error> {
+    request.clear();
+    wire::control::encode_resolve(request);
+    let mut family = None;
+    let answered = socket.request(request, |_, payload| {
+        family = Some(wire::control::decode_resolved(payload).map_err(malformed())?);
+        Ok(())
+    });
+    match answered {
+        Ok(()) => Ok(family),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(Error::Resolve(error)),
+    }
+}
+
+fn malformed() -> impl FnOnce(DecodeError) -> trimtab_netlink::Error {
+    trimtab_netlink::Error::malformed("IPVS message")
+}
+
+fn read_error(request: Request, source: trimtab_netlink::Error) -> Error {
+    if source.is_not_permitted() {
+        Error::NotPermitted(request)
+    } else {
+        Error::Read { request, source }
+    }
+}

@@ -1,0 +1,125 @@
+//! What reading a table gives.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::net::IpAddr;
+
+use trimtab_core::{Frontend, RealServerKey};
+
+/// What a table held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The entries, each once, in the kernel's order.
+    pub entries: Vec<T>,
+    /// Well-formed entries for which there is no word: somebody else's, by definition.
+    pub unsupported: Vec<Unsupported>,
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), unsupported: Vec::new() }
+    }
+}
+
+/// Up to this many entries are compared with each other rather than hashed.
+const FEW: usize = 16;
+
+impl<T> Listing<T> {
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.unsupported.clear();
+    }
+
+    /// Drops later entries with the key of an earlier one. The kernel continues a listing by
+    /// position (ip_vs_genl_dump_services, net/netfilter/ipvs/ip_vs_ctl.c): what is added before
+    /// that position pushes what was listed already behind it.
+    pub(crate) fn keep_first_by<K: Copy + Eq + Hash>(&mut self, key: impl Fn(&T) -> K) {
+        let entries = &mut self.entries;
+        if entries.len() > FEW {
+            let mut seen = HashSet::with_capacity(entries.len());
+            entries.retain(|entry| seen.insert(key(entry)));
+        } else {
+            let mut next = 1;
+            while next < entries.len() {
+                let (earlier, rest) = entries.split_at(next);
+                if earlier.iter().any(|entry| key(entry) == key(&rest[0])) {
+                    entries.remove(next);
+                } else {
+                    next += 1;
+                }
+            }
+        }
+    }
+}
+
+impl<T> IntoIterator for Listing<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+/// Something in the kernel that [`trimtab_core`] has no word for. The kernel takes such things from
+/// programs that speak netlink; `ipvsadm` does not make them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// An address family other than IPv4 and IPv6.
+    #[error("address family {0} is neither IPv4 nor IPv6")]
+    Family(u16),
+    /// A virtual server of a protocol other than TCP, UDP and SCTP.
+    #[error("virtual server {address} port {port}: protocol {number} is not TCP, UDP or SCTP")]
+    Protocol {
+        /// Number in the IP header.
+        number: u16,
+        /// The VIP.
+        address: IpAddr,
+        /// The port.
+        port: u16,
+    },
+    /// A scheduler whose name no scheduler can have.
+    #[error("virtual server {frontend}: {name:?} cannot be the name of a scheduler")]
+    Scheduler {
+        /// Which virtual server.
+        frontend: Frontend,
+        /// The name.
+        name: Box<str>,
+    },
+    /// A forwarding method without a meaning.
+    #[error("real server {server}: no forwarding method has the number {number}")]
+    Forwarding {
+        /// Which real server.
+        server: RealServerKey,
+        /// `IP_VS_CONN_F_FWD_MASK`'s part of its flags.
+        number: u32,
+    },
+    /// An encapsulation of a later kernel.
+    #[error("real server {server}: no known encapsulation has the number {number}")]
+    Tunnel {
+        /// Which real server.
+        server: RealServerKey,
+        /// `IP_VS_CONN_F_TUNNEL_TYPE_*`.
+        number: u8,
+    },
+    /// A sync daemon that is neither master nor backup.
+    #[error("sync daemon in state {0}: neither master nor backup")]
+    SyncRole(u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_listed_once_whatever_the_length_of_the_list() {
+        for length in [0u32, 1, 2, 16, 17, 1000] {
+            let once: Vec<u32> = (0..length).collect();
+            let entries = once.iter().flat_map(|n| [*n, n / 2]).collect();
+            let mut listing = Listing { entries, unsupported: Vec::new() };
+            listing.keep_first_by(|entry| *entry);
+            assert_eq!(listing.entries, once, "{length} entries");
+        }
+    }
+}
