@@ -8,6 +8,7 @@ mod suite;
 mod transcript;
 
 use std::ffi::OsString;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 
@@ -42,11 +43,26 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
         let mut words = vec!["test", "--workspace"];
         words.extend(filter);
         ensure!(cargo::succeeds(&words)?, "the tests that need no kernel failed");
+        kubectl_tier(filter)?;
     }
     if !arguments.no_kernel {
         kernel_tier(&arguments.guest, filter)?;
     }
     Ok(0)
+}
+
+/// The fixture API server as the real `kubectl` sees it. No distribution has a current one, so this
+/// tier runs where one is installed and says so where none is.
+fn kubectl_tier(filter: Option<&str>) -> Result<()> {
+    let found = Command::new("kubectl").args(["version", "--client"]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        println!("\nkubectl tests: NOT RUN, there is no kubectl on this machine\n");
+        return Ok(());
+    }
+    let mut words = vec!["test", "--workspace", "--test", "api", "--", "--ignored"];
+    words.push(filter.unwrap_or(suite::KUBECTL));
+    ensure!(cargo::succeeds(&words)?, "the tests with kubectl failed");
+    Ok(())
 }
 
 fn kernel_tier(options: &guest::Options, filter: Option<&str>) -> Result<()> {

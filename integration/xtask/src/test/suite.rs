@@ -37,6 +37,9 @@ impl Suite {
     }
 }
 
+/// Tests in a module of this name are ignored for want of `kubectl`, not of a kernel.
+pub(super) const KUBECTL: &str = "kubectl::";
+
 /// Asks each test binary for its ignored tests, which any machine can do.
 pub(super) fn with_kernel_tests(
     executables: &[Executable],
@@ -45,7 +48,7 @@ pub(super) fn with_kernel_tests(
     let mut suites = Vec::new();
     for executable in executables.iter().filter(|executable| executable.is_test) {
         let output = Command::new(&executable.path)
-            .args(["--list", "--ignored", "--format", "terse"])
+            .args(["--list", "--ignored", "--format", "terse", "--skip", KUBECTL])
             .args(filter)
             .output()
             .with_context(|| format!("cannot start {}", executable.path.display()))?;
