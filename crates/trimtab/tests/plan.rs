@@ -54,7 +54,12 @@ const GOOD: &str = "{clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}";
 #[test]
 fn a_service_without_endpoints_is_a_virtual_server_without_real_servers() {
     let ran = plan(&service(GOOD), &["-o", "ipvsadm"]);
-    assert_eq!((ran.status, ran.out.as_str()), (Some(0), "-A -t 10.96.0.1:80 -s rr\n"), "{}", ran.err);
+    assert_eq!(
+        (ran.status, ran.out.as_str()),
+        (Some(0), "-A -t 10.96.0.1:80 -s rr\n"),
+        "{}",
+        ran.err
+    );
     assert_eq!(plan(&service(GOOD), &["-o", "addresses"]).out, "10.96.0.1\n");
     assert_eq!(plan(&service(GOOD), &["-o", "addresses", "--family", "ipv6"]).out, "");
 }

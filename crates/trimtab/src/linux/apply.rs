@@ -65,9 +65,7 @@ impl Linux {
                 | Action::DrainRealServer(frontend, server) => {
                     batch.set_real_server(frontend, server)
                 }
-                Action::DeleteRealServer(frontend, key) => {
-                    batch.delete_real_server(frontend, key)
-                }
+                Action::DeleteRealServer(frontend, key) => batch.delete_real_server(frontend, key),
                 Action::AddElement(..)
                 | Action::DeleteElement(..)
                 | Action::AddAddress(_)
