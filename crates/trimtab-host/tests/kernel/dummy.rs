@@ -124,7 +124,7 @@ fn changes_on_an_interface_that_went_away_fail_as_not_found() {
 
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
-fn two_thousand_addresses_take_two_system_calls() {
+fn two_thousand_addresses_take_one_system_call_each_way() {
     isolated(|| {
         let mut socket = socket();
         let dummy = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();

@@ -15,7 +15,7 @@ fn small(max_elements: u32) -> SetSpec<'static> {
 
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
-fn twenty_thousand_elements_take_twenty_system_calls() {
+fn twenty_thousand_elements_take_thirteen_system_calls_each_way() {
     isolated(|| {
         let mut client = Client::open().unwrap();
         client.create(&[small(65536)]).unwrap();
