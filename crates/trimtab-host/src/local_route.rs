@@ -150,8 +150,11 @@ fn decode(payload: &[u8]) -> Result<Option<LocalRoute>, NetlinkError> {
         AddressFamily::Inet6 => Family::V6,
         _ => return Ok(None),
     };
+    // A kernel without several IPv6 tables keeps all routes in the main one
+    // (CONFIG_IPV6_MULTIPLE_TABLES).
+    let main = family == Family::V6 && header.table == RouteHeader::RT_TABLE_MAIN;
     if u8::from(header.protocol) != PROTOCOL
-        || header.table != RT_TABLE_LOCAL
+        || !(header.table == RT_TABLE_LOCAL || main)
         || header.kind != RouteType::Local
         || header.destination_prefix_length != family.host_prefix()
     {

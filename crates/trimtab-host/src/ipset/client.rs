@@ -277,7 +277,8 @@ impl Client {
     ) -> Result<Applied, Error> {
         let mut batch = Batch::new();
         for set in sets {
-            wire::begin(&mut batch, command, flags::REQUEST, self.protocol)
+            // Without EXCL, newer kernels take the destruction of a set that is not there for done.
+            wire::begin(&mut batch, command, flags::REQUEST | flags::EXCL, self.protocol)
                 .attribute_text(attr::SETNAME, set);
         }
         self.apply(&mut batch, step, |index| sets[index])

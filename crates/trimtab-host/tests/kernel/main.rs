@@ -1,0 +1,16 @@
+//! What the crate does to a real kernel, looked at through `ip`, `ipset` and `iptables-save`.
+//!
+//! Every test has network namespaces of its own. Without root on a kernel with IPVS they fail.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that it did not expect")]
+
+mod addresses;
+mod cluster;
+mod dummy;
+mod ipset;
+mod ipset_sizes;
+mod local_route;
+mod namespace;
+mod packets;
+mod rules;
+mod sysctl;
