@@ -9,6 +9,9 @@ use crate::{
     ObservedSyncDaemon, ObservedVirtualServer, Request, Timeouts, module,
 };
 
+/// How often a table that is rearranged under the reader is read.
+const READ_ATTEMPTS: u32 = 10;
+
 /// A connection to the IPVS of the network namespace it was made in.
 ///
 /// It blocks, and never for long: the kernel does what it is asked before the system call that asks
@@ -101,22 +104,29 @@ impl Client {
         }
     }
 
-    /// All virtual servers of this network namespace.
+    /// All virtual servers of this network namespace, each once.
     ///
-    /// The kernel reads its table in pieces of some hundred entries. What changes between two
-    /// pieces may be seen or not; an entry is never listed twice, but where others are deleted
-    /// meanwhile the kernel itself may pass over one that stays. Who writes alone is not concerned.
+    /// The kernel reads its table in pieces of some hundred entries, continues by position and does
+    /// not say when positions changed. It moves entries when others are added and, from Linux 7.1
+    /// on, shortly after the table grew or shrank; an entry that shows up twice betrays that, and
+    /// the table is read again, ten times at most. Only where others are *deleted* meanwhile may an
+    /// entry that stays be passed over without a trace.
     ///
     /// # Errors
     /// [`Error::NotPermitted`] or [`Error::Read`].
     pub fn virtual_servers(&mut self) -> Result<Listing<ObservedVirtualServer>, Error> {
         let mut listing = Listing::default();
         listing.entries.reserve(self.expected);
-        let request = Request::VirtualServers;
-        self.dump(request, Command::GetVirtualServer, None, &mut listing, |payload| {
-            wire::decode_virtual_server(payload)
-        })?;
-        listing.keep_first_by(|observed| observed.server.frontend);
+        for _ in 0..READ_ATTEMPTS {
+            let request = Request::VirtualServers;
+            self.dump(request, Command::GetVirtualServer, None, &mut listing, |payload| {
+                wire::decode_virtual_server(payload)
+            })?;
+            listing.disturbed = listing.keep_first_by(|observed| observed.server.frontend) > 0;
+            if !listing.disturbed {
+                break;
+            }
+        }
         self.expected = listing.entries.len();
         Ok(listing)
     }

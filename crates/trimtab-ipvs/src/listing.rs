@@ -13,11 +13,14 @@ pub struct Listing<T> {
     pub entries: Vec<T>,
     /// Well-formed entries for which there is no word: somebody else's, by definition.
     pub unsupported: Vec<Unsupported>,
+    /// Whether the kernel rearranged the table during every attempt to read it, so that entries
+    /// may be missing; see [`Client::virtual_servers`](crate::Client::virtual_servers).
+    pub disturbed: bool,
 }
 
 impl<T> Default for Listing<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), unsupported: Vec::new() }
+        Self { entries: Vec::new(), unsupported: Vec::new(), disturbed: false }
     }
 }
 
@@ -30,11 +33,14 @@ impl<T> Listing<T> {
         self.unsupported.clear();
     }
 
-    /// Drops later entries with the key of an earlier one. The kernel continues a listing by
-    /// position (ip_vs_genl_dump_services, net/netfilter/ipvs/ip_vs_ctl.c): what is added before
-    /// that position pushes what was listed already behind it.
-    pub(crate) fn keep_first_by<K: Copy + Eq + Hash>(&mut self, key: impl Fn(&T) -> K) {
+    /// Drops later entries with the key of an earlier one; how many.
+    ///
+    /// The kernel continues a listing by position (ip_vs_genl_dump_services,
+    /// net/netfilter/ipvs/ip_vs_ctl.c): what is added before that position pushes what was listed
+    /// already behind it, and a table that grows puts everything elsewhere.
+    pub(crate) fn keep_first_by<K: Copy + Eq + Hash>(&mut self, key: impl Fn(&T) -> K) -> usize {
         let entries = &mut self.entries;
+        let before = entries.len();
         if entries.len() > FEW {
             let mut seen = HashSet::with_capacity(entries.len());
             entries.retain(|entry| seen.insert(key(entry)));
@@ -49,6 +55,7 @@ impl<T> Listing<T> {
                 }
             }
         }
+        before - entries.len()
     }
 }
 
@@ -117,8 +124,8 @@ mod tests {
         for length in [0u32, 1, 2, 16, 17, 1000] {
             let once: Vec<u32> = (0..length).collect();
             let entries = once.iter().flat_map(|n| [*n, n / 2]).collect();
-            let mut listing = Listing { entries, unsupported: Vec::new() };
-            listing.keep_first_by(|entry| *entry);
+            let mut listing = Listing { entries, ..Listing::default() };
+            assert_eq!(listing.keep_first_by(|entry| *entry), once.len());
             assert_eq!(listing.entries, once, "{length} entries");
         }
     }

@@ -95,7 +95,7 @@ impl Operation {
             }
             (Self::AddRealServer(..) | Self::SetRealServer(..), libc::EINVAL) => {
                 "the address is not unicast, or of the other family without a tunnel, \
-                 or a GUE tunnel has no port"
+                 or a GUE tunnel has no port, or this network namespace has no address up"
             }
             _ => return None,
         };

@@ -19,6 +19,7 @@
 mod batch;
 mod errno;
 mod error;
+mod inbox;
 mod report;
 mod socket;
 

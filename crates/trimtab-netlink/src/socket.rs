@@ -10,6 +10,7 @@ use netlink_packet_core::{
 use rustix::net::sockopt;
 
 use crate::batch::HEADER;
+use crate::inbox::Inbox;
 use crate::{Batch, Errno, Error, Failure, Refusal, Report};
 
 /// The largest piece of a batch that goes in one `sendmsg`. Beyond some tens of KiB a larger one
@@ -20,9 +21,6 @@ const SOCKET_BUFFER: usize = 4 << 20;
 /// What one queued answer costs of the receive buffer at most: the socket buffer's own size and
 /// the smallest allocation, with room for the kernel's text.
 const ANSWER_COST: usize = 2 << 10;
-/// The kernel fills at most 32 KiB of a reader's buffer with a dump (netlink_dump,
-/// net/netlink/af_netlink.c), or one message if that is longer.
-const RECEIVE_BYTES: usize = 128 << 10;
 /// How often a table that changes under the reader is read again.
 const DUMP_ATTEMPTS: u32 = 10;
 /// Flags of an error answer, `NLM_F_CAPPED`: the refused message is not echoed, and
@@ -66,9 +64,11 @@ impl Family {
 pub struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
+    /// The longest datagram that the send buffer takes.
+    send_room: usize,
     send_bytes: usize,
     send_messages: usize,
-    buffer: Vec<u8>,
+    inbox: Inbox,
 }
 
 impl Socket {
@@ -114,20 +114,28 @@ impl Socket {
             sockopt::socket_send_buffer_size(&inner).map_err(|e| failed("SO_SNDBUF")(e.into()))?;
         let receive =
             sockopt::socket_recv_buffer_size(&inner).map_err(|e| failed("SO_RCVBUF")(e.into()))?;
+        // A datagram may fill the send buffer up to 32 bytes (netlink_sendmsg).
+        let send_room = send.saturating_sub(32);
         Ok(Self {
             inner,
             sequence: 1,
-            // A message may fill the send buffer up to 32 bytes (netlink_sendmsg).
-            send_bytes: SEND_BYTES.min(send.saturating_sub(32)),
+            send_room,
+            send_bytes: SEND_BYTES.min(send_room),
             // Even if every message of a piece fails, all the answers fit.
             send_messages: (receive / ANSWER_COST).max(1),
-            buffer: vec![0; RECEIVE_BYTES],
+            inbox: Inbox::new(),
         })
     }
 
     /// Limits how much goes in one `sendmsg`; for measuring what batching is worth.
     pub fn limit_piece(&mut self, messages: usize) {
         self.send_messages = messages.max(1);
+    }
+
+    /// Limits the bytes that go in one `sendmsg`, up to what the socket's buffer takes; a longer
+    /// message goes alone. For measuring too.
+    pub fn limit_piece_bytes(&mut self, bytes: usize) {
+        self.send_bytes = bytes.min(self.send_room);
     }
 
     /// Sends all messages of `batch` in as few system calls as fit the socket's buffers. Every
@@ -247,8 +255,8 @@ impl Socket {
         let mut acknowledged = false;
         let refused_before = report.failures.len();
         while !acknowledged {
-            let length = match self.receive() {
-                Ok(Some(length)) => length,
+            let place = match self.inbox.receive(&self.inner) {
+                Ok(Some(place)) => place,
                 Ok(None) if overflowed => break,
                 Ok(None) => return Err(Error::NoAnswer("batch")),
                 Err(error) if error.errno() == Some(Errno(libc::ENOBUFS)) => {
@@ -257,7 +265,7 @@ impl Socket {
                 }
                 Err(error) => return Err(error),
             };
-            for answer in Messages::new(&self.buffer[..length]) {
+            for answer in Messages::new(self.inbox.datagram(place)) {
                 let answer = answer?;
                 let index = answer.sequence_number().wrapping_sub(sequence) as usize;
                 if answer.message_type() != NLMSG_ERROR || index >= piece.len() {
@@ -290,8 +298,10 @@ impl Socket {
         self.send(batch.as_bytes(), 1)?;
         let mut interrupted = false;
         loop {
-            let Some(length) = self.receive()? else { return Err(Error::NoAnswer(what)) };
-            for answer in Messages::new(&self.buffer[..length]) {
+            let Some(place) = self.inbox.receive(&self.inner)? else {
+                return Err(Error::NoAnswer(what));
+            };
+            for answer in Messages::new(self.inbox.datagram(place)) {
                 let answer = answer?;
                 if answer.sequence_number() != sequence {
                     continue;
@@ -337,20 +347,6 @@ impl Socket {
                 Ok(_) => return Err(failed(io::ErrorKind::WriteZero.into())),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed(error)),
-            }
-        }
-    }
-
-    /// The length of the next datagram, now in the buffer; `None` if there is none.
-    fn receive(&mut self) -> Result<Option<usize>, Error> {
-        loop {
-            let mut room = &mut self.buffer[..];
-            match self.inner.recv(&mut room, libc::MSG_DONTWAIT | libc::MSG_TRUNC) {
-                Ok(length) if length > RECEIVE_BYTES => return Err(Error::TooLong(length)),
-                Ok(length) => return Ok(Some(length)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(Error::Receive(error)),
             }
         }
     }
