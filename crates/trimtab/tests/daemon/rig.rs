@@ -118,8 +118,9 @@ pub(crate) fn service(name: &str, ip: &str) -> String {
 
 /// Its endpoints.
 pub(crate) fn slice(service: &str, addresses: &[&str]) -> String {
-    let endpoints: String =
-        addresses.iter().map(|address| format!("{{addresses: [{address}]}}, ")).collect();
+    let endpoints: Vec<String> =
+        addresses.iter().map(|address| format!("{{addresses: [{address}]}}")).collect();
+    let endpoints = endpoints.join(", ");
     format!(
         "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
          metadata: {{name: {service}-1, namespace: n, labels: \
