@@ -6,6 +6,8 @@
 mod agreement;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/kernel_limits.rs"]
+mod kernel_limits;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/sources.rs"]
@@ -14,3 +16,5 @@ mod sources;
 mod topology;
 #[path = "kernel/traffic.rs"]
 mod traffic;
+#[path = "kernel/vip_binding.rs"]
+mod vip_binding;

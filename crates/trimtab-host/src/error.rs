@@ -332,6 +332,9 @@ fn remedy(source: &io::Error) -> &'static str {
 
 fn sysctl_remedy(name: &str, source: &io::Error) -> &'static str {
     match source.kind() {
+        io::ErrorKind::NotFound if name.contains("/vs/est_") || name.ends_with("_estimation") => {
+            "it needs Linux 6.2 (est_*) or 5.19 (run_estimation)"
+        }
         io::ErrorKind::NotFound if name.starts_with("net/ipv4/vs/") => {
             "load the kernel's IPVS (modprobe ip_vs)"
         }

@@ -38,6 +38,7 @@
 pub mod address;
 pub mod address_monitor;
 mod applied;
+pub mod cpu_list;
 pub mod dummy;
 mod error;
 pub mod ipset;

@@ -6,8 +6,10 @@
 
 mod apply;
 mod conntrack;
+mod estimation;
 mod wanted;
 
 pub use apply::{Applied, apply, raise_conntrack_buckets};
 pub use conntrack::ConntrackOptions;
+pub use estimation::EstimationOptions;
 pub use wanted::{Options, Sysctl, wanted};

@@ -1,11 +1,12 @@
 //! The configuration: kube-proxy's file and kube-proxy's flags, checked and put together.
 
 mod file;
+mod kernel;
 mod networks;
 mod resolve;
 
 pub use file::{ConfigFile, Notes, Period, parse};
-pub use resolve::{Config, Detect, Overrides, resolve};
+pub use resolve::{Config, Detect, Overrides, VipBinding, resolve};
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]

@@ -2,9 +2,11 @@
 
 use anyhow::Context as _;
 use trimtab_core::{DUMMY_INTERFACE, Family};
-use trimtab_host::address;
+use trimtab_host::{address, cpu_list};
 use trimtab_netlink::Socket;
 use trimtab_reconcile::objects::LocalAddress;
+
+use crate::kernel_memory;
 
 /// The addresses of this host's interfaces, those on the dummy interface left out.
 ///
@@ -19,6 +21,28 @@ pub fn local_addresses() -> anyhow::Result<Vec<LocalAddress>> {
         .filter(|one| &*one.interface != DUMMY_INTERFACE && !one.interface.is_empty())
         .map(|one| LocalAddress { interface: (*one.interface).into(), address: one.address })
         .collect())
+}
+
+/// What the kernel may spend on statistics depends on this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// CPUs that it could have.
+    pub possible_cpus: u32,
+    /// Memory in bytes; `None` if nobody knows.
+    pub memory: Option<u64>,
+}
+
+impl Machine {
+    /// This machine.
+    pub fn read() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        Self {
+            possible_cpus: cpu_list::parse(&read("/sys/devices/system/cpu/possible"))
+                .and_then(|cpus| u32::try_from(cpus.len()).ok())
+                .unwrap_or(1),
+            memory: kernel_memory::total_memory(&read("/proc/meminfo")),
+        }
+    }
 }
 
 /// The families that this host's kernel has: IPv6 may be left out or switched off.

@@ -18,6 +18,7 @@ pub mod duration;
 pub mod health;
 pub mod host;
 pub mod http;
+pub mod kernel_memory;
 pub mod linux;
 pub mod logging;
 pub mod manifest;

@@ -1,18 +1,20 @@
 //! The real kernel: IPVS, ipsets, addresses, rules and sysctls as one data plane.
 
 mod apply;
+mod binding;
+mod connection_table;
 mod observe;
 mod prepare;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use tokio::sync::watch;
 use trimtab_core::Family;
-use trimtab_host::{dummy::Dummy, ipset};
+use trimtab_host::ipset;
 use trimtab_netlink::Socket;
 
+use self::binding::Binding;
 use crate::config::Config;
 
 pub use observe::KernelReader;
@@ -27,7 +29,7 @@ pub struct Linux {
     batch: trimtab_ipvs::Batch,
     sets: ipset::Client,
     route: Socket,
-    dummy: Option<Dummy>,
+    binding: Binding,
 }
 
 impl Linux {
@@ -40,8 +42,9 @@ impl Linux {
         families: Vec<Family>,
         pod_networks: watch::Receiver<Vec<IpNet>>,
     ) -> anyhow::Result<Self> {
-        let ipvs = trimtab_ipvs::Client::connect(&trimtab_ipvs::ModuleOptions::default())?;
+        let ipvs = trimtab_ipvs::Client::connect(&connection_table::module_options(&config))?;
         Ok(Self {
+            binding: Binding::new(config.vip_binding),
             config,
             families,
             pod_networks,
@@ -49,20 +52,11 @@ impl Linux {
             batch: trimtab_ipvs::Batch::new(),
             sets: ipset::Client::open()?,
             route: Socket::open(trimtab_netlink::Family::Route)?,
-            dummy: None,
         })
     }
 
     /// The families that are programmed.
     pub fn families(&self) -> &[Family] {
         &self.families
-    }
-}
-
-/// Addresses that the kernel puts on an interface by itself are not VIPs.
-fn is_vip(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(_) => true,
-        IpAddr::V6(six) => !six.is_unicast_link_local(),
     }
 }

@@ -24,6 +24,9 @@ const DRIFT: &str = "trimtab_drift_total";
 const AUDITS: &str = "trimtab_audits_total";
 const PROBLEMS: &str = "trimtab_problems_total";
 const SERVICES: &str = "trimtab_services";
+const VIRTUAL_SERVERS: &str = "trimtab_virtual_servers";
+const REAL_SERVERS: &str = "trimtab_real_servers";
+const STATISTICS: &str = "trimtab_kernel_statistics_bytes";
 const DRAINING: &str = "trimtab_draining_real_servers";
 const RETRYING: &str = "trimtab_retrying_objects";
 
@@ -72,6 +75,9 @@ fn describe() {
     describe_counter!(AUDITS, "Complete comparisons with the kernel");
     describe_counter!(PROBLEMS, "Wishes of Services that were not granted, by reason");
     describe_gauge!(SERVICES, "Services that are proxied");
+    describe_gauge!(VIRTUAL_SERVERS, "Virtual servers that the kernel has or should have");
+    describe_gauge!(REAL_SERVERS, "Real servers behind them");
+    describe_gauge!(STATISTICS, "Kernel memory for their per-CPU statistics, estimated");
     describe_gauge!(DRAINING, "Real servers that keep connections and get no new ones");
     describe_gauge!(RETRYING, "Kernel objects whose last operation failed");
 }
@@ -140,6 +146,13 @@ pub fn audited(drift: &Drift, reconciler: &Reconciler) {
     }
     gauge!(DRAINING).set(as_f64(reconciler.draining_servers()));
     gauge!(RETRYING).set(as_f64(reconciler.retrying()));
+}
+
+/// The kernel has, or will have, this many servers, and these bytes for their statistics.
+pub fn servers(virtual_servers: usize, real_servers: usize, statistics_bytes: u64) {
+    gauge!(VIRTUAL_SERVERS).set(as_f64(virtual_servers));
+    gauge!(REAL_SERVERS).set(as_f64(real_servers));
+    gauge!(STATISTICS).set(as_f64(usize::try_from(statistics_bytes).unwrap_or(usize::MAX)));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^52")]

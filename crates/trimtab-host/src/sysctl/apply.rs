@@ -43,7 +43,7 @@ pub fn raise_conntrack_buckets(sys: &Path, max_entries: u32) -> Result<Option<u3
     match text.parse::<u32>() {
         Ok(present) if present < buckets => {
             let reason = "conntrack: lookups slow down beyond four entries a bucket";
-            write(&path, name, &text, buckets, reason).map(|()| Some(present))
+            write(&path, name, &text, &buckets.to_string(), reason).map(|()| Some(present))
         }
         _ => Ok(None),
     }
@@ -55,27 +55,27 @@ fn set(path: &Path, sysctl: &Sysctl) -> Result<Option<String>, Error> {
     if current.parse() == Ok(sysctl.value) {
         return Ok(None);
     }
-    write(path, sysctl.name, &current, sysctl.value, sysctl.reason)?;
+    write(path, sysctl.name, &current, &sysctl.value.to_string(), sysctl.reason)?;
     Ok(Some(current))
 }
 
-fn read(path: &Path, name: &str) -> Result<String, Error> {
+pub(super) fn read(path: &Path, name: &str) -> Result<String, Error> {
     fs::read_to_string(path)
         .map(|text| text.trim().to_owned())
         .map_err(|source| Error::SysctlRead { name: name.into(), source })
 }
 
-fn write(
+pub(super) fn write(
     path: &Path,
     name: &str,
     current: &str,
-    wanted: u32,
+    wanted: &str,
     reason: &'static str,
 ) -> Result<(), Error> {
-    fs::write(path, wanted.to_string()).map_err(|source| Error::SysctlWrite {
+    fs::write(path, wanted).map_err(|source| Error::SysctlWrite {
         name: name.into(),
         current: current.into(),
-        wanted: wanted.to_string().into(),
+        wanted: wanted.into(),
         reason,
         source,
     })

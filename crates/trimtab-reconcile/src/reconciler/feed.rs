@@ -60,6 +60,18 @@ impl Reconciler {
         self.node_changed();
     }
 
+    /// How many virtual servers the kernel has or should have, and how many real servers behind
+    /// them.
+    pub fn server_counts(&self) -> (usize, usize) {
+        let entries = &self.tables.virtual_servers;
+        (entries.len(), entries.values().map(|entry| entry.servers.len()).sum())
+    }
+
+    /// The node's addresses: as its Node object has them, and on its interfaces.
+    pub fn node_addresses(&self) -> (&[std::net::IpAddr], &[LocalAddress]) {
+        (&self.node_object.addresses, &self.local_addresses)
+    }
+
     /// Derives again what depends on the node's addresses: rare, and it concerns every Service that
     /// has a node port or a VIP of its own choosing.
     fn node_changed(&mut self) {

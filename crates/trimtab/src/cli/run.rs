@@ -79,8 +79,11 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let plane = Linux::open(Arc::clone(&config), families.clone(), pod_networks_seen.clone())?;
     let reader = KernelReader::open(Arc::clone(&config), families.clone(), pod_networks_seen)?;
     let reconciler = Reconciler::new(settings(&config, families));
-    let settings =
-        SyncSettings { min_sync_period: config.min_sync_period, config: Arc::clone(&config) };
+    let settings = SyncSettings {
+        min_sync_period: config.min_sync_period,
+        config: Arc::clone(&config),
+        machine: host::Machine::read(),
+    };
     let shared = Shared { health, pod_networks };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.

@@ -177,6 +177,24 @@ pub struct Logging {
 pub struct Trimtab {
     /// How long a TCP real server that left may keep its connections; `0s` removes it at once.
     pub drain_timeout: Option<Period>,
+    /// How the kernel is told that a VIP is this node's: `address` or `route`.
+    pub vip_binding: Option<String>,
+    /// log2 of the buckets of IPVS's connection table, for when this program loads the module.
+    pub connection_table_bits: Option<i64>,
+    /// IPVS's measuring of rates.
+    pub estimation: Estimation,
+}
+
+/// `trimtab.estimation`: what is not given stays as it is in the kernel.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Estimation {
+    /// Whether IPVS measures rates at all.
+    pub enabled: Option<bool>,
+    /// Niceness of the kernel threads that do, -20 to 19.
+    pub nice: Option<i64>,
+    /// The CPUs that they may run on, such as `0-3,8`.
+    pub cpus: Option<String>,
 }
 
 /// A duration in a file: Go's notation.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use trimtab_core::Scheduler;
-use trimtab_host::sysctl::ConntrackOptions;
+use trimtab_host::sysctl::{ConntrackOptions, EstimationOptions};
 use trimtab_reconcile::NodePortAddresses;
 
 use super::file::{ConfigFile, Period};
+use super::kernel::{connection_table_bits, estimation, vip_binding};
 use super::networks::{network_pair, networks};
 use super::{Error, Notes};
 
@@ -75,12 +76,28 @@ pub struct Config {
     pub masquerade_all: bool,
     /// How long a real server that left may keep its connections.
     pub drain_timeout: Duration,
+    /// How the kernel is told that a VIP is this node's.
+    pub vip_binding: VipBinding,
+    /// log2 of the buckets of IPVS's connection table; `None` for a size that fits the node.
+    pub connection_table_bits: Option<u8>,
+    /// IPVS's measuring of rates.
+    pub estimation: EstimationOptions,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
     /// `logging.verbosity`, where the file gives it.
     pub verbosity: Option<u8>,
     /// `logging.format`, where the file gives it.
     pub log_format: Option<String>,
+}
+
+/// How the kernel is told that a VIP is this node's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VipBinding {
+    /// By an address on the dummy interface, as kube-proxy does.
+    #[default]
+    Address,
+    /// By a route of type `local`.
+    Route,
 }
 
 /// How traffic from local pods is told from other traffic to cluster IPs, which is masqueraded.
@@ -149,6 +166,9 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         masquerade_bit: masquerade_bit(file)?,
         masquerade_all: file.iptables.masquerade_all.unwrap_or(false),
         drain_timeout: period(file.trimtab.drain_timeout, DRAIN_TIMEOUT),
+        vip_binding: vip_binding(file)?,
+        connection_table_bits: connection_table_bits(file)?,
+        estimation: estimation(file)?,
         conntrack: conntrack(file)?,
         verbosity: file
             .logging

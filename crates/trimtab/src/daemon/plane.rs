@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::Kernel;
+use trimtab_reconcile::objects::LocalAddress;
 
 /// A kernel that can be programmed and read: Linux, or a fake in tests. Calls block for as long as
 /// the kernel takes, which is why the daemon's loop has a thread of its own.
@@ -21,11 +22,33 @@ pub trait DataPlane: Kernel {
     /// When the set cannot be read.
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>>;
 
-    /// The VIPs on the dummy interface.
+    /// The VIPs that are bound to the node, by addresses on the dummy interface or by routes.
     ///
     /// # Errors
     /// When they cannot be read.
     fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>>;
+
+    /// Takes note of the node's addresses: `primary` as its Node object has them, `local` on its
+    /// interfaces.
+    ///
+    /// # Errors
+    /// When what depends on them cannot be put right.
+    fn set_node_addresses(
+        &mut self,
+        _primary: &[IpAddr],
+        _local: &[LocalAddress],
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Lets go of VIPs that an earlier configuration bound another way; how many. To be called when
+    /// all that are wanted are bound this way.
+    ///
+    /// # Errors
+    /// When they cannot be read or let go.
+    fn retire_other_binding(&mut self) -> anyhow::Result<usize> {
+        Ok(0)
+    }
 
     /// All virtual servers.
     ///

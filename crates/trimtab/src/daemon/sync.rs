@@ -14,6 +14,8 @@ use super::lists::Lists;
 use super::pace::Pace;
 use super::plane::DataPlane;
 use crate::health::Health;
+use crate::host::Machine;
+use crate::kernel_memory::{is_much, statistics_bytes};
 use crate::metric;
 use crate::node;
 use crate::objects::{Decoded, FieldProblem, NodeState, Severity};
@@ -34,6 +36,8 @@ pub struct SyncSettings {
     pub min_sync_period: Duration,
     /// The configuration, for what depends on the Node object.
     pub config: Arc<crate::config::Config>,
+    /// The machine, for what statistics cost on it.
+    pub machine: Machine,
 }
 
 /// What the loop shares with the rest of the program.
@@ -57,6 +61,7 @@ pub struct Sync<D> {
     epoch: Instant,
     programming: bool,
     programmed_once: bool,
+    retired: bool,
     next_drain_poll: Option<Instant>,
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
@@ -76,6 +81,7 @@ impl<D: DataPlane> Sync<D> {
             epoch: Instant::now(),
             programming: false,
             programmed_once: false,
+            retired: false,
             next_drain_poll: None,
             pending_since: None,
             triggers: Vec::new(),
@@ -165,7 +171,10 @@ impl<D: DataPlane> Sync<D> {
                 self.reconciler.delete_slice(&name);
             }
             Change::Node(state) => self.take_node(state),
-            Change::LocalAddresses(addresses) => self.reconciler.set_local_addresses(addresses),
+            Change::LocalAddresses(addresses) => {
+                self.reconciler.set_local_addresses(addresses);
+                self.node_addresses_changed();
+            }
         }
     }
 
@@ -181,6 +190,15 @@ impl<D: DataPlane> Sync<D> {
             changed
         });
         self.reconciler.apply_node(facts);
+        self.node_addresses_changed();
+    }
+
+    /// VIPs may depend on the node's own addresses.
+    fn node_addresses_changed(&mut self) {
+        let (primary, local) = self.reconciler.node_addresses();
+        if let Err(error) = self.plane.set_node_addresses(primary, local) {
+            warn!(error = format!("{error:#}"), "cannot bind VIPs to the node's new addresses");
+        }
     }
 
     fn end_of_list(&mut self, kind: Kind) {
@@ -227,10 +245,29 @@ impl<D: DataPlane> Sync<D> {
             services = self.reconciler.backlog(),
             "everything is listed and the kernel is read: programming starts"
         );
+        self.weigh_statistics();
         self.pending_since = Some(Instant::now());
         self.shared.health.queued();
         self.programming = true;
         Ok(())
+    }
+
+    /// What the kernel will need, before it does.
+    fn weigh_statistics(&self) {
+        let (virtual_servers, real_servers) = self.reconciler.server_counts();
+        let machine = self.settings.machine;
+        let bytes = statistics_bytes(virtual_servers, real_servers, machine.possible_cpus);
+        metric::servers(virtual_servers, real_servers, bytes);
+        if machine.memory.is_some_and(|memory| is_much(bytes, memory)) {
+            warn!(
+                virtual_servers,
+                real_servers,
+                possible_cpus = machine.possible_cpus,
+                mebibytes = bytes >> 20,
+                "the kernel will need much memory for the statistics of IPVS: a NodePort Service has \
+                 a virtual server for each node address, which nodePortAddresses limits"
+            );
+        }
     }
 
     /// Reads all that is ours. Sets come first: they say which virtual servers are.
@@ -302,6 +339,7 @@ impl<D: DataPlane> Sync<D> {
 
     /// Everything taken in so far is in the kernel.
     fn settled(&mut self) {
+        self.retire_other_binding();
         if let Some(since) = self.pending_since.take() {
             self.shared.health.updated();
             metric::settled(since.elapsed(), &self.reconciler);
@@ -320,6 +358,24 @@ impl<D: DataPlane> Sync<D> {
                 retrying = self.reconciler.retrying(),
                 "ready: the kernel holds what the objects ask for"
             );
+        }
+    }
+
+    /// Lets go of what an earlier configuration bound another way, once nothing hangs on it.
+    fn retire_other_binding(&mut self) {
+        if self.retired || self.reconciler.retrying() > 0 {
+            return;
+        }
+        self.retired = true;
+        match self.plane.retire_other_binding() {
+            Ok(0) => {}
+            Ok(vips) => info!(vips, "let go of VIPs that were bound another way"),
+            Err(error) => {
+                warn!(
+                    error = format!("{error:#}"),
+                    "cannot let go of VIPs that were bound another way"
+                );
+            }
         }
     }
 
@@ -367,6 +423,7 @@ impl<D: DataPlane> Sync<D> {
             }
             AuditPart::End => {
                 metric::audited(&self.drift, &self.reconciler);
+                self.weigh_statistics();
                 let drift = std::mem::take(&mut self.drift);
                 if !drift.is_none() {
                     warn!(

@@ -7,7 +7,7 @@ use trimtab_host::ipset::{Change, Repeat, apply_growing};
 use trimtab_netlink::Failure;
 use trimtab_reconcile::{Action, Kernel, Phase, Refused};
 
-use super::{Linux, prepare};
+use super::Linux;
 use crate::metric;
 
 impl Kernel for Linux {
@@ -117,25 +117,14 @@ impl Linux {
                 _ => None,
             })
             .collect();
-        let dummy = match self.dummy {
-            Some(dummy) => dummy,
-            None => match prepare::dummy(&mut self.route) {
-                Ok(dummy) => *self.dummy.insert(dummy),
-                Err(error) => return all(actions, &error),
-            },
-        };
         let applied = if phase == Phase::Bind {
-            dummy.add(&mut self.route, &addresses)
+            self.binding.bind(&mut self.route, &addresses)
         } else {
-            dummy.delete(&mut self.route, &addresses)
+            self.binding.unbind(&mut self.route, &addresses)
         };
         match applied {
             Ok(applied) => {
                 metric::sent("route", applied.messages, applied.sends, applied.bytes);
-                if applied.failed.iter().any(|failed| failed.error.is_not_found()) {
-                    // Somebody deleted the interface: look for it again next time.
-                    self.dummy = None;
-                }
                 applied.failed.iter().map(|failed| (failed.index, other(&failed.error))).collect()
             }
             Err(error) => all(actions, &error),

@@ -10,20 +10,15 @@ use trimtab_core::{
 };
 use trimtab_host::{dummy, ipset};
 use trimtab_netlink::Socket;
+use trimtab_reconcile::objects::LocalAddress;
 
-use super::{is_vip, prepare};
+use super::binding::bound;
+use super::prepare;
 use crate::config::Config;
 use crate::daemon::{DataPlane, Observer};
 
 fn elements(client: &mut ipset::Client, set: SetId) -> anyhow::Result<Vec<SetElement>> {
     Ok(client.list(set.name())?.map(|set| set.elements).unwrap_or_default())
-}
-
-fn addresses(route: &mut Socket) -> anyhow::Result<Vec<IpAddr>> {
-    let Some(dummy) = dummy::find(route, DUMMY_INTERFACE)? else { return Ok(Vec::new()) };
-    let mut found = dummy.addresses(route)?;
-    found.retain(is_vip);
-    Ok(found)
 }
 
 fn virtual_servers(ipvs: &mut trimtab_ipvs::Client) -> anyhow::Result<Vec<VirtualServer>> {
@@ -47,7 +42,23 @@ impl DataPlane for super::Linux {
     }
 
     fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
-        addresses(&mut self.route)
+        Ok(bound(self.binding.kind(), &mut self.route)?)
+    }
+
+    fn set_node_addresses(
+        &mut self,
+        primary: &[IpAddr],
+        local: &[LocalAddress],
+    ) -> anyhow::Result<()> {
+        let sources = Family::ALL.map(|family| {
+            let mut own = primary.iter().filter(|own| Family::of(**own) == family);
+            own.find(|own| local.iter().any(|local| local.address == **own)).copied()
+        });
+        Ok(self.binding.set_sources(&mut self.route, sources)?)
+    }
+
+    fn retire_other_binding(&mut self) -> anyhow::Result<usize> {
+        Ok(self.binding.retire_other(&mut self.route)?)
     }
 
     fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {
@@ -125,7 +136,7 @@ impl Observer for KernelReader {
     }
 
     fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
-        addresses(&mut self.route)
+        Ok(bound(self.config.vip_binding, &mut self.route)?)
     }
 
     fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {

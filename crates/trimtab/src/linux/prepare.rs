@@ -34,9 +34,18 @@ pub(super) fn sysctls(config: &Config) -> anyhow::Result<Vec<String>> {
     Ok(changed)
 }
 
+/// Sets how rates are measured, where the configuration says. What this kernel does not have is a
+/// warning: everything else works.
+fn estimation(config: &Config) -> Vec<String> {
+    config.estimation.apply(Path::new("/proc/sys")).unwrap_or_else(|error| {
+        warn!("{error}");
+        Vec::new()
+    })
+}
+
 /// Makes the dummy interface if it is missing.
-pub(super) fn dummy(route: &mut Socket) -> anyhow::Result<Dummy> {
-    Ok(dummy::ensure(route, DUMMY_INTERFACE)?)
+pub(super) fn dummy(route: &mut Socket) -> Result<Dummy, trimtab_host::Error> {
+    dummy::ensure(route, DUMMY_INTERFACE)
 }
 
 /// Makes the sets that are missing; returns what was done, in words.
@@ -106,8 +115,10 @@ impl super::Linux {
             );
         }
         let mut done = sysctls(&self.config)?;
+        done.extend(estimation(&self.config));
         timeouts(&mut self.ipvs, &self.config);
-        self.dummy = Some(dummy(&mut self.route)?);
+        super::connection_table::check(&mut self.ipvs, &self.config)?;
+        dummy(&mut self.route)?;
         done.extend(sets(&mut self.sets, &self.families)?);
         let networks = self.pod_networks.borrow().clone();
         done.extend(rules(&self.config, &networks, &self.families)?);

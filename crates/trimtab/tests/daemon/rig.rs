@@ -43,8 +43,11 @@ impl Rig {
         let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
         let shared =
             Shared { health: Arc::clone(&health), pod_networks: watch::channel(Vec::new()).0 };
-        let sync_settings =
-            SyncSettings { min_sync_period: config.min_sync_period, config: Arc::clone(&config) };
+        let sync_settings = SyncSettings {
+            min_sync_period: config.min_sync_period,
+            config: Arc::clone(&config),
+            machine: trimtab::host::Machine { possible_cpus: 4, memory: Some(16 << 30) },
+        };
         let reconciler = Reconciler::new(settings(&config));
         let sync = Sync::new(reconciler, kernel.clone(), sync_settings, shared);
         let sync = tokio::spawn(sync.run(taken, parts_taken, stopped));

@@ -1,0 +1,102 @@
+//! The fields that tune the kernel beyond what kube-proxy knows.
+
+use trimtab_host::cpu_list;
+use trimtab_host::sysctl::EstimationOptions;
+
+use super::Error;
+use super::file::ConfigFile;
+use super::resolve::VipBinding;
+
+/// `CONFIG_IP_VS_TAB_BITS` is 8 to 20, and up to 27 from Linux 6.6 on (net/netfilter/ipvs/Kconfig).
+const TABLE_BITS: std::ops::RangeInclusive<i64> = 8..=27;
+/// `MIN_NICE` and `MAX_NICE` (include/linux/sched/prio.h).
+const NICE: std::ops::RangeInclusive<i64> = -20..=19;
+
+pub(super) fn vip_binding(file: &ConfigFile) -> Result<VipBinding, Error> {
+    match file.trimtab.vip_binding.as_deref() {
+        None | Some("" | "address") => Ok(VipBinding::Address),
+        Some("route") => Ok(VipBinding::Route),
+        Some(other) => Err(Error::value(
+            "trimtab.vipBinding",
+            format!("unknown binding {other:?}: expected address or route"),
+        )),
+    }
+}
+
+pub(super) fn connection_table_bits(file: &ConfigFile) -> Result<Option<u8>, Error> {
+    file.trimtab
+        .connection_table_bits
+        .map(|bits| in_range("connectionTableBits", bits, &TABLE_BITS))
+        .transpose()
+}
+
+pub(super) fn estimation(file: &ConfigFile) -> Result<EstimationOptions, Error> {
+    let given = &file.trimtab.estimation;
+    let nice = given.nice.map(|nice| in_range("estimation.nice", nice, &NICE)).transpose()?;
+    let cpus = given.cpus.as_deref().map(str::trim).filter(|cpus| !cpus.is_empty());
+    if let Some(cpus) = cpus.filter(|cpus| cpu_list::parse(cpus).is_none()) {
+        let message = format!("{cpus:?} is not a list of CPUs such as 0-3,8");
+        return Err(Error::value("trimtab.estimation.cpus", message));
+    }
+    Ok(EstimationOptions { run: given.enabled, nice, cpus: cpus.map(str::to_owned) })
+}
+
+fn in_range<T: TryFrom<i64>>(
+    field: &str,
+    value: i64,
+    range: &std::ops::RangeInclusive<i64>,
+) -> Result<T, Error> {
+    let fitting = Some(value).filter(|value| range.contains(value));
+    fitting.and_then(|value| T::try_from(value).ok()).ok_or_else(|| {
+        let message = format!("{value} is not between {} and {}", range.start(), range.end());
+        Error::value(format!("trimtab.{field}"), message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Overrides, parse, resolve};
+    use super::*;
+
+    fn resolved(section: &str) -> Result<super::super::Config, Error> {
+        let text = format!("mode: ipvs\nhostnameOverride: n\ntrimtab: {section}\n");
+        let (file, notes) = parse("config.yaml".as_ref(), &text).unwrap();
+        assert_eq!(notes, Vec::<String>::new());
+        Ok(resolve(&file, &Overrides::default())?.0)
+    }
+
+    #[test]
+    fn what_is_given_is_taken_and_what_is_not_is_left_to_the_kernel() {
+        let config = resolved(
+            "{vipBinding: route, connectionTableBits: 20, estimation: {enabled: false, nice: 10, \
+             cpus: '0-3,8'}}",
+        )
+        .unwrap();
+        assert_eq!(config.vip_binding, VipBinding::Route);
+        assert_eq!(config.connection_table_bits, Some(20));
+        let estimation =
+            EstimationOptions { run: Some(false), nice: Some(10), cpus: Some("0-3,8".to_owned()) };
+        assert_eq!(config.estimation, estimation);
+        let plain = resolved("{}").unwrap();
+        assert_eq!(plain.vip_binding, VipBinding::Address);
+        assert_eq!(plain.connection_table_bits, None);
+        assert_eq!(plain.estimation, EstimationOptions::default());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (section, words) in [
+            ("{vipBinding: both}", "trimtab.vipBinding: unknown binding \"both\""),
+            (
+                "{connectionTableBits: 40}",
+                "trimtab.connectionTableBits: 40 is not between 8 and 27",
+            ),
+            ("{estimation: {nice: 20}}", "trimtab.estimation.nice: 20 is not between -20 and 19"),
+            ("{estimation: {cpus: 3-1}}", "trimtab.estimation.cpus: \"3-1\" is not a list"),
+            ("{estimation: {cpus: all}}", "trimtab.estimation.cpus: \"all\" is not a list"),
+        ] {
+            let error = resolved(section).unwrap_err().to_string();
+            assert!(error.starts_with(words), "{section}: {error}");
+        }
+    }
+}
