@@ -79,3 +79,64 @@ pub(crate) fn refusal(answer: &NetlinkBuffer<&[u8]>) -> Result<Option<Refusal>, 
         echo: rest.get(HEADER..echoed).unwrap_or(&[]).into(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::NLMSG_ERROR;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `struct nlmsghdr` with the length of all that follows.
+    fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(HEADER + payload.len()).unwrap();
+        let mut message = length.to_ne_bytes().to_vec();
+        message.extend_from_slice(&kind.to_ne_bytes());
+        message.extend_from_slice(&flags.to_ne_bytes());
+        message.resize(HEADER, 0);
+        message.extend_from_slice(payload);
+        message
+    }
+
+    #[test]
+    fn a_refusal_has_the_echo_before_the_text() {
+        let refused = message(0x1c, 1, &[1, 2, 3, 4]);
+        let text = [&[9, 0, 1, 0][..], b"busy\0\0\0\0"].concat();
+        let payload = [&(-16i32).to_ne_bytes()[..], &refused, &text].concat();
+        let answer = message(NLMSG_ERROR, ACK_TLVS, &payload);
+        let refusal = refusal(&NetlinkBuffer::new_checked(&answer[..]).unwrap()).unwrap().unwrap();
+        assert_eq!(refusal.errno, Errno(16));
+        assert_eq!(refusal.text.as_deref(), Some("busy"));
+        assert_eq!(*refusal.echo, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_capped_refusal_has_the_text_behind_the_header() {
+        let refused = message(0x1c, 1, &[0; 400]);
+        let text = [&[9, 0, 1, 0][..], b"busy\0\0\0\0"].concat();
+        let payload = [&(-16i32).to_ne_bytes()[..], &refused[..HEADER], &text].concat();
+        let answer = message(NLMSG_ERROR, ACK_TLVS | CAPPED, &payload);
+        let refusal = refusal(&NetlinkBuffer::new_checked(&answer[..]).unwrap()).unwrap().unwrap();
+        assert_eq!((refusal.text.as_deref(), &*refusal.echo), (Some("busy"), &[][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn no_datagram_makes_a_panic_or_an_endless_loop(
+            head in prop::collection::vec(any::<u8>(), 0..40),
+            flags in any::<u16>(),
+            payload in prop::collection::vec(prop_oneof![any::<u8>(), 0..24u8], 0..120),
+            tail in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let message = message(NLMSG_ERROR, flags, &payload);
+            for datagram in [[&message[..], &tail].concat(), [&head[..], &message].concat()] {
+                let mut count = 0;
+                for answer in Messages::new(&datagram) {
+                    let _ = answer.and_then(|answer| refusal(&answer));
+                    count += 1;
+                    prop_assert!(count <= datagram.len());
+                }
+            }
+        }
+    }
+}
