@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use trimtab_core::Frontend;
 use trimtab_ipvs::Batch;
@@ -11,23 +12,35 @@ use crate::namespace::{apply, client, isolated, masqueraded, numbered, run};
 
 /// Virtual servers that stay.
 const KEPT: u32 = 3000;
-/// How often the table is read while it changes.
+/// How often the table is read while it changes, at least.
 const READS: usize = 12;
+/// How long the changes come faster than the table can be read, in batches.
+const HASTE: u32 = 50;
 
-/// Does a batch made of each number in turn until `done`; how many batches that were.
+/// Does a batch made of each number in turn until `done`, ever more slowly; how many those were.
 fn keep_changing(done: &AtomicBool, mut change: impl FnMut(&mut Batch, u32)) -> u32 {
     let mut client = client();
     let mut batch = Batch::new();
-    for round in 0.. {
+    for round in 0..10_000 {
         if done.load(Ordering::Relaxed) {
             return round;
         }
         batch.clear();
         change(&mut batch, round);
         apply(&mut client, &mut batch);
-        thread::yield_now();
+        // However slow this machine is, there comes a pause in which all can be read.
+        thread::sleep(Duration::from_millis(round.saturating_sub(HASTE).min(1000).into()));
     }
-    unreachable!()
+    panic!("the reader does not come to an end")
+}
+
+/// Ends the changes, also where an assertion ends the test.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn frontends(numbers: std::ops::Range<u32>) -> HashSet<Frontend> {
@@ -58,10 +71,15 @@ fn a_dump_while_others_are_added_has_every_entry_once_or_says_that_it_may_not() 
                     }
                 })
             });
+            let stop = Stop(&done);
             let mut client = client();
             let kept = frontends(0..KEPT);
             let mut whole = 0;
-            for _ in 0..READS {
+            for reads in 0.. {
+                if reads >= READS && whole > 0 {
+                    break;
+                }
+                assert!(reads < 20 * READS, "not one of {reads} reads was undisturbed");
                 let listing = client.virtual_servers().unwrap();
                 let listed: HashSet<_> =
                     listing.entries.iter().map(|observed| observed.server.frontend).collect();
@@ -71,8 +89,7 @@ fn a_dump_while_others_are_added_has_every_entry_once_or_says_that_it_may_not() 
                     whole += 1;
                 }
             }
-            done.store(true, Ordering::Relaxed);
-            assert!(whole > 0, "not one of {READS} reads was undisturbed");
+            drop(stop);
             writer.join().unwrap()
         });
         assert!(rounds > 0, "nothing changed");
@@ -102,6 +119,7 @@ fn a_dump_while_others_come_and_go_lists_nothing_twice_and_nothing_strange() {
                     }
                 })
             });
+            let stop = Stop(&done);
             let mut client = client();
             let possible = frontends(0..KEPT + 50);
             for _ in 0..READS {
@@ -111,7 +129,7 @@ fn a_dump_while_others_come_and_go_lists_nothing_twice_and_nothing_strange() {
                 assert_eq!(listed.len(), listing.entries.len(), "an entry is listed twice");
                 assert!(listed.is_subset(&possible));
             }
-            done.store(true, Ordering::Relaxed);
+            drop(stop);
             assert!(writer.join().unwrap() > 0, "nothing changed");
         });
         let listed: HashSet<_> =
@@ -144,6 +162,7 @@ fn real_servers_read_while_others_are_added_are_all_there_once() {
                     }
                 })
             });
+            let stop = Stop(&done);
             let mut client = client();
             for _ in 0..READS {
                 let listing = client.real_servers(&frontend).unwrap();
@@ -152,7 +171,7 @@ fn real_servers_read_while_others_are_added_are_all_there_once() {
                 assert_eq!(listed.len(), listing.entries.len(), "an entry is listed twice");
                 assert!((0..1000).all(|number| listed.contains(&pod(number).key)));
             }
-            done.store(true, Ordering::Relaxed);
+            drop(stop);
             writer.join().unwrap()
         });
         assert!(rounds > 0, "nothing changed");

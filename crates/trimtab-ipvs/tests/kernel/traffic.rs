@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use trimtab_core::{Frontend, Protocol, Scheduler, VirtualServer};
 use trimtab_ipvs::{Batch, Client, Stats};
@@ -15,6 +17,19 @@ fn printed(word: &str) -> [u64; 5] {
     let numbers: Vec<u64> =
         line.split_whitespace().skip(2).map(|number| number.parse().unwrap()).collect();
     numbers.try_into().unwrap()
+}
+
+/// How often the kernel sums up what its processors counted (`IPVS_EST_TICK` and its like,
+/// net/netfilter/ipvs/ip_vs_est.c), and a little.
+const RENEWAL: Duration = Duration::from_millis(2500);
+
+fn wait_until_counted(is_counted: impl Fn() -> bool) {
+    // Newer kernels begin some seconds after the first virtual server.
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_counted() {
+        assert!(Instant::now() < patience, "the kernel does not count");
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn read(stats: &Stats) -> [u64; 5] {
@@ -63,6 +78,10 @@ fn counters_are_those_that_ipvsadm_prints_and_zero_zeroes_them() {
         let mut client = client();
         fill(&mut client);
         let connection = send();
+        wait_until_counted(|| printed("UDP  127.1.0.1:53")[0] == 3);
+        wait_until_counted(|| printed("TCP  127.1.0.1:80")[0] == 1);
+        // Both virtual servers and their real servers, each at a time of its own.
+        thread::sleep(RENEWAL);
 
         let udp = client.virtual_server(&dns()).unwrap().unwrap();
         // Three datagrams of five bytes with 28 bytes of headers.
