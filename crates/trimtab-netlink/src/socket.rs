@@ -12,8 +12,15 @@ use crate::answer::{Messages, refusal};
 use crate::inbox::Inbox;
 use crate::{Batch, Errno, Error, Failure, Refusal, Report};
 
-/// The largest piece of a batch that goes in one `sendmsg`. Beyond some tens of KiB a larger one
-/// gains nothing: the kernel's work for each message dominates, and the copy must be contiguous.
+/// The largest piece of a batch that goes in one `sendmsg`. Of 110,000 IPVS operations (17 MB),
+/// `cargo xtask bench ipvs -- --pieces` measured on Linux 7.2, one CPU, the median of five runs:
+///
+/// | KiB | 4 | 8 | 16 | 32 | 64 | 128 | 256 | 1024 |
+/// |---|---|---|---|---|---|---|---|---|
+/// | s | 0.70 | 0.51 | 0.36 | 0.32 | 0.30 | 0.26 | 0.26 | 0.26 |
+///
+/// What more than 64 KiB gains is within what such runs differ: in two repetitions, nine runs each,
+/// 64 KiB was 7 % behind the best and the best.
 const SEND_BYTES: usize = 64 << 10;
 /// Asked-for size of both socket buffers.
 const SOCKET_BUFFER: usize = 4 << 20;

@@ -203,7 +203,7 @@ fn what_ipvsadm_restores_reads_as_the_same_values() {
             (servers, real_servers)
         };
         let ours = read(&mut client);
-        run("ipvsadm -Sn > /tmp/saved && ipvsadm -C && ipvsadm -R < /tmp/saved && rm /tmp/saved");
+        run("saved=$(ipvsadm -Sn) && ipvsadm -C && echo \"$saved\" | ipvsadm -R");
         assert_eq!(read(&mut client), ours);
     });
 }

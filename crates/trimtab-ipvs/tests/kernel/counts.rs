@@ -9,7 +9,7 @@ use crate::namespace::{client, isolated, numbered, run};
 
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
-fn twenty_two_thousand_operations_take_fifty_four_system_calls() {
+fn twenty_two_thousand_operations_are_sent_in_fifty_four_system_calls() {
     isolated(|| {
         let mut client = client();
         let mut batch = Batch::new();
