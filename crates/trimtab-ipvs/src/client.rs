@@ -39,6 +39,7 @@ impl Client {
     pub fn connect(module: &ModuleOptions) -> Result<Self, Error> {
         let mut socket = Socket::open(trimtab_netlink::Family::Generic).map_err(Error::Open)?;
         let mut request = trimtab_netlink::Batch::new();
+        module::load_with_parameters(module)?;
         let family = if let Some(family) = resolve(&mut socket, &mut request)? {
             family
         } else {

@@ -9,19 +9,38 @@
 //!
 //!     // Any number of operations, in a handful of system calls.
 //!     let frontend = Frontend::new(Protocol::Tcp, "10.96.0.10".parse()?, 80);
+//!     let wanted = VirtualServer::new(frontend, Scheduler::RoundRobin);
 //!     let mut batch = Batch::new();
-//!     batch.add_virtual_server(&VirtualServer::new(frontend, Scheduler::RoundRobin));
+//!     batch.add_virtual_server(&wanted);
 //!     for address in ["10.244.0.5", "10.244.1.7"] {
 //!         let key = RealServerKey::new(address.parse()?, 8080);
 //!         batch.add_real_server(&frontend, &RealServer::masqueraded(key));
 //!     }
 //!     let report = client.apply(&mut batch)?;
 //!     for failure in &report.failures {
+//!         // An operation that the kernel refused stops no other; its error number says why.
+//!         if failure.refusal.errno.is_exists() {
+//!             continue;
+//!         }
 //!         eprintln!("{}", batch.explain(failure));
 //!     }
 //!
+//!     // What is there, compared with what is wanted.
+//!     if let Some(observed) = client.virtual_server(&frontend)?
+//!         && !observed.holds(&wanted)
+//!     {
+//!         batch.clear();
+//!         batch.set_virtual_server(&wanted);
+//!         client.apply(&mut batch)?;
+//!     }
+//!
+//!     // The whole table, counters and all.
 //!     for observed in client.virtual_servers()? {
-//!         println!("{}: {} connections", observed.server.frontend, observed.stats.connections);
+//!         let frontend = observed.server.frontend;
+//!         println!("{frontend}: {} connections", observed.stats.connections);
+//!         for observed in client.real_servers(&frontend)? {
+//!             println!("  {}: {} now", observed.server.key, observed.active_connections);
+//!         }
 //!     }
 //!     Ok(())
 //! }
@@ -43,7 +62,7 @@
 //!
 //! Using IPVS, even reading it, needs CAP_NET_ADMIN in the initial user namespace; the kernel's
 //! family makes no difference. The module `ip_vs` is loaded by [`Client::connect`] if it must be and
-//! [`ModuleOptions`] lets it; that takes CAP_SYS_MODULE.
+//! [`ModuleOptions`] lets it; that takes CAP_SYS_MODULE. Newer kernels load it by themselves.
 //!
 //! # Layout
 //!

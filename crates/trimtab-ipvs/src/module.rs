@@ -2,14 +2,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use crate::ModuleError;
 
 const MODULE: &str = "ip_vs";
 
+/// Where the kernel shows that it has the module, loaded or built in.
+const LOADED: &str = "/sys/module/ip_vs";
+
 /// Whether and how to load `ip_vs` when the kernel does not have it. Its schedulers load by
-/// themselves when first named.
+/// themselves when first named; on newer kernels so does `ip_vs`, without parameters, when somebody
+/// asks for its generic-netlink family, whatever is said here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleOptions {
     /// Whether to load it at all.
@@ -43,6 +47,21 @@ impl ModuleOptions {
     }
 }
 
+/// Loads a module that is to have parameters before the kernel does so by itself, without them
+/// (`MODULE_ALIAS_GENL_FAMILY`, include/net/genetlink.h).
+///
+/// # Errors
+/// Where a parameter is wrong. What else keeps us from loading it need not keep the kernel.
+pub(crate) fn load_with_parameters(options: &ModuleOptions) -> Result<(), ModuleError> {
+    if !options.load || options.parameters.is_empty() || Path::new(LOADED).exists() {
+        return Ok(());
+    }
+    match load(options) {
+        Err(error @ ModuleError::Failed { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Runs modprobe, once.
 pub(crate) fn load(options: &ModuleOptions) -> Result<(), ModuleError> {
     if !options.load {
@@ -52,10 +71,14 @@ pub(crate) fn load(options: &ModuleOptions) -> Result<(), ModuleError> {
     if output.status.success() {
         return Ok(());
     }
-    // modprobe has no exit status for each reason; its words, in the C locale, are all there is.
     let said = [output.stderr, output.stdout].concat();
-    let text = String::from_utf8_lossy(&said).trim().replace('\n', "; ");
-    Err(if text.contains("Operation not permitted") || text.contains("Permission denied") {
+    Err(failure(options, output.status, &String::from_utf8_lossy(&said)))
+}
+
+/// modprobe has no exit status for each reason; its words, in the C locale, are all there is.
+fn failure(options: &ModuleOptions, status: ExitStatus, said: &str) -> ModuleError {
+    let text = said.trim().replace('\n', "; ");
+    if text.contains("Operation not permitted") || text.contains("Permission denied") {
         ModuleError::NotPermitted { text }
     } else if is_not_found(&text) {
         ModuleError::NotFound { release: release(), text }
@@ -63,10 +86,10 @@ pub(crate) fn load(options: &ModuleOptions) -> Result<(), ModuleError> {
         ModuleError::Failed {
             program: options.modprobe.clone(),
             arguments: arguments(options).collect::<Vec<_>>().join(" "),
-            status: output.status,
+            status,
             text,
         }
-    })
+    }
 }
 
 fn run(options: &ModuleOptions) -> Result<Output, ModuleError> {
@@ -109,4 +132,51 @@ fn is_not_found(text: &str) -> bool {
 fn release() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease")
         .map_or_else(|_| "of unknown release".to_owned(), |release| release.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn explained(said: &str) -> ModuleError {
+        failure(&ModuleOptions::default(), ExitStatus::from_raw(1 << 8), said)
+    }
+
+    #[test]
+    fn what_kmod_and_busybox_say_has_its_remedy() {
+        for said in [
+            "modprobe: FATAL: Module ip_vs not found in directory /lib/modules/6.1.0-56-amd64\n",
+            "modprobe: module ip_vs not found in modules.dep\n",
+            "modprobe: can't change directory to '/lib/modules': No such file or directory\n",
+        ] {
+            let error = explained(said);
+            assert!(matches!(error, ModuleError::NotFound { .. }), "{error:?}");
+            assert!(error.to_string().contains("mount the machine's /lib/modules"), "{error}");
+        }
+        for said in [
+            "modprobe: ERROR: could not insert 'ip_vs': Operation not permitted\n",
+            "modprobe: can't load module ip_vs (kernel/ip_vs.ko): Operation not permitted\n",
+        ] {
+            let error = explained(said);
+            assert!(matches!(error, ModuleError::NotPermitted { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn any_other_failure_shows_how_modprobe_was_run_and_what_it_said() {
+        let options = ModuleOptions::default().connection_table_bits(40);
+        let error = failure(&options, ExitStatus::from_raw(1 << 8), "could not insert\nsorry\n");
+        let text = error.to_string();
+        assert!(text.starts_with("modprobe ip_vs conn_tab_bits=40 failed"), "{text}");
+        assert!(text.ends_with("could not insert; sorry"), "{text}");
+    }
+
+    #[test]
+    fn a_daemons_short_path_is_no_hindrance_and_a_given_one_is_the_only_one() {
+        let places = ["modprobe", "/usr/sbin/modprobe", "/sbin/modprobe"].map(PathBuf::from);
+        assert_eq!(candidates(Path::new("modprobe")), places);
+        assert_eq!(candidates(Path::new("/opt/modprobe")), [PathBuf::from("/opt/modprobe")]);
+    }
 }

@@ -16,6 +16,7 @@
 //! [`trimtab-ipvs`]: https://docs.rs/trimtab-ipvs
 //! [`trimtab-host`]: https://docs.rs/trimtab-host
 
+mod answer;
 mod batch;
 mod errno;
 mod error;

@@ -1,5 +1,6 @@
-//! The project's commands: `cargo xtask guest | test | demo`.
+//! The project's commands: `cargo xtask guest | test | demo | bench`.
 
+mod bench;
 mod cargo;
 mod demo;
 mod guest;
@@ -24,6 +25,8 @@ enum Task {
     Test(test::Arguments),
     /// Show Trimtab at work on a real kernel
     Demo(demo::Arguments),
+    /// Measure Trimtab on a real kernel
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Task::Guest(arguments) => (guest::main(&arguments), guest::NO_VERDICT),
         Task::Test(arguments) => (test::main(&arguments), 1),
         Task::Demo(arguments) => (demo::main(&arguments), 1),
+        Task::Bench(arguments) => (bench::main(&arguments), 1),
     };
     match result {
         Ok(status) => ExitCode::from(status),

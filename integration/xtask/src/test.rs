@@ -67,7 +67,7 @@ fn kubectl_tier(filter: Option<&str>) -> Result<()> {
 
 fn kernel_tier(options: &guest::Options, filter: Option<&str>) -> Result<()> {
     // The same selection as above, so that cargo unifies the same features and builds nothing anew.
-    let executables = cargo::build(&["--workspace", "--bins", "--tests"])?;
+    let executables = cargo::build(&["--workspace", "--bins", "--tests", "--examples"])?;
     let program = cargo::program(&executables, "trimtab")?;
     let suites = suite::with_kernel_tests(&executables, filter)?;
     ensure!(!suites.is_empty(), "no kernel test found{}", filter.map(of_name).unwrap_or_default());

@@ -1,0 +1,16 @@
+//! What the client does to a real kernel, looked at through `ipvsadm`.
+//!
+//! Every test has a network namespace of its own. Without root on a kernel with IPVS they fail.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that it did not expect")]
+
+mod capabilities;
+mod changes;
+mod counts;
+mod failures;
+mod ipvsls;
+mod listing;
+mod module;
+mod namespace;
+mod settings;
+mod traffic;

@@ -1,0 +1,46 @@
+//! `cargo xtask bench`: what is measured on a kernel with IPVS.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::cargo;
+use crate::guest::{self, Job, Output};
+
+/// `cargo xtask bench`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Bench {
+    /// The batching IPVS client against a bare loop that writes the same bytes; fails above 1.3
+    Ipvs(Run),
+}
+
+/// Where a benchmark runs, and its own arguments.
+#[derive(clap::Args, Debug)]
+struct Run {
+    #[command(flatten)]
+    guest: guest::Options,
+    /// Arguments of the benchmark
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
+    match &arguments.bench {
+        Bench::Ipvs(run) => run_in_guest("ipvs_batch", run),
+    }
+}
+
+/// Builds the program `name` of `trimtab-bench` as it would be shipped and runs it in a guest with
+/// its output shown as it comes. Returns its exit status.
+fn run_in_guest(name: &str, run: &Run) -> Result<u8> {
+    let executables = cargo::build(&["--release", "--package", "trimtab-bench", "--bin", name])?;
+    let mut command = vec![cargo::program(&executables, name)?.into()];
+    command.extend_from_slice(&run.arguments);
+    Ok(guest::run(&run.guest, &Job::here(command)?, Output::Inherit)?.report())
+}
