@@ -27,7 +27,13 @@ pub(crate) struct Backends {
 #[derive(Debug)]
 enum Candidate {
     One(Facts),
-    Several(Vec<Facts>),
+    Several(Box<Statements>),
+}
+
+/// More than one statement about an endpoint: rare, so its room is elsewhere.
+#[derive(Debug)]
+struct Statements {
+    all: Vec<Facts>,
 }
 
 impl Candidate {
@@ -35,7 +41,7 @@ impl Candidate {
     fn resolved(&self) -> Facts {
         match self {
             Self::One(facts) => *facts,
-            Self::Several(all) => all.iter().copied().max().unwrap_or_default(),
+            Self::Several(several) => several.all.iter().copied().max().unwrap_or_default(),
         }
     }
 }
@@ -66,8 +72,11 @@ impl Backends {
                 let candidate = occupied.get_mut();
                 let before = candidate.resolved();
                 match candidate {
-                    Candidate::One(first) => *candidate = Candidate::Several(vec![*first, facts]),
-                    Candidate::Several(all) => all.push(facts),
+                    Candidate::One(first) => {
+                        let all = vec![*first, facts];
+                        *candidate = Candidate::Several(Box::new(Statements { all }));
+                    }
+                    Candidate::Several(several) => several.all.push(facts),
                 }
                 let after = candidate.resolved();
                 self.tally.remove(before, hints);
@@ -83,14 +92,18 @@ impl Backends {
         self.tally.remove(before, hints);
         let remaining = match occupied.get_mut() {
             Candidate::One(_) => None,
-            Candidate::Several(all) => {
+            Candidate::Several(several) => {
+                let all = &mut several.all;
                 if let Some(at) = all.iter().position(|one| *one == facts) {
                     all.swap_remove(at);
                 }
                 match all.as_slice() {
                     [] => None,
                     [last] => Some(Candidate::One(*last)),
-                    _ => Some(Candidate::Several(std::mem::take(all))),
+                    _ => {
+                        let all = std::mem::take(all);
+                        Some(Candidate::Several(Box::new(Statements { all })))
+                    }
                 }
             }
         };

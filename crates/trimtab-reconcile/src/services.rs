@@ -80,6 +80,8 @@ impl ServiceEntry {
             backends: Backends::default(),
             served: false,
         };
+        // Most Services have one port, and a list grows to four at once.
+        self.ports.reserve_exact(1);
         self.ports.push(fresh);
         self.ports.len() - 1
     }

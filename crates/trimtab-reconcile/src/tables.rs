@@ -1,6 +1,7 @@
 //! What the kernel should hold and what it is known to hold, side by side.
 
 mod counted;
+mod deadline;
 mod virtual_server;
 
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use hashbrown::HashMap;
 use trimtab_core::{Frontend, RealServerKey, SetElement, SetId, SetKind};
 
 pub(crate) use counted::{Counted, Elements};
+pub(crate) use deadline::Deadline;
 pub(crate) use virtual_server::{
     KnownServer, KnownVirtualServer, ServerEntry, VirtualServerEntry, Wanted,
 };

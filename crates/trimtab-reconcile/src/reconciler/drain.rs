@@ -9,7 +9,7 @@ use std::time::Duration;
 use trimtab_core::{Frontend, RealServerKey};
 
 use super::Reconciler;
-use crate::tables::Item;
+use crate::tables::{Deadline, Item};
 
 impl Reconciler {
     /// Virtual servers with real servers that drain: ask the kernel for their connections from time
@@ -45,13 +45,17 @@ impl Reconciler {
         for (key, count) in connections {
             if let Some(real) = server.servers.get_mut(&key)
                 && let Some(until) = real.drain_until
-                && (count == 0 || until <= now)
+                && (count == 0 || until.is_over(now))
             {
-                real.drain_until = Some(Duration::ZERO);
+                real.drain_until = Some(Deadline::OVER);
                 done.push(key);
             }
         }
-        if !server.servers.values().any(|real| real.drain_until.is_some_and(|until| until > now)) {
+        if !server
+            .servers
+            .values()
+            .any(|real| real.drain_until.is_some_and(|until| !until.is_over(now)))
+        {
             self.draining.remove(&frontend);
         }
         for key in done {

@@ -11,7 +11,7 @@ use crate::operation::{Action, Owner};
 use crate::order;
 use crate::plan::Plan;
 use crate::tables::{
-    Item, KnownServer, KnownVirtualServer, ServerEntry, VirtualServerEntry, Wanted,
+    Deadline, Item, KnownServer, KnownVirtualServer, ServerEntry, VirtualServerEntry, Wanted,
 };
 
 /// What planning one virtual server needs to know besides the virtual server.
@@ -225,9 +225,9 @@ fn plan_real_server(
         (None, Some(known)) => {
             let drains = frontend.protocol() == Some(Protocol::Tcp) && !server.drain.is_zero();
             match real.drain_until {
-                Some(until) if drains && until > scene.now => return true,
+                Some(until) if drains && !until.is_over(scene.now) => return true,
                 None if drains => {
-                    real.drain_until = Some(scene.now + server.drain);
+                    real.drain_until = Some(Deadline::at(scene.now.saturating_add(server.drain)));
                     if known.weight != 0 {
                         let value = RealServer {
                             weight: 0,

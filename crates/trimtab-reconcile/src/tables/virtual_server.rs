@@ -10,6 +10,7 @@ use trimtab_core::{
 
 use crate::desired::Options;
 use crate::operation::Owner;
+use crate::tables::Deadline;
 
 /// A virtual server that is wanted, or that the kernel has, or both.
 #[derive(Debug, Default)]
@@ -74,7 +75,7 @@ pub(crate) struct ServerEntry {
     /// How the kernel has it.
     pub(crate) known: Option<KnownServer>,
     /// It is on its way out and keeps its connections until this time.
-    pub(crate) drain_until: Option<Duration>,
+    pub(crate) drain_until: Option<Deadline>,
 }
 
 /// How the kernel has a real server.
