@@ -84,7 +84,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         config: Arc::clone(&config),
         machine: host::Machine::read(),
     };
-    let shared = Shared { health, pod_networks };
+    let (programming, programming_seen) = watch::channel(false);
+    let shared = Shared { health, pod_networks, programming };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
@@ -94,10 +95,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         );
         let _ = ended_sender.blocking_send(result.and_then(|ended| ended.map(|_plane| ())));
     })?;
-    let period = config.sync_period;
-    thread::Builder::new()
-        .name("audit".to_owned())
-        .spawn(move || on_this_thread(Auditor::new(reader, period, part_sender).run()))?;
+    let auditor = Auditor::new(reader, config.sync_period, part_sender, programming_seen);
+    thread::Builder::new().name("audit".to_owned()).spawn(move || on_this_thread(auditor.run()))?;
 
     let sources = start_sources(arguments, &config, change_sender).await?;
     let outcome = tokio::select! {

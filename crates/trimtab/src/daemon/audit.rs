@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
 use tracing::warn;
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
@@ -69,16 +70,26 @@ pub struct Auditor<O> {
     observer: O,
     period: Duration,
     parts: Sender<AuditPart>,
+    programming: watch::Receiver<bool>,
 }
 
 impl<O: Observer> Auditor<O> {
-    /// An auditor that sends to `parts`.
-    pub const fn new(observer: O, period: Duration, parts: Sender<AuditPart>) -> Self {
-        Self { observer, period, parts }
+    /// An auditor that sends to `parts`. It begins when `programming` says so: before that, the
+    /// kernel is as somebody else left it.
+    pub const fn new(
+        observer: O,
+        period: Duration,
+        parts: Sender<AuditPart>,
+        programming: watch::Receiver<bool>,
+    ) -> Self {
+        Self { observer, period, parts, programming }
     }
 
     /// Audits until nobody listens any more.
     pub async fn run(mut self) {
+        if self.programming.wait_for(|programming| *programming).await.is_err() {
+            return;
+        }
         loop {
             let start = tokio::time::Instant::now();
             tokio::time::sleep(self.period / 10).await;

@@ -47,6 +47,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Our Node's own pod networks, which the rules may depend on.
     pub pod_networks: watch::Sender<Vec<ipnet::IpNet>>,
+    /// Whether the kernel is being programmed yet.
+    pub programming: watch::Sender<bool>,
 }
 
 /// The loop and its state.
@@ -249,6 +251,7 @@ impl<D: DataPlane> Sync<D> {
         self.pending_since = Some(Instant::now());
         self.shared.health.queued();
         self.programming = true;
+        self.shared.programming.send_replace(true);
         Ok(())
     }
 

@@ -41,8 +41,9 @@ impl Rig {
         let (parts, parts_taken) = mpsc::channel(4);
         let (stop, stopped) = watch::channel(false);
         let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
-        let shared =
-            Shared { health: Arc::clone(&health), pod_networks: watch::channel(Vec::new()).0 };
+        let (programming, programming_seen) = watch::channel(false);
+        let pod_networks = watch::channel(Vec::new()).0;
+        let shared = Shared { health: Arc::clone(&health), pod_networks, programming };
         let sync_settings = SyncSettings {
             min_sync_period: config.min_sync_period,
             config: Arc::clone(&config),
@@ -51,7 +52,8 @@ impl Rig {
         let reconciler = Reconciler::new(settings(&config));
         let sync = Sync::new(reconciler, kernel.clone(), sync_settings, shared);
         let sync = tokio::spawn(sync.run(taken, parts_taken, stopped));
-        tokio::spawn(Auditor::new(kernel.clone(), config.sync_period, parts).run());
+        let period = config.sync_period;
+        tokio::spawn(Auditor::new(kernel.clone(), period, parts, programming_seen).run());
         Self { kernel, changes, health, stop, sync }
     }
 

@@ -24,6 +24,7 @@ async fn programming_starts_when_every_kind_has_been_listed() {
     rig.send(Change::End(Kind::Node)).await;
     rig.wait(100).await;
     assert!(rig.kernel.take_log().is_empty());
+    assert_eq!(rig.kernel.inside().host_checks, 0, "nor is the host touched by an audit");
     assert!(!rig.health.readyz().ok);
     rig.send(Change::End(Kind::Slices)).await;
     rig.settle().await;
@@ -31,6 +32,8 @@ async fn programming_starts_when_every_kind_has_been_listed() {
     assert_eq!(log[0], "prepare");
     assert!(log.contains(&"bind 10.96.0.1".to_owned()));
     assert!(rig.health.readyz().ok);
+    rig.wait(100).await;
+    assert!(rig.kernel.inside().host_checks > 0);
 }
 
 #[tokio::test(start_paused = true)]
