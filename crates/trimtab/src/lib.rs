@@ -9,8 +9,10 @@
 //! | [`daemon`] | the loop from changes to the kernel, and the audit beside it |
 //! | [`linux`] | the real kernel, as the daemon sees it |
 //! | [`plan`] | what the kernel should hold, as text |
+//! | [`allocator`], [`kernel_memory`] | what the program and the kernel need of memory |
 //! | [`health`], [`http`], [`metric`], [`logging`] | what others can see of it |
 
+pub mod allocator;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -19,7 +19,7 @@ use crate::health::Health;
 use crate::linux::{KernelReader, Linux};
 use crate::logging::{self, LogFormat};
 use crate::source::{self, Change};
-use crate::{host, http, metric, plan};
+use crate::{allocator, host, http, metric, plan};
 
 /// Changes that may wait between the source and the loop: enough to keep both busy, few enough that
 /// a large cluster's list is never in memory twice.
@@ -46,6 +46,7 @@ pub struct RunArgs {
 
 /// Runs until told to stop.
 pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
+    allocator::configure();
     let (mut file, notes) = read_config(arguments.config.as_deref())?;
     arguments.flags.apply(&mut file);
     let (config, notes) = resolve(&file, arguments.flags.overrides(), notes)?;

@@ -13,6 +13,7 @@ use super::audit::AuditPart;
 use super::lists::Lists;
 use super::pace::Pace;
 use super::plane::DataPlane;
+use crate::allocator;
 use crate::health::Health;
 use crate::host::Machine;
 use crate::kernel_memory::{is_much, statistics_bytes};
@@ -64,6 +65,8 @@ pub struct Sync<D> {
     programming: bool,
     programmed_once: bool,
     retired: bool,
+    /// A list ended, and with it the need for much memory.
+    listed: bool,
     next_drain_poll: Option<Instant>,
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
@@ -84,6 +87,7 @@ impl<D: DataPlane> Sync<D> {
             programming: false,
             programmed_once: false,
             retired: false,
+            listed: false,
             next_drain_poll: None,
             pending_since: None,
             triggers: Vec::new(),
@@ -205,6 +209,7 @@ impl<D: DataPlane> Sync<D> {
 
     fn end_of_list(&mut self, kind: Kind) {
         let seen = self.lists.end(kind);
+        self.listed = true;
         match kind {
             Kind::Services => {
                 let gone: Vec<_> = self
@@ -352,6 +357,9 @@ impl<D: DataPlane> Sync<D> {
                     (now - changed).total(jiff::Unit::Second).unwrap_or(0.0),
                 );
             }
+        }
+        if std::mem::take(&mut self.listed) {
+            allocator::give_back();
         }
         if !self.programmed_once {
             self.programmed_once = true;
