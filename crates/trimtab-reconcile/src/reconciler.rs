@@ -6,6 +6,7 @@ mod drain;
 mod elements;
 mod endpoints;
 mod feed;
+mod health_check;
 mod observe;
 mod planning;
 mod programmed;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 use trimtab_core::Frontend;
 
+pub use health_check::{HealthCheck, HealthCheckFamily};
 pub use observe::Drift;
 pub use programmed::Programmed;
 
@@ -55,6 +57,7 @@ pub struct Reconciler {
     suspects: HashSet<Frontend>,
     audit: u32,
     problems: Vec<Problem>,
+    health_checks: HashSet<ObjectName>,
 }
 
 impl Reconciler {
@@ -80,6 +83,7 @@ impl Reconciler {
             suspects: HashSet::new(),
             audit: 0,
             problems: Vec::new(),
+            health_checks: HashSet::new(),
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct ServiceEntry {
     pub(crate) slices: u32,
     /// Endpoints by Service port. Places are never moved: slices and requests refer to them.
     pub(crate) ports: Vec<PortEntry>,
+    /// Addresses of ready endpoints on this node, each with the number of ports it has.
+    pub(crate) ready_here: HashMap<IpAddr, u32>,
     /// What it asks for, as last derived.
     pub(crate) requests: Vec<Request>,
     /// Elements that belong to no frontend.
@@ -49,6 +51,7 @@ impl ServiceEntry {
             service: None,
             slices: 0,
             ports: Vec::new(),
+            ready_here: HashMap::new(),
             requests: Vec::new(),
             elements: Vec::new(),
             pending: Vec::new(),

@@ -3,10 +3,11 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
 
 use super::Reconciler;
+use super::health_check::has_health_check;
 use crate::backends::{Facts, Selection};
 use crate::desired::Request;
 use crate::objects::{EndpointSlice, ObjectName};
@@ -174,24 +175,39 @@ impl Reconciler {
         changes: &[Change],
     ) -> Option<Touched> {
         let hints = &self.hints;
-        let entry = self.services.get_mut(owner)?.ports.get_mut(port)?;
+        let service = self.services.get_mut(owner)?;
+        let entry = service.ports.get_mut(port)?;
         let before = entry.backends.selection();
         let mut keys = Vec::with_capacity(changes.len());
         let mut hairpins = Vec::new();
+        let ready_before = service.ready_here.len();
         for (address, old, new) in changes {
             let key = RealServerKey::new(*address, number);
-            let was_local = entry.backends.get(&key).is_some_and(Facts::is_local);
+            let resolved = entry.backends.get(&key);
+            let was_local = resolved.is_some_and(Facts::is_local);
+            let was_ready = resolved.is_some_and(is_ready_here);
             if let Some(old) = old {
                 entry.backends.remove(key, *old, hints);
             }
             if let Some(new) = new {
                 entry.backends.insert(key, *new, hints);
             }
-            let is_local = entry.backends.get(&key).is_some_and(Facts::is_local);
+            let resolved = entry.backends.get(&key);
+            let is_local = resolved.is_some_and(Facts::is_local);
+            let is_ready = resolved.is_some_and(is_ready_here);
+            if was_ready != is_ready {
+                count_ready(&mut service.ready_here, *address, is_ready);
+            }
             if entry.served && was_local != is_local {
                 hairpins.push((hairpin(entry, &key), is_local));
             }
             keys.push(key);
+        }
+        // A slice is of one family, so its count there is as before unless the total changed.
+        let checked = service.service.as_deref().is_some_and(has_health_check);
+        if checked && service.ready_here.len() != ready_before {
+            let name = service.name.clone();
+            self.health_check_changed(&name);
         }
         for (element, wanted) in hairpins {
             self.count_element(owner, element, wanted);
@@ -305,6 +321,21 @@ fn serves(request: &Request, port: &PortEntry) -> bool {
 
 fn weight_of(facts: Facts, node_weights: &hashbrown::HashMap<crate::symbol::Symbol, u16>) -> u16 {
     facts.weight().or_else(|| node_weights.get(&facts.node()).copied()).unwrap_or(1)
+}
+
+fn is_ready_here(facts: Facts) -> bool {
+    facts.is_ready() && facts.is_local()
+}
+
+fn count_ready(addresses: &mut HashMap<IpAddr, u32>, address: IpAddr, more: bool) {
+    if more {
+        *addresses.entry(address).or_default() += 1;
+    } else if let Some(ports) = addresses.get_mut(&address) {
+        *ports -= 1;
+        if *ports == 0 {
+            addresses.remove(&address);
+        }
+    }
 }
 
 fn hairpin(port: &PortEntry, key: &RealServerKey) -> (SetId, SetElement) {

@@ -3,6 +3,7 @@
 use trimtab_core::Family;
 
 use super::Reconciler;
+use super::health_check::has_health_check;
 use crate::desired::{Desired, NodeView, desired};
 use crate::objects::{LocalAddress, NodeObject, ObjectName, Service};
 use crate::operation::Owner;
@@ -21,9 +22,14 @@ impl Reconciler {
         if entry.service.as_ref().is_some_and(|known| known.created != service.created) {
             self.withdraw(owner);
         }
-        if let Some(entry) = self.services.get_mut(owner)
-            && entry.service.replace(Box::new(service)).is_none()
-        {
+        let checked = has_health_check(&service);
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        let name = entry.name.clone();
+        let old = entry.service.replace(Box::new(service));
+        if checked || old.as_deref().is_some_and(has_health_check) {
+            self.health_check_changed(&name);
+        }
+        if old.is_none() {
             self.services.served += 1;
         }
         self.derive(owner);
@@ -33,8 +39,11 @@ impl Reconciler {
     pub fn delete_service(&mut self, name: &ObjectName) {
         let Some(owner) = self.services.find(name) else { return };
         self.withdraw(owner);
-        if self.services.get_mut(owner).and_then(|entry| entry.service.take()).is_some() {
+        if let Some(old) = self.services.get_mut(owner).and_then(|entry| entry.service.take()) {
             self.services.served -= 1;
+            if has_health_check(&old) {
+                self.health_check_changed(name);
+            }
         }
         self.services.tidy(owner);
     }
@@ -73,8 +82,13 @@ impl Reconciler {
         }
         self.node = node;
         for owner in self.services.owners() {
-            let depends = self.services.get(owner).and_then(|entry| entry.service.as_ref());
-            if depends.is_some_and(|service| {
+            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+            if let Some(service) = service.filter(|service| has_health_check(service)) {
+                let name = service.name.clone();
+                self.health_check_changed(&name);
+            }
+            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+            if service.is_some_and(|service| {
                 !service.external_ips.is_empty()
                     || !service.load_balancer_ips.is_empty()
                     || service.ports.iter().any(|port| port.node_port != 0)
