@@ -44,7 +44,7 @@ mod tables;
 pub use execute::{Kernel, Refused, Report, execute};
 pub use operation::{Action, Operation, Owner, Phase};
 pub use plan::Plan;
-pub use problem::{Problem, Reason};
+pub use problem::{Problem, Reason, ServiceProblems};
 pub use reconciler::{Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler};
 pub use settings::{NodePortAddresses, Settings};
 pub use state::{KernelState, VirtualServerState};

@@ -9,6 +9,7 @@ mod feed;
 mod health_check;
 mod observe;
 mod planning;
+mod problems;
 mod programmed;
 mod settle;
 
@@ -27,7 +28,6 @@ use crate::hints::HintTable;
 use crate::objects::{LocalAddress, NodeObject, ObjectName};
 use crate::operation::Owner;
 use crate::order;
-use crate::problem::{Problem, Reason};
 use crate::retry::Retries;
 use crate::services::{Services, StoredSlice};
 use crate::settings::Settings;
@@ -56,7 +56,7 @@ pub struct Reconciler {
     draining: HashSet<Frontend>,
     suspects: HashSet<Frontend>,
     audit: u32,
-    problems: Vec<Problem>,
+    troubled: HashSet<ObjectName>,
     health_checks: HashSet<ObjectName>,
 }
 
@@ -82,7 +82,7 @@ impl Reconciler {
             draining: HashSet::new(),
             suspects: HashSet::new(),
             audit: 0,
-            problems: Vec::new(),
+            troubled: HashSet::new(),
             health_checks: HashSet::new(),
         }
     }
@@ -115,24 +115,6 @@ impl Reconciler {
     /// When [`Reconciler::plan`] has something to do even if nothing else happens.
     pub fn next_retry(&self) -> Option<Duration> {
         self.retries.next()
-    }
-
-    /// Takes the problems found since the last call.
-    pub fn take_problems(&mut self) -> Vec<Problem> {
-        std::mem::take(&mut self.problems)
-    }
-
-    fn report_problem(&mut self, owner: Owner, reason: Reason, message: String) {
-        let Some(service) = self.services.get(owner).and_then(|entry| entry.service.as_ref())
-        else {
-            return;
-        };
-        self.problems.push(Problem {
-            service: service.name.clone(),
-            uid: service.uid.clone(),
-            reason,
-            message,
-        });
     }
 
     /// Notes that an object may have to be changed, on behalf of `owner`.

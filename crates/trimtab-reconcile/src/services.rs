@@ -9,6 +9,7 @@ use crate::backends::{Backends, Facts};
 use crate::desired::Request;
 use crate::objects::{ObjectName, Service};
 use crate::operation::Owner;
+use crate::problem::Problem;
 use crate::tables::Item;
 
 /// A Service, its endpoints, and what is still to be done for it.
@@ -25,6 +26,8 @@ pub(crate) struct ServiceEntry {
     pub(crate) ready_here: HashMap<IpAddr, u32>,
     /// What it asks for, as last derived.
     pub(crate) requests: Vec<Request>,
+    /// What it asks for and can never be had.
+    pub(crate) refused: Vec<Problem>,
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What may have to be changed in the kernel.
@@ -53,6 +56,7 @@ impl ServiceEntry {
             ports: Vec::new(),
             ready_here: HashMap::new(),
             requests: Vec::new(),
+            refused: Vec::new(),
             elements: Vec::new(),
             pending: Vec::new(),
             queued: false,

@@ -7,6 +7,7 @@ use super::health_check::has_health_check;
 use crate::desired::{Desired, NodeView, desired};
 use crate::objects::{LocalAddress, NodeObject, ObjectName, Service};
 use crate::operation::Owner;
+use crate::problem::Problem;
 use crate::services::ServiceEntry;
 
 impl Reconciler {
@@ -23,14 +24,17 @@ impl Reconciler {
             self.withdraw(owner);
         }
         let checked = has_health_check(&service);
+        let uid = service.uid.clone();
         let Some(entry) = self.services.get_mut(owner) else { return };
         let name = entry.name.clone();
         let old = entry.service.replace(Box::new(service));
         if checked || old.as_deref().is_some_and(has_health_check) {
             self.health_check_changed(&name);
         }
-        if old.is_none() {
-            self.services.served += 1;
+        match old {
+            None => self.services.served += 1,
+            Some(old) if old.uid != uid => self.problems_changed(owner),
+            Some(_) => {}
         }
         self.derive(owner);
     }
@@ -103,16 +107,23 @@ impl Reconciler {
         let Some(entry) = self.services.get(owner) else { return };
         let Some(service) = entry.service.as_deref() else { return };
         let Desired { requests, elements, problems } = desired(service, &self.node, &self.settings);
-        for (reason, message) in problems {
-            self.report_problem(owner, reason, message);
-        }
+        self.take_refused(owner, problems);
         self.serve_ports(owner);
         self.take_requests(owner, requests);
         self.take_elements(owner, elements);
     }
 
+    fn take_refused(&mut self, owner: Owner, refused: Vec<Problem>) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        if entry.refused != refused {
+            entry.refused = refused;
+            self.problems_changed(owner);
+        }
+    }
+
     /// Takes back all that a Service asked for.
     fn withdraw(&mut self, owner: Owner) {
+        self.take_refused(owner, Vec::new());
         self.take_requests(owner, Vec::new());
         self.take_elements(owner, Vec::new());
         let ports = self.services.get(owner).map_or(0, |entry| entry.ports.len());
