@@ -6,6 +6,8 @@
 mod agreement;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/health_check.rs"]
+mod health_check;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/sources.rs"]

@@ -47,4 +47,5 @@ pub use plan::Plan;
 pub use problem::{Problem, Reason, ServiceProblems};
 pub use reconciler::{Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler};
 pub use settings::{NodePortAddresses, Settings};
+pub use stable_hash::StableHash;
 pub use state::{KernelState, VirtualServerState};

@@ -10,6 +10,7 @@
 //! what looks wrong.
 
 mod audit;
+mod findings;
 mod lists;
 mod pace;
 mod plane;

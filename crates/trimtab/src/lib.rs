@@ -9,6 +9,8 @@
 //! | [`daemon`] | the loop from changes to the kernel, and the audit beside it |
 //! | [`linux`] | the real kernel, as the daemon sees it |
 //! | [`plan`] | what the kernel should hold, as text |
+//! | [`warning`] | what people are told is wrong with their objects |
+//! | [`health_check`] | an HTTP server for each health-check node port |
 //! | [`health`], [`http`], [`metric`], [`logging`] | what others can see of it |
 
 pub mod cli;
@@ -16,6 +18,7 @@ pub mod config;
 pub mod daemon;
 pub mod duration;
 pub mod health;
+pub mod health_check;
 pub mod host;
 pub mod http;
 pub mod linux;
@@ -27,3 +30,4 @@ pub mod objects;
 pub mod plan;
 pub mod rules;
 pub mod source;
+pub mod warning;

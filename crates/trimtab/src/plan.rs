@@ -11,7 +11,7 @@ use std::time::Duration;
 use trimtab_core::Family;
 use trimtab_host::rules::RuleSet;
 use trimtab_reconcile::objects::LocalAddress;
-use trimtab_reconcile::{KernelState, Problem, Programmed, Reconciler, Settings, execute};
+use trimtab_reconcile::{KernelState, Programmed, Reconciler, ServiceProblems, Settings, execute};
 
 use crate::config::Config;
 use crate::manifest::Manifest;
@@ -89,13 +89,15 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
         let report = execute(&plan, &mut state);
         reconciler.settle(&plan, &report, Duration::ZERO);
     }
-    notes.extend(reconciler.take_problems().iter().map(describe));
+    notes.extend(reconciler.take_problems().iter().flat_map(describe));
     Planned { state, services: reconciler.programmed(), notes, invalid }
 }
 
-/// A problem as one line.
-pub fn describe(problem: &Problem) -> String {
-    format!("Service {}: {}: {}", problem.service, problem.reason.as_str(), problem.message)
+/// A line for each problem.
+fn describe(problems: &ServiceProblems) -> impl Iterator<Item = String> {
+    problems.found.iter().map(|problem| {
+        format!("Service {}: {}: {}", problems.service, problem.reason.as_str(), problem.message)
+    })
 }
 
 /// The settings that decisions depend on.

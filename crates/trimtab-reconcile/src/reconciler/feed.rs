@@ -58,6 +58,12 @@ impl Reconciler {
         self.services.iter().filter(|(_, entry)| entry.service.is_some()).map(|(_, e)| &e.name)
     }
 
+    /// The uid of a Service that was applied and not deleted.
+    pub fn service_uid(&self, name: &ObjectName) -> Option<&str> {
+        let entry = self.services.get(self.services.find(name)?)?;
+        entry.service.as_ref().map(|service| &*service.uid)
+    }
+
     /// Our Node object was added or changed.
     pub fn apply_node(&mut self, node: NodeObject) {
         if self.hints.set_zone(node.zone.as_deref()) {

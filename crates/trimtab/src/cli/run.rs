@@ -16,9 +16,11 @@ use super::{KubeProxyFlags, read_config, resolve};
 use crate::config::Config;
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
 use crate::health::Health;
+use crate::health_check::HealthChecks;
 use crate::linux::{KernelReader, Linux};
 use crate::logging::{self, LogFormat};
 use crate::source::{self, Change};
+use crate::warning::{Board, Publisher, Warnings};
 use crate::{host, http, metric, plan};
 
 /// Changes that may wait between the source and the loop: enough to keep both busy, few enough that
@@ -81,7 +83,12 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let reconciler = Reconciler::new(settings(&config, families));
     let settings =
         SyncSettings { min_sync_period: config.min_sync_period, config: Arc::clone(&config) };
-    let shared = Shared { health, pod_networks };
+    let board = arguments.manifests.is_none().then(|| Arc::new(Board::default()));
+    let warnings = Arc::new(Warnings::new(board.clone()));
+    let health_checks = Arc::new(HealthChecks::default());
+    let serve = Arc::clone(&health_checks).serve(Arc::clone(&health), Arc::clone(&warnings));
+    tokio::spawn(serve);
+    let shared = Shared { health, pod_networks, warnings, health_checks };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
@@ -96,7 +103,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         .name("audit".to_owned())
         .spawn(move || on_this_thread(Auditor::new(reader, period, part_sender).run()))?;
 
-    let sources = start_sources(arguments, &config, change_sender).await?;
+    let sources = start_sources(arguments, &config, change_sender, board).await?;
     let outcome = tokio::select! {
         signal = terminated() => {
             info!(signal = signal?, "stopping");
@@ -143,6 +150,7 @@ async fn start_sources(
     arguments: &RunArgs,
     config: &Config,
     changes: mpsc::Sender<Change>,
+    board: Option<Arc<Board>>,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
     let addresses = tokio::spawn(source::follow_addresses(changes.clone()));
     let objects = if let Some(folder) = arguments.manifests.clone() {
@@ -151,6 +159,9 @@ async fn start_sources(
         let master = arguments.flags.master.as_deref();
         let client = source::connect(config.kubeconfig.as_deref(), master).await?;
         let node_name = config.node_name.clone();
+        if let Some(board) = board {
+            tokio::spawn(Publisher::new(client.clone(), &node_name, board).run());
+        }
         tokio::spawn(async move {
             source::watch(client, &node_name, changes).await;
             Ok(())

@@ -10,15 +10,17 @@ use trimtab_core::Frontend;
 use trimtab_reconcile::{Drift, Reconciler, execute};
 
 use super::audit::AuditPart;
+use super::findings::Findings;
 use super::lists::Lists;
 use super::pace::Pace;
 use super::plane::DataPlane;
 use crate::health::Health;
+use crate::health_check::HealthChecks;
 use crate::metric;
 use crate::node;
-use crate::objects::{Decoded, FieldProblem, NodeState, Severity};
-use crate::plan::describe;
+use crate::objects::NodeState;
 use crate::source::{Change, Kind};
+use crate::warning::Warnings;
 
 /// Operations in one round: small enough that a round takes some tens of milliseconds.
 const ROUND: usize = 4096;
@@ -43,6 +45,10 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Our Node's own pod networks, which the rules may depend on.
     pub pod_networks: watch::Sender<Vec<ipnet::IpNet>>,
+    /// What is wrong with objects.
+    pub warnings: Arc<Warnings>,
+    /// The health-check node ports.
+    pub health_checks: Arc<HealthChecks>,
 }
 
 /// The loop and its state.
@@ -61,6 +67,7 @@ pub struct Sync<D> {
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
     drift: Drift,
+    findings: Findings,
 }
 
 impl<D: DataPlane> Sync<D> {
@@ -71,6 +78,7 @@ impl<D: DataPlane> Sync<D> {
             plane,
             pace: Pace::new(settings.min_sync_period),
             settings,
+            findings: Findings::new(Arc::clone(&shared.warnings)),
             shared,
             lists: Lists::default(),
             epoch: Instant::now(),
@@ -138,7 +146,7 @@ impl<D: DataPlane> Sync<D> {
             Change::Service(decoded) => {
                 metric::service_change();
                 self.lists.service(&decoded.name);
-                warn_of("Service", &decoded);
+                self.findings.service(&decoded);
                 match decoded.value {
                     Some(service) => self.reconciler.apply_service(service),
                     None => self.reconciler.delete_service(&decoded.name),
@@ -146,12 +154,13 @@ impl<D: DataPlane> Sync<D> {
             }
             Change::ServiceGone(name) => {
                 metric::service_change();
+                self.findings.service_gone(&name);
                 self.reconciler.delete_service(&name);
             }
             Change::Slice(decoded, changed) => {
                 metric::slice_change();
                 self.lists.slice(&decoded.name);
-                warn_of("EndpointSlice", &decoded);
+                self.findings.slice(&decoded, &self.reconciler);
                 match decoded.value {
                     Some(slice) => self.reconciler.apply_slice(&slice),
                     None => self.reconciler.delete_slice(&decoded.name),
@@ -162,6 +171,7 @@ impl<D: DataPlane> Sync<D> {
             }
             Change::SliceGone(name) => {
                 metric::slice_change();
+                self.findings.slice_gone(&name);
                 self.reconciler.delete_slice(&name);
             }
             Change::Node(state) => self.take_node(state),
@@ -185,6 +195,7 @@ impl<D: DataPlane> Sync<D> {
 
     fn end_of_list(&mut self, kind: Kind) {
         let seen = self.lists.end(kind);
+        self.findings.keep_only(kind, &seen);
         match kind {
             Kind::Services => {
                 let gone: Vec<_> = self
@@ -230,6 +241,7 @@ impl<D: DataPlane> Sync<D> {
         self.pending_since = Some(Instant::now());
         self.shared.health.queued();
         self.programming = true;
+        self.findings.all_is_listed(&self.reconciler);
         Ok(())
     }
 
@@ -270,6 +282,20 @@ impl<D: DataPlane> Sync<D> {
         if self.reconciler.is_settled() {
             self.settled();
         }
+        self.tell();
+    }
+
+    /// Tells others what follows from the objects besides what the kernel holds.
+    fn tell(&mut self) {
+        for problems in self.reconciler.take_problems() {
+            self.findings.claims(problems);
+        }
+        // A load balancer is not to send anything here before the kernel is ready for it.
+        if self.programmed_once {
+            for (service, wanted) in self.reconciler.take_health_checks() {
+                self.shared.health_checks.set(service, wanted);
+            }
+        }
     }
 
     /// One round: a plan, carried out. Several follow one another while there is more to do, with
@@ -289,10 +315,6 @@ impl<D: DataPlane> Sync<D> {
                 debug!("{}", operation.action);
             }
             self.look_at_suspects();
-        }
-        for problem in self.reconciler.take_problems() {
-            metric::problem(problem.reason.as_str());
-            warn!("{}", describe(&problem));
         }
         self.pace.ended(Instant::now());
         if self.next_drain_poll.is_none() && self.reconciler.draining().next().is_some() {
@@ -408,14 +430,5 @@ async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Says what of an object could not be used; what is none of a service proxy's business is not said.
-fn warn_of<T>(kind: &str, decoded: &Decoded<T>) {
-    let worth = |problem: &&FieldProblem| problem.severity != Severity::Skipped;
-    for problem in decoded.problems.iter().filter(worth) {
-        metric::problem("InvalidValue");
-        warn!(kind, name = %decoded.name, "{problem}");
     }
 }
