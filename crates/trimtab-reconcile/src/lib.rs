@@ -27,6 +27,7 @@ mod backends;
 mod desired;
 mod execute;
 mod hints;
+mod nodes;
 pub mod objects;
 pub mod operation;
 mod order;

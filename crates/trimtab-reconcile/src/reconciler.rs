@@ -7,6 +7,7 @@ mod elements;
 mod endpoints;
 mod feed;
 mod health_check;
+mod node_weights;
 mod observe;
 mod planning;
 mod problems;
@@ -25,6 +26,7 @@ pub use programmed::Programmed;
 
 use crate::desired::NodeView;
 use crate::hints::HintTable;
+use crate::nodes::Nodes;
 use crate::objects::{LocalAddress, NodeObject, ObjectName};
 use crate::operation::Owner;
 use crate::order;
@@ -45,7 +47,8 @@ pub struct Reconciler {
     slices: HashMap<ObjectName, StoredSlice>,
     symbols: Symbols,
     hints: HintTable,
-    node_weights: HashMap<crate::symbol::Symbol, u16>,
+    /// Where nodes have weights.
+    nodes: Option<Nodes>,
     local_addresses: Vec<LocalAddress>,
     node_object: NodeObject,
     node: NodeView,
@@ -63,6 +66,7 @@ pub struct Reconciler {
 impl Reconciler {
     /// A reconciler that knows no object and believes the kernel to be empty.
     pub fn new(settings: Settings) -> Self {
+        let nodes = settings.node_weights.then(Nodes::default);
         let node = NodeView::new(&[], &[], &settings.node_port_addresses);
         Self {
             order_seed: order::seed(&settings.node_name),
@@ -71,7 +75,7 @@ impl Reconciler {
             services: Services::default(),
             slices: HashMap::new(),
             symbols: Symbols::default(),
-            node_weights: HashMap::new(),
+            nodes,
             local_addresses: Vec::new(),
             node_object: NodeObject::default(),
             node,

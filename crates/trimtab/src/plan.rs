@@ -80,6 +80,12 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
         note("", "Node", &config.node_name, &node.decoded.problems);
         reconciler.apply_node(crate::node::facts(state, config));
     }
+    if config.node_weights {
+        for (name, node) in &manifest.nodes {
+            note("", "Node", name, &node.weight.problems);
+            reconciler.set_node_weight(name, node.weight.value);
+        }
+    }
     let mut state = KernelState::default();
     loop {
         let plan = reconciler.plan(Duration::ZERO, usize::MAX);
@@ -107,6 +113,7 @@ pub fn settings(config: &Config) -> Settings {
         node_port_addresses: config.node_port_addresses.clone(),
         exclude: config.exclude.clone(),
         drain_timeout: config.drain_timeout,
+        node_weights: config.node_weights,
         ..Settings::new(&config.node_name)
     }
 }

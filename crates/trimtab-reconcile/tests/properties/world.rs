@@ -74,7 +74,8 @@ impl Objects {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { drain_timeout: Duration::from_secs(20), ..Settings::new("here") }
+    let drain_timeout = Duration::from_secs(20);
+    Settings { drain_timeout, node_weights: true, ..Settings::new("here") }
 }
 
 pub(crate) fn tell(reconciler: &mut Reconciler, event: &Event) {

@@ -162,6 +162,9 @@ async fn start_sources(
         if let Some(board) = board {
             tokio::spawn(Publisher::new(client.clone(), &node_name, board).run());
         }
+        if config.node_weights {
+            tokio::spawn(source::watch_node_weights(client.clone(), changes.clone()));
+        }
         tokio::spawn(async move {
             source::watch(client, &node_name, changes).await;
             Ok(())

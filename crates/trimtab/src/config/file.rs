@@ -177,6 +177,8 @@ pub struct Logging {
 pub struct Trimtab {
     /// How long a TCP real server that left may keep its connections; `0s` removes it at once.
     pub drain_timeout: Option<Period>,
+    /// Whether the annotation `trimtab.dev/weight` of Nodes counts, for which all Nodes are watched.
+    pub node_weights: Option<bool>,
 }
 
 /// A duration in a file: Go's notation.

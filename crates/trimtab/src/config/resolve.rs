@@ -75,6 +75,8 @@ pub struct Config {
     pub masquerade_all: bool,
     /// How long a real server that left may keep its connections.
     pub drain_timeout: Duration,
+    /// Whether Nodes may give their endpoints a weight.
+    pub node_weights: bool,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
     /// `logging.verbosity`, where the file gives it.
@@ -149,6 +151,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         masquerade_bit: masquerade_bit(file)?,
         masquerade_all: file.iptables.masquerade_all.unwrap_or(false),
         drain_timeout: period(file.trimtab.drain_timeout, DRAIN_TIMEOUT),
+        node_weights: file.trimtab.node_weights.unwrap_or(false),
         conntrack: conntrack(file)?,
         verbosity: file
             .logging

@@ -67,6 +67,20 @@ impl Findings {
         self.warnings.clear(&Origin::Slice(name.clone()));
     }
 
+    pub(super) fn node(&self, decoded: &Decoded<u16>) {
+        let found = findings(&decoded.problems, "");
+        let regarding = || Regarding {
+            kind: ObjectKind::Node,
+            name: decoded.name.clone(),
+            uid: decoded.uid.clone(),
+        };
+        self.warnings.set(&Origin::Node(decoded.name.clone()), regarding, &found);
+    }
+
+    pub(super) fn node_gone(&self, name: &ObjectName) {
+        self.warnings.clear(&Origin::Node(name.clone()));
+    }
+
     /// Services are known from now on, so what is wrong with their slices can be told to them.
     pub(super) fn all_is_listed(&mut self, reconciler: &Reconciler) {
         for (name, slice) in self.early.take().unwrap_or_default() {
@@ -93,7 +107,8 @@ impl Findings {
         }
         self.warnings.retain(|origin| match (kind, origin) {
             (Kind::Services, Origin::Service(name) | Origin::Claims(name))
-            | (Kind::Slices, Origin::Slice(name)) => seen.contains(name),
+            | (Kind::Slices, Origin::Slice(name))
+            | (Kind::NodeWeights, Origin::Node(name)) => seen.contains(name),
             _ => true,
         });
     }

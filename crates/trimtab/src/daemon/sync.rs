@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use trimtab_core::Frontend;
+use trimtab_reconcile::objects::ObjectName;
 use trimtab_reconcile::{Drift, Reconciler, execute};
 
 use super::audit::AuditPart;
@@ -175,6 +176,17 @@ impl<D: DataPlane> Sync<D> {
                 self.reconciler.delete_slice(&name);
             }
             Change::Node(state) => self.take_node(state),
+            Change::NodeWeight(decoded) => {
+                self.lists.node_weight(&decoded.name);
+                if self.settings.config.node_weights {
+                    self.findings.node(&decoded);
+                    self.reconciler.set_node_weight(decoded.name.name(), decoded.value);
+                }
+            }
+            Change::NodeWeightGone(name) => {
+                self.findings.node_gone(&name);
+                self.reconciler.set_node_weight(name.name(), None);
+            }
             Change::LocalAddresses(addresses) => self.reconciler.set_local_addresses(addresses),
         }
     }
@@ -221,13 +233,21 @@ impl<D: DataPlane> Sync<D> {
             }
             Kind::Node if self.lists.node_is_gone() => self.take_node(None),
             Kind::Node => {}
+            Kind::NodeWeights => {
+                let weighted =
+                    self.reconciler.weighted_nodes().map(|node| ObjectName::new("", node));
+                let gone: Vec<_> = weighted.filter(|name| !seen.contains(name)).collect();
+                for name in gone {
+                    self.reconciler.set_node_weight(name.name(), None);
+                }
+            }
         }
         debug!(kind = kind.as_str(), "listed");
     }
 
     /// Once everything has been listed: prepares the host, takes over what the kernel holds.
     fn start_programming(&mut self) -> anyhow::Result<()> {
-        if self.programming || !self.lists.are_complete() {
+        if self.programming || !self.lists.are_complete(self.settings.config.node_weights) {
             return Ok(());
         }
         let start = Instant::now();

@@ -7,3 +7,4 @@ mod health_checks;
 mod kernel;
 mod rig;
 mod rounds;
+mod warnings;
