@@ -8,6 +8,8 @@ mod agreement;
 mod counts;
 #[path = "kernel/health_check.rs"]
 mod health_check;
+#[path = "kernel/node_weights.rs"]
+mod node_weights;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/sources.rs"]

@@ -87,3 +87,32 @@ fn outsiders_learn_which_node_has_endpoints_through_a_closed_firewall() {
     cluster.api.delete(Resource::Services, "default/web").unwrap();
     until([None, None]);
 }
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_port_that_is_taken_is_an_event_on_the_service() {
+    let cluster = Cluster::start(&Layout::default()).unwrap();
+    let node = cluster.topology.node(1);
+    let web = ServiceSpec::new("web", 1).port("http", Protocol::Tcp, 80, 8080).spec(&json!({
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "healthCheckNodePort": 32_001,
+    }));
+    cluster.apply(&web.service()).unwrap();
+    let taken = node.serve(&[Protocol::Tcp], 32_001).unwrap();
+    let proxy = cluster.proxy(1).start().unwrap();
+    let event = eventually("an Event", || {
+        let events = cluster.api.list(Resource::EventsV1).into_iter();
+        Ok(events.last())
+    })
+    .unwrap();
+    assert_eq!(event["reason"], "FailedToStartServiceHealthcheck", "{event:#}");
+    assert_eq!(event["reportingInstance"], "node1");
+    assert_eq!(event["regarding"]["name"], "web");
+    assert_eq!(proxy.count("trimtab_problems", "FailedToStartServiceHealthcheck").unwrap(), 1);
+    assert_eq!(proxy.count("trimtab_events_total", "sent").unwrap(), 1);
+    drop(taken);
+    eventually("its end", || Ok((proxy.count("trimtab_problems", "Failed")? == 0).then_some(())))
+        .unwrap();
+    assert!(proxy.log().contains("no longer: Service default/web: "), "{}", proxy.log());
+}

@@ -15,6 +15,8 @@ use super::event::EventKey;
 
 /// The time over which nodes spread the first Event of a problem that all of them find.
 const SPREAD: Duration = Duration::from_secs(60);
+/// What is of this node waits only for what else is found together with it.
+const OWN_DELAY: Duration = Duration::from_secs(1);
 /// API servers forget an Event an hour after its last write; it is repeated in half the time.
 const REPEAT: Duration = Duration::from_secs(30 * 60);
 /// A problem that comes and goes is not repeated sooner than this.
@@ -90,7 +92,7 @@ impl Schedule {
     /// A problem stands from now on.
     pub(super) fn begin(&mut self, key: EventKey, warning: Warning, now: Duration) {
         let spread = if warning.reason.is_of_this_node() {
-            Duration::ZERO
+            OWN_DELAY
         } else {
             SPREAD.mul_f64(key.fraction(&self.node, 0))
         };
@@ -267,7 +269,7 @@ mod tests {
         let mut schedule = Schedule::new("node");
         let (key, warning) = warning(1, WarningReason::HealthCheckPort);
         schedule.begin(key, warning.clone(), Duration::ZERO);
-        assert!(matches!(schedule.next(Duration::ZERO), Ok(Send::Create(..))));
+        assert!(matches!(schedule.next(OWN_DELAY), Ok(Send::Create(..))));
         schedule.settle(key, Outcome::Said, Duration::ZERO);
         for second in 1..60 {
             let now = Duration::from_secs(second);
