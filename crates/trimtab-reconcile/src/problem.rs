@@ -29,6 +29,8 @@ pub enum Reason {
     RefusedAddress,
     /// Another, older Service has the frontend.
     FrontendConflict,
+    /// The kernel has refused something for it several times in a row.
+    KernelRefused,
 }
 
 impl Reason {
@@ -37,6 +39,7 @@ impl Reason {
         match self {
             Self::RefusedAddress => "RefusedAddress",
             Self::FrontendConflict => "FrontendConflict",
+            Self::KernelRefused => "KernelRefused",
         }
     }
 }

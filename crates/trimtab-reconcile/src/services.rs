@@ -28,6 +28,8 @@ pub(crate) struct ServiceEntry {
     pub(crate) requests: Vec<Request>,
     /// What it asks for and can never be had.
     pub(crate) refused: Vec<Problem>,
+    /// What the kernel refuses for it, in words.
+    pub(crate) refusals: Vec<(Item, Box<str>)>,
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What may have to be changed in the kernel.
@@ -57,6 +59,7 @@ impl ServiceEntry {
             ready_here: HashMap::new(),
             requests: Vec::new(),
             refused: Vec::new(),
+            refusals: Vec::new(),
             elements: Vec::new(),
             pending: Vec::new(),
             queued: false,

@@ -31,10 +31,10 @@ fn service(port: u16) -> Service {
 }
 
 /// Endpoints by the last byte of their address: here and ready unless said otherwise.
-fn slice(part: &str, endpoints: &[(u8, &str, bool)]) -> EndpointSlice {
+fn slice(number: u8, endpoints: &[(u8, &str, bool)]) -> EndpointSlice {
     let port = |name: &str, port| SlicePort { name: name.into(), protocol: Protocol::Tcp, port };
     EndpointSlice {
-        name: ObjectName::new("shop", &format!("web-{part}")),
+        name: ObjectName::new("shop", &format!("web-{number}")),
         service: name(),
         family: Family::V4,
         ports: vec![port("http", 8080), port("https", 8443)],
@@ -51,54 +51,61 @@ fn slice(part: &str, endpoints: &[(u8, &str, bool)]) -> EndpointSlice {
     }
 }
 
-fn taken(reconciler: &mut Reconciler) -> Option<Option<HealthCheck>> {
-    let mut all = reconciler.take_health_checks();
-    assert!(all.len() <= 1);
-    all.pop().map(|(of, state)| {
+/// The states that were told since the last call.
+fn taken(reconciler: &mut Reconciler) -> Vec<Option<HealthCheck>> {
+    let all = reconciler.take_health_checks().into_iter();
+    all.map(|(of, state)| {
         assert_eq!(of, name());
         state
     })
+    .collect()
 }
 
-/// The count of endpoints, if anything changed.
-fn count(reconciler: &mut Reconciler) -> Option<usize> {
-    taken(reconciler).map(|state| state.expect("a health check").families[0].local_endpoints)
+/// The one state that was told.
+fn state(reconciler: &mut Reconciler) -> HealthCheck {
+    let mut all = taken(reconciler);
+    assert_eq!(all.len(), 1);
+    all.pop().flatten().expect("a health check")
+}
+
+fn count(reconciler: &mut Reconciler) -> usize {
+    state(reconciler).families[0].local_endpoints
 }
 
 #[test]
 fn distinct_ready_endpoints_on_this_node_count_whatever_their_ports() {
     let mut reconciler = Reconciler::new(Settings::new("here"));
-    reconciler.apply_slice(&slice("1", &[(1, "here", true), (2, "there", true)]));
-    assert_eq!(count(&mut reconciler), None, "there is no Service yet");
+    reconciler.apply_slice(&slice(1, &[(1, "here", true), (2, "there", true)]));
+    assert!(taken(&mut reconciler).is_empty(), "there is no Service yet");
     reconciler.apply_service(service(30_000));
-    assert_eq!(count(&mut reconciler), Some(1));
+    assert_eq!(count(&mut reconciler), 1);
     // The same endpoint in another slice is still one.
-    reconciler.apply_slice(&slice("2", &[(1, "here", true), (3, "here", true)]));
-    assert_eq!(count(&mut reconciler), Some(2));
-    reconciler.apply_slice(&slice("2", &[(3, "here", false)]));
-    assert_eq!(count(&mut reconciler), Some(1));
-    reconciler.apply_slice(&slice("1", &[(1, "here", false)]));
-    assert_eq!(count(&mut reconciler), Some(0));
+    reconciler.apply_slice(&slice(2, &[(1, "here", true), (3, "here", true)]));
+    assert_eq!(count(&mut reconciler), 2);
+    reconciler.apply_slice(&slice(2, &[(3, "here", false)]));
+    assert_eq!(count(&mut reconciler), 1);
+    reconciler.apply_slice(&slice(1, &[(1, "here", false)]));
+    assert_eq!(count(&mut reconciler), 0);
     reconciler.delete_slice(&ObjectName::new("shop", "web-1"));
-    assert_eq!(count(&mut reconciler), None);
+    assert!(taken(&mut reconciler).is_empty());
 }
 
 #[test]
 fn a_health_check_comes_and_goes_with_its_port() {
     let mut reconciler = Reconciler::new(Settings::new("here"));
     reconciler.apply_service(service(0));
-    assert_eq!(taken(&mut reconciler), None);
+    assert!(taken(&mut reconciler).is_empty());
     reconciler.apply_service(service(30_000));
-    let state = taken(&mut reconciler).flatten().expect("a health check");
-    assert_eq!(state.port, 30_000);
-    assert_eq!(state.families.len(), 1, "the Service has no IPv6 address");
-    assert_eq!(state.families[0].addresses, [IpAddr::from([0, 0, 0, 0])]);
+    let first = state(&mut reconciler);
+    assert_eq!(first.port, 30_000);
+    assert_eq!(first.families.len(), 1, "the Service has no IPv6 address");
+    assert_eq!(first.families[0].addresses, [IpAddr::from([0, 0, 0, 0])]);
     reconciler.apply_service(service(30_000));
-    assert_eq!(taken(&mut reconciler), None);
+    assert!(taken(&mut reconciler).is_empty());
     reconciler.apply_service(service(30_001));
-    assert_eq!(taken(&mut reconciler).flatten().map(|state| state.port), Some(30_001));
+    assert_eq!(state(&mut reconciler).port, 30_001);
     reconciler.delete_service(&name());
-    assert_eq!(taken(&mut reconciler), Some(None));
+    assert_eq!(taken(&mut reconciler), [None]);
 }
 
 #[test]
@@ -116,12 +123,10 @@ fn it_listens_on_the_chosen_node_addresses_as_they_come_and_go() {
             address: address.parse().expect("an address"),
         });
         reconciler.set_local_addresses(local.collect());
-        let state = taken(&mut reconciler).flatten();
-        state.map(|state| {
-            state.families[0].addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
-        })
+        let listening = &state(&mut reconciler).families[0].addresses;
+        listening.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    let expected = ["127.0.0.1", "192.0.2.7"].map(str::to_owned).to_vec();
-    assert_eq!(addresses(&["192.0.2.7", "198.51.100.1", "127.0.0.1"]), Some(expected));
-    assert_eq!(addresses(&["127.0.0.1"]), Some(vec!["127.0.0.1".to_owned()]));
+    let all = ["192.0.2.7", "198.51.100.1", "127.0.0.1"];
+    assert_eq!(addresses(&all), ["127.0.0.1", "192.0.2.7"]);
+    assert_eq!(addresses(&["127.0.0.1"]), ["127.0.0.1"]);
 }

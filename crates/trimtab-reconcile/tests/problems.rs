@@ -1,10 +1,13 @@
 //! What Services are told that they do not get, and when that ends.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use trimtab_core::Protocol;
 use trimtab_reconcile::objects::{ObjectName, Service, ServicePort};
-use trimtab_reconcile::{Reason, Reconciler, Settings};
+use trimtab_reconcile::{
+    Action, Kernel, KernelState, Phase, Reason, Reconciler, Refused, Settings, execute,
+};
 
 /// The greater `created`, the younger.
 fn service(name: &str, created: i64, external: &str) -> Service {
@@ -83,4 +86,42 @@ fn each_loser_is_told_who_won() {
     assert!(c.found[0].message.contains("n/b"));
     reconciler.delete_service(&ObjectName::new("n", "c"));
     assert_eq!(taken(&mut reconciler), [told("c", &[])]);
+}
+
+#[test]
+fn what_the_kernel_goes_on_refusing_is_told_until_it_does_not() {
+    let second = Duration::from_secs(1);
+    let mut reconciler = Reconciler::new(Settings::new("node"));
+    let mut kernel = Refusing(KernelState::default(), true);
+    reconciler.apply_service(service("web", 1, "192.0.2.1"));
+    let mut told_at = Vec::new();
+    for now in 0..20 {
+        kernel.1 = now < 10;
+        let plan = reconciler.plan(second * now, usize::MAX);
+        let report = execute(&plan, &mut kernel);
+        reconciler.settle(&plan, &report, second * now);
+        told_at.extend(taken(&mut reconciler).into_iter().map(|told| (now, told)));
+    }
+    let refused = Reason::KernelRefused;
+    // Tried at 0, 1, 3 and 7 seconds in vain, and with success at 15.
+    assert_eq!(told_at, [(3, told("web", &[refused])), (15, told("web", &[]))]);
+}
+
+/// A kernel that, for a time, has no virtual servers on one address.
+struct Refusing(KernelState, bool);
+
+impl Kernel for Refusing {
+    fn apply(&mut self, phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
+        let mut refused = Vec::new();
+        for (position, action) in actions.iter().enumerate() {
+            let is_refused = matches!(action, Action::AddVirtualServer(server)
+                if server.frontend.address() == Some([192, 0, 2, 1].into()));
+            if self.1 && is_refused {
+                refused.push((position, Refused::Other("no".into())));
+            } else {
+                self.0.apply(phase, &[*action]);
+            }
+        }
+        refused
+    }
 }

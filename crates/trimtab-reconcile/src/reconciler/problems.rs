@@ -4,6 +4,10 @@ use super::Reconciler;
 use crate::objects::ObjectName;
 use crate::operation::Owner;
 use crate::problem::{Problem, Reason, ServiceProblems};
+use crate::tables::Item;
+
+/// Refusals that are told of one Service: where there are many, they are alike.
+const MOST_REFUSALS: usize = 8;
 
 impl Reconciler {
     /// Takes the Services whose problems changed since the last call, in order of name, each with
@@ -18,6 +22,29 @@ impl Reconciler {
     pub(super) fn problems_changed(&mut self, owner: Owner) {
         if let Some(entry) = self.services.get(owner) {
             self.troubled.insert(entry.name.clone());
+        }
+    }
+
+    /// The kernel goes on refusing something for a Service.
+    pub(super) fn kernel_refuses(&mut self, owner: Owner, item: Item, message: Box<str>) {
+        let entry = self.services.get_mut(owner).filter(|_| owner != Owner::NOBODY);
+        let Some(entry) = entry else { return };
+        let is_full = entry.refusals.len() == MOST_REFUSALS;
+        match entry.refusals.iter_mut().find(|(known, _)| *known == item) {
+            Some((_, known)) if *known == message => return,
+            Some((_, known)) => *known = message,
+            None if is_full => return,
+            None => entry.refusals.push((item, message)),
+        }
+        self.problems_changed(owner);
+    }
+
+    /// The kernel no longer refuses something, or is no longer asked for it.
+    pub(super) fn kernel_accepts(&mut self, owner: Owner, item: &Item) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        if let Some(place) = entry.refusals.iter().position(|(known, _)| known == item) {
+            entry.refusals.swap_remove(place);
+            self.problems_changed(owner);
         }
     }
 
@@ -39,7 +66,11 @@ impl Reconciler {
             );
             Some(Problem { reason: Reason::FrontendConflict, message })
         });
-        let found = entry.refused.iter().cloned().chain(conflicts).collect();
+        let refusals = entry.refusals.iter().map(|(_, message)| Problem {
+            reason: Reason::KernelRefused,
+            message: message.to_string(),
+        });
+        let found = entry.refused.iter().cloned().chain(conflicts).chain(refusals).collect();
         ServiceProblems { uid: object.uid.clone(), service, found }
     }
 }

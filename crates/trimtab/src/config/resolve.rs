@@ -40,6 +40,7 @@ pub struct Overrides {
 
 /// The configuration as the program uses it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "kube-proxy's own switches, each by itself")]
 pub struct Config {
     /// The node's name.
     pub node_name: String,

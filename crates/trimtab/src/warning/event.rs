@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use serde_json::{Value, json};
 use trimtab_reconcile::StableHash;
 
+use super::note::cut;
 use super::{ObjectKind, Warning};
 
 const CONTROLLER: &str = "trimtab";
@@ -59,14 +60,14 @@ pub(super) fn name(warning: &Warning, node: &str) -> String {
     let key = EventKey::of(warning);
     let hash = if warning.reason.is_of_this_node() { key.on(node).finish() } else { key.0 };
     let stem = warning.regarding.name.name();
-    let stem = stem[..stem.floor_char_boundary(LONGEST_STEM)].trim_end_matches(['.', '-']);
+    let stem = cut(stem, LONGEST_STEM).trim_end_matches(['.', '-']);
     format!("{stem}.{hash:016x}")
 }
 
 /// The Event, as it is first made.
 pub(super) fn event(warning: &Warning, node: &str, now: Timestamp) -> Event {
     let regarding = &warning.regarding;
-    let instance = &node[..node.floor_char_boundary(LONGEST_INSTANCE)];
+    let instance = cut(node, LONGEST_INSTANCE);
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     Event {
         metadata: ObjectMeta {

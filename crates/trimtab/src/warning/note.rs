@@ -1,5 +1,7 @@
 //! Many findings as one text that an Event can hold.
 
+use std::fmt::Write as _;
+
 /// The longest `note` of an Event, in bytes (Kubernetes' pkg/apis/core/validation/events.go).
 const LONGEST: usize = 1024;
 /// Room for saying how many more there are.
@@ -15,16 +17,26 @@ pub(super) fn note<'a>(messages: impl IntoIterator<Item = &'a str>) -> String {
             text.push_str(separator);
             text.push_str(message);
         } else if text.is_empty() {
-            text.push_str(&message[..message.floor_char_boundary(LONGEST - MORE)]);
+            text.push_str(cut(message, LONGEST - MORE));
             text.push('…');
         } else {
             left_out += 1;
         }
     }
     if left_out > 0 {
-        text.push_str(&format!("; and {left_out} more"));
+        // Writing to a string cannot fail.
+        let _ = write!(text, "; and {left_out} more");
     }
     text
+}
+
+/// The beginning of a text, at most so many bytes, cut between characters.
+pub(super) fn cut(text: &str, longest: usize) -> &str {
+    let mut end = longest.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Publisher {
     }
 
     async fn send(&self, send: Send) -> Outcome {
-        let sent = tokio::time::timeout(PATIENCE, async {
+        let request = tokio::time::timeout(PATIENCE, async {
             match &send {
                 Send::Create(_, warning) => {
                     let event = event::event(warning, &self.node, Timestamp::now());
@@ -82,7 +82,7 @@ impl Publisher {
             }
         });
         let is_repeat = matches!(send, Send::Repeat(..));
-        match sent.await {
+        match request.await {
             Ok(Ok(())) => Outcome::Said,
             Ok(Err(kube::Error::Api(status))) if status.code == 409 && !is_repeat => Outcome::Known,
             Ok(Err(kube::Error::Api(status))) if status.code == 404 && is_repeat => {

@@ -15,6 +15,8 @@ pub enum WarningReason {
     InvalidAnnotation,
     /// Any other field whose value cannot be used.
     InvalidValue,
+    /// The kernel has refused something several times in a row.
+    KernelRefused,
     /// A health-check node port that cannot be listened on.
     HealthCheckPort,
 }
@@ -27,6 +29,7 @@ impl WarningReason {
             Self::FrontendConflict => "FrontendConflict",
             Self::InvalidAnnotation => "InvalidAnnotation",
             Self::InvalidValue => "InvalidValue",
+            Self::KernelRefused => "KernelRefused",
             // kube-proxy's word for the same.
             Self::HealthCheckPort => "FailedToStartServiceHealthcheck",
         }
@@ -38,12 +41,13 @@ impl WarningReason {
             Self::RefusedAddress => "BindAddress",
             Self::FrontendConflict => "ClaimFrontend",
             Self::InvalidAnnotation | Self::InvalidValue => "ReadObject",
+            Self::KernelRefused => "ProgramKernel",
             Self::HealthCheckPort => "Listen",
         }
     }
 
-    /// Whether it is this node's trouble. Anything else follows from the objects, so that every
-    /// node finds it.
+    /// Whether its Event is one for each node. Anything else follows from the objects, or from the
+    /// kernel that nodes have in common, so that many find it.
     pub const fn is_of_this_node(self) -> bool {
         matches!(self, Self::HealthCheckPort)
     }
@@ -54,6 +58,7 @@ impl From<Reason> for WarningReason {
         match reason {
             Reason::RefusedAddress => Self::RefusedAddress,
             Reason::FrontendConflict => Self::FrontendConflict,
+            Reason::KernelRefused => Self::KernelRefused,
         }
     }
 }
