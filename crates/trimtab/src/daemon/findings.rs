@@ -48,13 +48,17 @@ impl Findings {
     }
 
     pub(super) fn slice(&mut self, decoded: &Decoded<EndpointSlice>, reconciler: &Reconciler) {
+        // Nearly always nothing is.
+        if decoded.problems.iter().all(|problem| !is_worth_a_warning(problem)) {
+            self.slice_gone(&decoded.name);
+            return;
+        }
         let slice = WrongSlice {
             service: decoded.value.as_ref().map(|slice| slice.service.clone()),
             uid: decoded.uid.clone(),
             found: findings(&decoded.problems, &format!("EndpointSlice {}: ", decoded.name.name())),
         };
         match &mut self.early {
-            Some(early) if slice.found.is_empty() => drop(early.remove(&decoded.name)),
             Some(early) => drop(early.insert(decoded.name.clone(), slice)),
             None => self.wrong_slice(&decoded.name, &slice, reconciler),
         }
@@ -133,12 +137,15 @@ impl Findings {
     }
 }
 
-/// What is worth a warning; that an object is none of a service proxy's business is not.
+/// That an object is none of a service proxy's business is not.
+fn is_worth_a_warning(problem: &FieldProblem) -> bool {
+    problem.severity != Severity::Skipped
+}
+
 fn findings(problems: &[FieldProblem], prefix: &str) -> Vec<Finding> {
-    let worth = |problem: &&FieldProblem| problem.severity != Severity::Skipped;
     let finding = |problem: &FieldProblem| Finding {
         reason: problem.into(),
         message: format!("{prefix}{problem}"),
     };
-    problems.iter().filter(worth).map(finding).collect()
+    problems.iter().filter(|problem| is_worth_a_warning(problem)).map(finding).collect()
 }

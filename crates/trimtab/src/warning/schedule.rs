@@ -156,7 +156,8 @@ impl Schedule {
                 let times = if let State::Theirs(times) = entry.state { times } else { 0 };
                 entry.state = State::Theirs(times.saturating_add(1));
                 let pause = ASK_AGAIN * (1 << times.min(MOST_DOUBLINGS));
-                pause.mul_f64(1.0 + key.fraction(&self.node, u64::from(times) + 1))
+                // Wide enough that nodes that began together do not go on asking together.
+                pause.mul_f64(0.5 + 1.5 * key.fraction(&self.node, u64::from(times) + 1))
             }
             Outcome::Forgotten => {
                 entry.state = State::Unsaid;
@@ -300,5 +301,79 @@ mod tests {
         schedule.begin(key, warning, Duration::ZERO);
         let all = sent(&mut schedule, HOUR, Outcome::Failed);
         assert!((8..16).contains(&all.len()), "{}", all.len());
+    }
+
+    /// An API server with one Event, which it forgets an hour after the last write.
+    #[derive(Default)]
+    struct Server {
+        last_write: Option<Duration>,
+        writes: u32,
+        refused: u32,
+        by_second: HashMap<u64, u32>,
+        /// The longest time without the Event after it was first made.
+        longest_gap: Duration,
+    }
+
+    impl Server {
+        fn answer(&mut self, send: &Send, now: Duration) -> Outcome {
+            *self.by_second.entry(now.as_secs()).or_default() += 1;
+            let is_there = self.last_write.is_some_and(|last| last + HOUR > now);
+            let outcome = match send {
+                Send::Create(..) if is_there => Outcome::Known,
+                Send::Repeat(..) if !is_there => Outcome::Forgotten,
+                _ => Outcome::Said,
+            };
+            if outcome != Outcome::Said {
+                self.refused += 1;
+                return outcome;
+            }
+            if let Some(last) = self.last_write.filter(|_| !is_there) {
+                self.longest_gap = self.longest_gap.max(now - (last + HOUR));
+            }
+            self.last_write = Some(now);
+            self.writes += 1;
+            outcome
+        }
+    }
+
+    #[test]
+    fn five_thousand_nodes_with_one_problem_for_a_day_write_little() {
+        let (key, warning) = warning(1, WarningReason::InvalidValue);
+        let mut server = Server::default();
+        let mut nodes: Vec<Schedule> =
+            (0..5000).map(|node| Schedule::new(&format!("node-{node}"))).collect();
+        let mut wakes: std::collections::BTreeSet<(Duration, usize)> = (0..nodes.len())
+            .map(|node| {
+                nodes[node].begin(key, warning.clone(), Duration::ZERO);
+                (Duration::ZERO, node)
+            })
+            .collect();
+        let mut maker = None;
+        while let Some((now, node)) = wakes.pop_first() {
+            // The node that made the Event dies in the morning.
+            if now > 24 * HOUR || (now > 6 * HOUR && maker == Some(node)) {
+                continue;
+            }
+            match nodes[node].next(now) {
+                Ok(send) => {
+                    let outcome = server.answer(&send, now);
+                    if outcome == Outcome::Said {
+                        maker.get_or_insert(node);
+                    }
+                    nodes[node].settle(key, outcome, now);
+                    wakes.insert((now, node));
+                }
+                Err(next) => drop(next.map(|next| wakes.insert((next, node)))),
+            }
+        }
+        let busiest = server.by_second.values().max().copied().unwrap_or_default();
+        // A write every half hour, and about 100 requests a second in the first minute.
+        assert!((45..=50).contains(&server.writes), "{}", server.writes);
+        assert!(server.refused < 5000 * 7, "{}", server.refused);
+        assert!(busiest < 130, "{busiest}");
+        let later = server.by_second.iter().filter(|(second, _)| **second > 120);
+        let busiest = later.map(|(_, count)| *count).max().unwrap_or_default();
+        assert!(busiest < 15, "{busiest}");
+        assert!(server.longest_gap < MINUTE, "{:?}", server.longest_gap);
     }
 }
