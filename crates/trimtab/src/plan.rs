@@ -57,7 +57,8 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
             let problem: &crate::objects::FieldProblem = problem;
             invalid |= problem.severity == Severity::Invalid;
             let verb = if problem.severity == Severity::Skipped { "skipped: " } else { "" };
-            notes.push(format!("{path}: {kind} {name}: {verb}{problem}"));
+            let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+            notes.push(format!("{place}{kind} {name}: {verb}{problem}"));
         }
     };
     for (path, object) in &manifest.slices {

@@ -23,18 +23,20 @@ impl Reconciler {
         if entry.service.as_ref().is_some_and(|known| known.created != service.created) {
             self.withdraw(owner);
         }
-        let checked = has_health_check(&service);
-        let uid = service.uid.clone();
         let Some(entry) = self.services.get_mut(owner) else { return };
-        let name = entry.name.clone();
         let old = entry.service.replace(Box::new(service));
-        if checked || old.as_deref().is_some_and(has_health_check) {
+        let new = entry.service.as_deref();
+        let checked = old.as_deref().into_iter().chain(new).any(has_health_check);
+        let checked = checked.then(|| entry.name.clone());
+        let another = old.as_deref().zip(new).is_some_and(|(old, new)| old.uid != new.uid);
+        if old.is_none() {
+            self.services.served += 1;
+        }
+        if let Some(name) = checked {
             self.health_check_changed(&name);
         }
-        match old {
-            None => self.services.served += 1,
-            Some(old) if old.uid != uid => self.problems_changed(owner),
-            Some(_) => {}
+        if another {
+            self.problems_changed(owner);
         }
         self.derive(owner);
     }

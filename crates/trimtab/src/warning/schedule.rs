@@ -328,7 +328,7 @@ mod tests {
                 return outcome;
             }
             if let Some(last) = self.last_write.filter(|_| !is_there) {
-                self.longest_gap = self.longest_gap.max(now - (last + HOUR));
+                self.longest_gap = self.longest_gap.max(now.saturating_sub(last + HOUR));
             }
             self.last_write = Some(now);
             self.writes += 1;
