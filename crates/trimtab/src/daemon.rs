@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`Sync`] is the only place that writes to the kernel. The auditor reads beside it and reports
-//! what looks wrong.
+//! what looks wrong. What follows from the objects besides, warnings and health checks, is left with
+//! those who see to it; the loop never waits for them.
 
 mod audit;
 mod findings;
