@@ -6,8 +6,12 @@
 mod agreement;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/health_check.rs"]
+mod health_check;
 #[path = "kernel/kernel_limits.rs"]
 mod kernel_limits;
+#[path = "kernel/node_weights.rs"]
+mod node_weights;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/sources.rs"]

@@ -16,7 +16,7 @@ pub(crate) use options::Options;
 pub(crate) use request::Request;
 
 use crate::objects::{Service, ServicePort, TrafficPolicy};
-use crate::problem::Reason;
+use crate::problem::{Problem, Reason};
 use crate::settings::Settings;
 
 /// What one Service asks for.
@@ -27,7 +27,7 @@ pub(crate) struct Desired {
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What it asks for and does not get.
-    pub(crate) problems: Vec<(Reason, String)>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// What `service` asks for.
@@ -199,8 +199,8 @@ impl Asked<'_> {
     fn accepts(&mut self, field: &str, address: IpAddr) -> bool {
         let Some(kind) = unusable(address) else { return true };
         let message = format!("{field}: {address} is {kind} and cannot be a VIP");
-        if !self.desired.problems.iter().any(|(_, known)| *known == message) {
-            self.desired.problems.push((Reason::RefusedAddress, message));
+        if !self.desired.problems.iter().any(|known| known.message == message) {
+            self.desired.problems.push(Problem { reason: Reason::RefusedAddress, message });
         }
         false
     }

@@ -2,13 +2,20 @@
 
 use crate::objects::ObjectName;
 
+/// All that one Service asks for and does not get, now; empty once it gets everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceProblems {
+    /// Which Service.
+    pub service: ObjectName,
+    /// Its uid, for Events; empty if the Service is gone.
+    pub uid: Box<str>,
+    /// What it does not get.
+    pub found: Vec<Problem>,
+}
+
 /// Something that a Service asks for and does not get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Which Service.
-    pub service: ObjectName,
-    /// Its uid, for Events.
-    pub uid: Box<str>,
     /// What kind of problem.
     pub reason: Reason,
     /// The field and what is wrong with it, in words.
@@ -22,8 +29,8 @@ pub enum Reason {
     RefusedAddress,
     /// Another, older Service has the frontend.
     FrontendConflict,
-    /// A field or annotation whose value cannot be used.
-    InvalidValue,
+    /// The kernel has refused something for it several times in a row.
+    KernelRefused,
 }
 
 impl Reason {
@@ -32,7 +39,7 @@ impl Reason {
         match self {
             Self::RefusedAddress => "RefusedAddress",
             Self::FrontendConflict => "FrontendConflict",
-            Self::InvalidValue => "InvalidValue",
+            Self::KernelRefused => "KernelRefused",
         }
     }
 }

@@ -6,8 +6,11 @@ mod drain;
 mod elements;
 mod endpoints;
 mod feed;
+mod health_check;
+mod node_weights;
 mod observe;
 mod planning;
+mod problems;
 mod programmed;
 mod settle;
 
@@ -17,15 +20,16 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 use trimtab_core::Frontend;
 
+pub use health_check::{HealthCheck, HealthCheckFamily};
 pub use observe::Drift;
 pub use programmed::Programmed;
 
 use crate::desired::NodeView;
 use crate::hints::HintTable;
+use crate::nodes::Nodes;
 use crate::objects::{LocalAddress, NodeObject, ObjectName};
 use crate::operation::Owner;
 use crate::order;
-use crate::problem::{Problem, Reason};
 use crate::retry::Retries;
 use crate::services::{Services, StoredSlice};
 use crate::settings::Settings;
@@ -43,7 +47,8 @@ pub struct Reconciler {
     slices: HashMap<ObjectName, StoredSlice>,
     symbols: Symbols,
     hints: HintTable,
-    node_weights: HashMap<crate::symbol::Symbol, u16>,
+    /// Where nodes have weights.
+    nodes: Option<Nodes>,
     local_addresses: Vec<LocalAddress>,
     node_object: NodeObject,
     node: NodeView,
@@ -54,12 +59,14 @@ pub struct Reconciler {
     draining: HashSet<Frontend>,
     suspects: HashSet<Frontend>,
     audit: u32,
-    problems: Vec<Problem>,
+    troubled: HashSet<ObjectName>,
+    health_checks: HashSet<ObjectName>,
 }
 
 impl Reconciler {
     /// A reconciler that knows no object and believes the kernel to be empty.
     pub fn new(settings: Settings) -> Self {
+        let nodes = settings.node_weights.then(Nodes::default);
         let node = NodeView::new(&[], &[], &settings.node_port_addresses);
         Self {
             order_seed: order::seed(&settings.node_name),
@@ -68,7 +75,7 @@ impl Reconciler {
             services: Services::default(),
             slices: HashMap::new(),
             symbols: Symbols::default(),
-            node_weights: HashMap::new(),
+            nodes,
             local_addresses: Vec::new(),
             node_object: NodeObject::default(),
             node,
@@ -79,7 +86,8 @@ impl Reconciler {
             draining: HashSet::new(),
             suspects: HashSet::new(),
             audit: 0,
-            problems: Vec::new(),
+            troubled: HashSet::new(),
+            health_checks: HashSet::new(),
         }
     }
 
@@ -111,24 +119,6 @@ impl Reconciler {
     /// When [`Reconciler::plan`] has something to do even if nothing else happens.
     pub fn next_retry(&self) -> Option<Duration> {
         self.retries.next()
-    }
-
-    /// Takes the problems found since the last call.
-    pub fn take_problems(&mut self) -> Vec<Problem> {
-        std::mem::take(&mut self.problems)
-    }
-
-    fn report_problem(&mut self, owner: Owner, reason: Reason, message: String) {
-        let Some(service) = self.services.get(owner).and_then(|entry| entry.service.as_ref())
-        else {
-            return;
-        };
-        self.problems.push(Problem {
-            service: service.name.clone(),
-            uid: service.uid.clone(),
-            reason,
-            message,
-        });
     }
 
     /// Notes that an object may have to be changed, on behalf of `owner`.

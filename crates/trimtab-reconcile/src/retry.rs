@@ -28,10 +28,11 @@ struct Entry {
 }
 
 impl Retries {
-    /// Notes a failure of `item`.
-    pub(crate) fn failed(&mut self, item: Item, owner: Owner, now: Duration) {
+    /// Notes a failure of `item`; returns how many there have been in a row.
+    pub(crate) fn failed(&mut self, item: Item, owner: Owner, now: Duration) -> u32 {
         let attempts = self.entries.get(&item).map_or(0, |entry| entry.attempts);
         self.fail(item, owner, attempts, now);
+        attempts + 1
     }
 
     /// Notes that `item` was not as it was known to be: the first time it is tried again at once,
@@ -64,13 +65,14 @@ impl Retries {
         !self.entries.is_empty() && self.entries.get(item).is_some_and(|entry| entry.due > now)
     }
 
-    /// Forgets `item`, which is as wanted or no longer there.
-    pub(crate) fn succeeded(&mut self, item: &Item) {
-        if !self.entries.is_empty()
-            && let Some(entry) = self.entries.remove(item)
-        {
-            self.due.remove(&(entry.due, *item));
+    /// Forgets `item`, which is as wanted or no longer there; returns whose it was if it had failed.
+    pub(crate) fn succeeded(&mut self, item: &Item) -> Option<Owner> {
+        if self.entries.is_empty() {
+            return None;
         }
+        let entry = self.entries.remove(item)?;
+        self.due.remove(&(entry.due, *item));
+        Some(entry.owner)
     }
 
     /// The next item whose time has come. It stays known, with its attempts, until it succeeds.

@@ -9,6 +9,7 @@ use crate::backends::{Backends, Facts};
 use crate::desired::Request;
 use crate::objects::{ObjectName, Service};
 use crate::operation::Owner;
+use crate::problem::Problem;
 use crate::tables::Item;
 
 /// A Service, its endpoints, and what is still to be done for it.
@@ -21,8 +22,14 @@ pub(crate) struct ServiceEntry {
     pub(crate) slices: u32,
     /// Endpoints by Service port. Places are never moved: slices and requests refer to them.
     pub(crate) ports: Vec<PortEntry>,
+    /// Addresses of ready endpoints on this node, each with the number of ports it has.
+    pub(crate) ready_here: HashMap<IpAddr, u32>,
     /// What it asks for, as last derived.
     pub(crate) requests: Vec<Request>,
+    /// What it asks for and can never be had.
+    pub(crate) refused: Vec<Problem>,
+    /// What the kernel refuses for it, in words.
+    pub(crate) refusals: Vec<(Item, Box<str>)>,
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What may have to be changed in the kernel.
@@ -49,7 +56,10 @@ impl ServiceEntry {
             service: None,
             slices: 0,
             ports: Vec::new(),
+            ready_here: HashMap::new(),
             requests: Vec::new(),
+            refused: Vec::new(),
+            refusals: Vec::new(),
             elements: Vec::new(),
             pending: Vec::new(),
             queued: false,

@@ -21,6 +21,8 @@ pub struct Settings {
     pub exclude: Vec<IpNet>,
     /// How long a TCP real server that left may keep its connections; zero removes it at once.
     pub drain_timeout: Duration,
+    /// Whether nodes may give their endpoints a weight.
+    pub node_weights: bool,
 }
 
 impl Settings {
@@ -33,6 +35,7 @@ impl Settings {
             node_port_addresses: NodePortAddresses::All,
             exclude: Vec::new(),
             drain_timeout: Duration::from_secs(15 * 60),
+            node_weights: false,
         }
     }
 

@@ -22,6 +22,11 @@ pub(crate) struct Symbols {
 }
 
 impl Symbols {
+    /// The name that a symbol stands for.
+    pub(crate) fn name(&self, symbol: Symbol) -> Option<&str> {
+        self.names.get(&symbol).map(|name| &**name)
+    }
+
     /// The symbol of `name`.
     pub(crate) fn intern(&mut self, name: &str) -> Symbol {
         let mut symbol = Symbol(StableHash::new().take(name.as_bytes()).finish_u32());

@@ -77,6 +77,37 @@ fn one_endpoint_more_in_one_of_1000_services_is_one_operation() {
 }
 
 #[test]
+fn a_nodes_weight_is_one_operation_for_each_endpoint_there() {
+    let settings = Settings { node_weights: true, ..Settings::new("here") };
+    let mut reconciler = Reconciler::new(settings);
+    let mut kernel = KernelState::default();
+    for number in 0..1000 {
+        let mut slice = slice(number, 0, 0..10);
+        if number == 500 {
+            slice.endpoints[3].node = Some("weighty".into());
+            slice.endpoints[4].node = Some("weighty".into());
+        }
+        reconciler.apply_service(service(number));
+        reconciler.apply_slice(&slice);
+    }
+    program(&mut reconciler, &mut kernel);
+    let mut weights = |weight| {
+        reconciler.set_node_weight("weighty", weight);
+        let backlog = reconciler.backlog();
+        let plans = program(&mut reconciler, &mut kernel);
+        let operations = plans.iter().flat_map(Plan::operations);
+        let set = operations.map(|operation| match operation.action {
+            Action::SetRealServer(_, server) => server.weight,
+            ref other => panic!("{other}"),
+        });
+        (backlog, set.collect::<Vec<_>>())
+    };
+    assert_eq!(weights(Some(5)), (1, vec![5, 5]));
+    assert_eq!(weights(Some(5)), (0, vec![]));
+    assert_eq!(weights(None), (1, vec![1, 1]));
+}
+
+#[test]
 fn the_same_objects_again_are_no_operation() {
     let mut reconciler = Reconciler::new(Settings::new("here"));
     let mut kernel = KernelState::default();

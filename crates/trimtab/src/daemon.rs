@@ -7,9 +7,11 @@
 //! ```
 //!
 //! [`Sync`] is the only one that writes to the kernel. The auditor reads beside it and reports
-//! what looks wrong.
+//! what looks wrong. What follows from the objects besides, warnings and health checks, is left with
+//! those who see to it; the loop never waits for them.
 
 mod audit;
+mod findings;
 mod lists;
 mod pace;
 mod plane;

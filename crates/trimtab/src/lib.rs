@@ -10,6 +10,8 @@
 //! | [`linux`] | the real kernel, as the daemon sees it |
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`allocator`], [`kernel_memory`] | what the program and the kernel need of memory |
+//! | [`warning`] | what people are told is wrong with their objects |
+//! | [`health_check`] | an HTTP server for each health-check node port |
 //! | [`health`], [`http`], [`metric`], [`logging`] | what others can see of it |
 
 pub mod allocator;
@@ -18,6 +20,7 @@ pub mod config;
 pub mod daemon;
 pub mod duration;
 pub mod health;
+pub mod health_check;
 pub mod host;
 pub mod http;
 pub mod kernel_memory;
@@ -30,3 +33,4 @@ pub mod objects;
 pub mod plan;
 pub mod rules;
 pub mod source;
+pub mod warning;

@@ -23,6 +23,9 @@ const BYTES: &str = "trimtab_netlink_bytes_total";
 const DRIFT: &str = "trimtab_drift_total";
 const AUDITS: &str = "trimtab_audits_total";
 const PROBLEMS: &str = "trimtab_problems_total";
+const PROBLEMS_NOW: &str = "trimtab_problems";
+const EVENTS: &str = "trimtab_events_total";
+const EVENTS_DROPPED: &str = "trimtab_events_dropped_total";
 const SERVICES: &str = "trimtab_services";
 const VIRTUAL_SERVERS: &str = "trimtab_virtual_servers";
 const REAL_SERVERS: &str = "trimtab_real_servers";
@@ -73,7 +76,10 @@ fn describe() {
     describe_counter!(BYTES, "Their bytes");
     describe_counter!(DRIFT, "Kernel objects that were not as left, by kind");
     describe_counter!(AUDITS, "Complete comparisons with the kernel");
-    describe_counter!(PROBLEMS, "Wishes of Services that were not granted, by reason");
+    describe_counter!(PROBLEMS, "Problems found in objects, by reason");
+    describe_gauge!(PROBLEMS_NOW, "Problems in objects that stand, by reason");
+    describe_counter!(EVENTS, "Requests to the API server for Events, by outcome");
+    describe_counter!(EVENTS_DROPPED, "Problems without an Event, for too many stand at once");
     describe_gauge!(SERVICES, "Services that are proxied");
     describe_gauge!(VIRTUAL_SERVERS, "Virtual servers that the kernel has or should have");
     describe_gauge!(REAL_SERVERS, "Real servers behind them");
@@ -92,9 +98,24 @@ pub fn slice_change() {
     counter!(ENDPOINT_CHANGES).increment(1);
 }
 
-/// A Service does not get all that it asks for.
+/// A problem was found in an object.
 pub fn problem(reason: &'static str) {
     counter!(PROBLEMS, "reason" => reason).increment(1);
+}
+
+/// So many problems of this kind stand.
+pub fn problems_now(reason: &'static str, count: usize) {
+    gauge!(PROBLEMS_NOW, "reason" => reason).set(as_f64(count));
+}
+
+/// A request for an Event ended: `sent`, `known`, `forgotten` or `failed`.
+pub fn event(outcome: &'static str) {
+    counter!(EVENTS, "outcome" => outcome).increment(1);
+}
+
+/// There was no room for a problem's Event.
+pub fn event_dropped() {
+    counter!(EVENTS_DROPPED).increment(1);
 }
 
 /// A plan was carried out.

@@ -9,9 +9,11 @@ mod decoded;
 mod endpoint_slice;
 mod metadata;
 mod node;
+mod node_weight;
 mod service;
 
 pub use decoded::{Decoded, FieldProblem, Severity};
 pub use endpoint_slice::EndpointSliceObject;
 pub use node::{NodeObject, NodeState};
+pub use node_weight::NodeWeightObject;
 pub use service::ServiceObject;

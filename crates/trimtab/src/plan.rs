@@ -11,7 +11,7 @@ use std::time::Duration;
 use trimtab_core::Family;
 use trimtab_host::rules::RuleSet;
 use trimtab_reconcile::objects::LocalAddress;
-use trimtab_reconcile::{KernelState, Problem, Programmed, Reconciler, Settings, execute};
+use trimtab_reconcile::{KernelState, Programmed, Reconciler, ServiceProblems, Settings, execute};
 
 use crate::config::Config;
 use crate::manifest::Manifest;
@@ -57,7 +57,8 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
             let problem: &crate::objects::FieldProblem = problem;
             invalid |= problem.severity == Severity::Invalid;
             let verb = if problem.severity == Severity::Skipped { "skipped: " } else { "" };
-            notes.push(format!("{path}: {kind} {name}: {verb}{problem}"));
+            let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+            notes.push(format!("{place}{kind} {name}: {verb}{problem}"));
         }
     };
     for (path, object) in &manifest.slices {
@@ -80,6 +81,12 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
         note("", "Node", &config.node_name, &node.decoded.problems);
         reconciler.apply_node(crate::node::facts(state, config));
     }
+    if config.node_weights {
+        for (name, node) in &manifest.nodes {
+            note("", "Node", name, &node.weight.problems);
+            reconciler.set_node_weight(name, node.weight.value);
+        }
+    }
     let mut state = KernelState::default();
     loop {
         let plan = reconciler.plan(Duration::ZERO, usize::MAX);
@@ -89,13 +96,15 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
         let report = execute(&plan, &mut state);
         reconciler.settle(&plan, &report, Duration::ZERO);
     }
-    notes.extend(reconciler.take_problems().iter().map(describe));
+    notes.extend(reconciler.take_problems().iter().flat_map(describe));
     Planned { state, services: reconciler.programmed(), notes, invalid }
 }
 
-/// A problem as one line.
-pub fn describe(problem: &Problem) -> String {
-    format!("Service {}: {}: {}", problem.service, problem.reason.as_str(), problem.message)
+/// A line for each problem.
+fn describe(problems: &ServiceProblems) -> impl Iterator<Item = String> {
+    problems.found.iter().map(|problem| {
+        format!("Service {}: {}: {}", problems.service, problem.reason.as_str(), problem.message)
+    })
 }
 
 /// The settings that decisions depend on.
@@ -105,6 +114,7 @@ pub fn settings(config: &Config) -> Settings {
         node_port_addresses: config.node_port_addresses.clone(),
         exclude: config.exclude.clone(),
         drain_timeout: config.drain_timeout,
+        node_weights: config.node_weights,
         ..Settings::new(&config.node_name)
     }
 }

@@ -7,7 +7,7 @@ mod manifests;
 use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, ObjectName, Service};
 
 pub use addresses::follow_addresses;
-pub use kubernetes::{connect, watch};
+pub use kubernetes::{connect, watch, watch_node_weights};
 pub use manifests::follow;
 
 use crate::objects::{Decoded, NodeState};
@@ -27,6 +27,10 @@ pub enum Change {
     SliceGone(ObjectName),
     /// Our Node object was listed, added or changed, or is gone.
     Node(Option<NodeState>),
+    /// A Node was listed, added or changed, perhaps with a weight for its endpoints.
+    NodeWeight(Decoded<u16>),
+    /// A Node was deleted.
+    NodeWeightGone(ObjectName),
     /// The list of one kind is complete.
     End(Kind),
     /// The addresses of the node's interfaces, the dummy interface left out.
@@ -42,18 +46,20 @@ pub enum Kind {
     Slices,
     /// Our Node.
     Node,
+    /// The metadata of all Nodes, where the configuration asks for their weights.
+    NodeWeights,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Services, Self::Slices, Self::Node];
+    pub const ALL: [Self; 4] = [Self::Services, Self::Slices, Self::Node, Self::NodeWeights];
 
     /// The plural that the API uses.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Services => "services",
             Self::Slices => "endpointslices",
-            Self::Node => "nodes",
+            Self::Node | Self::NodeWeights => "nodes",
         }
     }
 }

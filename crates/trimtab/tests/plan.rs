@@ -133,6 +133,7 @@ fn a_wrong_annotation_is_ignored_with_a_warning() {
         ("scheduler", &long),
         ("scheduler-flags", "sh-port,upside-down"),
         ("one-packet", "yes"),
+        ("one-packet", "true"),
         ("max-connections", "-1"),
         ("drain-timeout", "soon"),
         ("colour", "blue"),
@@ -198,4 +199,32 @@ fn the_mode_of_another_proxy_is_refused_with_what_to_use_instead() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains("--proxy-mode") && text.contains("\"ipvs\""), "{text}");
     }
+}
+
+#[test]
+fn nodes_weigh_their_endpoints_where_the_configuration_says_so() {
+    let node = |name: &str, weight: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, annotations: \
+             {{trimtab.dev/weight: '{weight}'}}}}\n"
+        )
+    };
+    let slice = "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, \
+                 namespace: shop, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\n\
+                 ports: [{name: http, port: 8080}]\nendpoints: [{addresses: [10.244.1.1], nodeName: \
+                 node-b}, {addresses: [10.244.2.1], nodeName: node-c}]\n";
+    let input = service(GOOD) + slice + &node("node-b", "5") + &node("node-c", "many");
+    let weights = |ran: &Ran| -> Vec<String> {
+        let lines = ran.out.lines().filter(|line| line.starts_with("-a"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect()
+    };
+    let ran = plan(&input, &["-o", "ipvsadm"]);
+    assert_eq!(weights(&ran), ["1", "1"]);
+    assert!(!ran.err.contains("many"), "{}", ran.err);
+    let path = std::env::temp_dir().join(format!("trimtab-weights-{}.yaml", std::process::id()));
+    std::fs::write(&path, "trimtab: {nodeWeights: true}").unwrap();
+    let ran = plan(&input, &["-o", "ipvsadm", "--config", path.to_str().unwrap()]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!((ran.status, weights(&ran)), (Some(0), vec!["5".to_owned(), "1".to_owned()]));
+    assert!(ran.err.contains("node-c") && ran.err.contains("\"many\""), "{}", ran.err);
 }

@@ -1,6 +1,6 @@
 //! The node's addresses, as far as Services depend on them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashSet;
 use trimtab_core::Family;
@@ -14,6 +14,7 @@ pub(crate) struct NodeView {
     on_interfaces: HashSet<IpAddr>,
     primary: [Option<IpAddr>; 2],
     node_ports: [Vec<IpAddr>; 2],
+    health_checks: [Vec<IpAddr>; 2],
 }
 
 impl NodeView {
@@ -39,7 +40,9 @@ impl NodeView {
             chosen.dedup();
             chosen
         });
-        Self { on_interfaces, primary, node_ports }
+        let health_checks =
+            Family::ALL.map(|family| listening(local, family, primary[family as usize], choice));
+        Self { on_interfaces, primary, node_ports, health_checks }
     }
 
     /// Whether an interface other than the dummy one has `address`.
@@ -55,6 +58,40 @@ impl NodeView {
     /// The addresses that serve node ports.
     pub(crate) fn node_port_addresses(&self, family: Family) -> &[IpAddr] {
         &self.node_ports[family as usize]
+    }
+
+    /// The addresses that health-check node ports listen on; the unspecified one for all.
+    pub(crate) fn health_check_addresses(&self, family: Family) -> &[IpAddr] {
+        &self.health_checks[family as usize]
+    }
+}
+
+/// As for node ports, except that loopback addresses may be chosen too, and that where every
+/// address would serve it is the unspecified one that does.
+fn listening(
+    local: &[LocalAddress],
+    family: Family,
+    primary: Option<IpAddr>,
+    choice: &NodePortAddresses,
+) -> Vec<IpAddr> {
+    let everywhere = || match family {
+        Family::V4 => vec![Ipv4Addr::UNSPECIFIED.into()],
+        Family::V6 => vec![Ipv6Addr::UNSPECIFIED.into()],
+    };
+    match choice {
+        NodePortAddresses::All => everywhere(),
+        NodePortAddresses::Primary => primary.map_or_else(everywhere, |own| vec![own]),
+        NodePortAddresses::Networks(networks) => {
+            let of_family: Vec<_> =
+                networks.iter().filter(|net| Family::of(net.addr()) == family).collect();
+            if of_family.is_empty() || of_family.iter().any(|net| net.prefix_len() == 0) {
+                return everywhere();
+            }
+            let chosen = local.iter().map(|address| address.address);
+            let chosen = chosen.filter(|ip| of_family.iter().any(|net| net.contains(ip)));
+            let distinct: std::collections::BTreeSet<IpAddr> = chosen.collect();
+            distinct.into_iter().collect()
+        }
     }
 }
 

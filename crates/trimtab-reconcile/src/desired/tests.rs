@@ -85,7 +85,7 @@ fn addresses_that_would_take_over_the_hosts_own_traffic_are_refused() {
         let service = Service { external_ips: vec![ip(text), ip("192.0.2.1")], ..service() };
         let desired = desired(&service, &node(), &Settings::new("here"));
         assert_eq!(desired.problems.len(), 1, "{text}");
-        assert!(desired.problems[0].1.contains(text));
+        assert!(desired.problems[0].message.contains(text));
         assert_eq!(desired.requests.len(), 2, "the other external IP is served");
     }
     let service = Service { cluster_ips: vec![ip("fe80::5")], ..service() };

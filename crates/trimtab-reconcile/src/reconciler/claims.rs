@@ -7,7 +7,6 @@ use trimtab_core::Frontend;
 use super::Reconciler;
 use crate::desired::Request;
 use crate::operation::Owner;
-use crate::problem::Reason;
 use crate::tables::{Item, Wanted};
 
 impl Reconciler {
@@ -66,10 +65,10 @@ impl Reconciler {
                 if let Some(request) = self.request_of(holder, frontend) {
                     self.install(owner, frontend);
                     self.let_go(holder, &request);
-                    self.add_rival(holder, owner, frontend);
+                    self.add_rival(holder, frontend);
                 }
             }
-            Some(holder) => self.add_rival(owner, holder, frontend),
+            Some(_) => self.add_rival(owner, frontend),
         }
     }
 
@@ -77,7 +76,11 @@ impl Reconciler {
     fn release(&mut self, owner: Owner, request: &Request) {
         let frontend = request.frontend;
         let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
-        server.rivals.retain(|rival| *rival != owner);
+        if let Some(place) = server.rivals.iter().position(|rival| *rival == owner) {
+            server.rivals.swap_remove(place);
+            self.problems_changed(owner);
+            return;
+        }
         if server.wanted.is_none_or(|wanted| wanted.owner != owner) {
             return;
         }
@@ -86,6 +89,9 @@ impl Reconciler {
             .iter()
             .copied()
             .reduce(|best, other| if self.is_senior(other, best) { other } else { best });
+        for rival in &heirs {
+            self.problems_changed(*rival);
+        }
         if let Some(heir) = heir {
             if let Some(server) = self.tables.virtual_servers.get_mut(&frontend) {
                 server.rivals = heirs.into_iter().filter(|rival| *rival != heir).collect();
@@ -136,19 +142,14 @@ impl Reconciler {
         }
     }
 
-    fn add_rival(&mut self, rival: Owner, holder: Owner, frontend: Frontend) {
+    fn add_rival(&mut self, rival: Owner, frontend: Frontend) {
         let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
-        if server.rivals.contains(&rival) {
-            return;
+        if !server.rivals.contains(&rival) {
+            server.rivals.push(rival);
         }
-        server.rivals.push(rival);
-        if let Some(holder) = self.services.get(holder) {
-            let message = format!(
-                "{frontend} is already served for {}, which is older; it is not served for this \
-                 Service",
-                holder.name
-            );
-            self.report_problem(rival, Reason::FrontendConflict, message);
+        // What each of them is told names the one that has it.
+        for rival in server.rivals.clone() {
+            self.problems_changed(rival);
         }
     }
 

@@ -3,12 +3,14 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
 
 use super::Reconciler;
+use super::health_check::has_health_check;
 use crate::backends::{Facts, Selection};
 use crate::desired::Request;
+use crate::nodes::Nodes;
 use crate::objects::{EndpointSlice, ObjectName};
 use crate::operation::Owner;
 use crate::services::{PortEntry, StoredSlice};
@@ -58,35 +60,6 @@ impl Reconciler {
     /// The names of all slices that were applied and not deleted.
     pub fn slice_names(&self) -> impl Iterator<Item = &ObjectName> {
         self.slices.keys()
-    }
-
-    /// Gives the endpoints on a node a weight, or takes it back; endpoints whose slice states one
-    /// keep that. Concerns every Service, so it is meant for rare changes.
-    pub fn set_node_weight(&mut self, node: &str, weight: Option<u16>) {
-        let node = self.symbols.intern(node);
-        let before = match weight {
-            Some(weight) => self.node_weights.insert(node, weight),
-            None => self.node_weights.remove(&node),
-        };
-        if before == weight {
-            return;
-        }
-        for owner in self.services.owners() {
-            let Some(entry) = self.services.get(owner) else { continue };
-            for port in 0..entry.ports.len() {
-                let Some(port_entry) = self.services.get(owner).and_then(|e| e.ports.get(port))
-                else {
-                    continue;
-                };
-                let keys: Vec<_> = port_entry
-                    .backends
-                    .iter()
-                    .filter(|(_, facts)| facts.node() == node)
-                    .map(|(key, _)| key)
-                    .collect();
-                self.update_servers(owner, port, &keys);
-            }
-        }
     }
 
     /// The node's zone changed: hints mean something else now.
@@ -147,6 +120,14 @@ impl Reconciler {
         if changes.is_empty() {
             return;
         }
+        if let Some(nodes) = &mut self.nodes {
+            for facts in changes.iter().filter_map(|(_, _, new)| *new) {
+                nodes.add(facts.node(), owner);
+            }
+            for facts in changes.iter().filter_map(|(_, old, _)| *old) {
+                nodes.remove(facts.node(), owner);
+            }
+        }
         for (place, number) in ports {
             let port = *place as usize;
             let Some(touched) = self.change_port(owner, port, *number, changes) else { continue };
@@ -174,24 +155,39 @@ impl Reconciler {
         changes: &[Change],
     ) -> Option<Touched> {
         let hints = &self.hints;
-        let entry = self.services.get_mut(owner)?.ports.get_mut(port)?;
+        let service = self.services.get_mut(owner)?;
+        let entry = service.ports.get_mut(port)?;
         let before = entry.backends.selection();
         let mut keys = Vec::with_capacity(changes.len());
         let mut hairpins = Vec::new();
+        let ready_before = service.ready_here.len();
         for (address, old, new) in changes {
             let key = RealServerKey::new(*address, number);
-            let was_local = entry.backends.get(&key).is_some_and(Facts::is_local);
+            let resolved = entry.backends.get(&key);
+            let was_local = resolved.is_some_and(Facts::is_local);
+            let was_ready = resolved.is_some_and(is_ready_here);
             if let Some(old) = old {
                 entry.backends.remove(key, *old, hints);
             }
             if let Some(new) = new {
                 entry.backends.insert(key, *new, hints);
             }
-            let is_local = entry.backends.get(&key).is_some_and(Facts::is_local);
+            let resolved = entry.backends.get(&key);
+            let is_local = resolved.is_some_and(Facts::is_local);
+            let is_ready = resolved.is_some_and(is_ready_here);
+            if was_ready != is_ready {
+                count_ready(&mut service.ready_here, *address, is_ready);
+            }
             if entry.served && was_local != is_local {
                 hairpins.push((hairpin(entry, &key), is_local));
             }
             keys.push(key);
+        }
+        // A slice is of one family, so its count there is as before unless the total changed.
+        let checked = service.service.as_deref().is_some_and(has_health_check);
+        if checked && service.ready_here.len() != ready_before {
+            let name = service.name.clone();
+            self.health_check_changed(&name);
         }
         for (element, wanted) in hairpins {
             self.count_element(owner, element, wanted);
@@ -220,7 +216,7 @@ impl Reconciler {
     }
 
     /// Decides on some endpoints of a port, for every frontend that uses it.
-    fn update_servers(&mut self, owner: Owner, port: usize, keys: &[RealServerKey]) {
+    pub(super) fn update_servers(&mut self, owner: Owner, port: usize, keys: &[RealServerKey]) {
         let Some(entry) = self.services.get(owner) else { return };
         let Some(port) = entry.ports.get(port) else { return };
         let selection = port.backends.selection();
@@ -237,7 +233,7 @@ impl Reconciler {
                     .backends
                     .get(key)
                     .filter(|facts| selection.admits(request.policy, *facts, &self.hints))
-                    .map(|facts| weight_of(facts, &self.node_weights));
+                    .map(|facts| weight_of(facts, self.nodes.as_ref()));
                 if server.want_server(*key, weight) && !server.due {
                     changed.push(Item::RealServer(request.frontend, *key));
                 }
@@ -262,7 +258,7 @@ impl Reconciler {
         let selection = port.backends.selection();
         for (key, facts) in port.backends.iter() {
             if selection.admits(request.policy, facts, &self.hints) {
-                server.want_server(key, Some(weight_of(facts, &self.node_weights)));
+                server.want_server(key, Some(weight_of(facts, self.nodes.as_ref())));
             }
         }
     }
@@ -303,8 +299,23 @@ fn serves(request: &Request, port: &PortEntry) -> bool {
         && request.port == port.name
 }
 
-fn weight_of(facts: Facts, node_weights: &hashbrown::HashMap<crate::symbol::Symbol, u16>) -> u16 {
-    facts.weight().or_else(|| node_weights.get(&facts.node()).copied()).unwrap_or(1)
+fn weight_of(facts: Facts, nodes: Option<&Nodes>) -> u16 {
+    facts.weight().or_else(|| nodes?.weight(facts.node())).unwrap_or(1)
+}
+
+fn is_ready_here(facts: Facts) -> bool {
+    facts.is_ready() && facts.is_local()
+}
+
+fn count_ready(addresses: &mut HashMap<IpAddr, u32>, address: IpAddr, more: bool) {
+    if more {
+        *addresses.entry(address).or_default() += 1;
+    } else if let Some(ports) = addresses.get_mut(&address) {
+        *ports -= 1;
+        if *ports == 0 {
+            addresses.remove(&address);
+        }
+    }
 }
 
 fn hairpin(port: &PortEntry, key: &RealServerKey) -> (SetId, SetElement) {

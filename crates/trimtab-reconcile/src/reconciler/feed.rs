@@ -3,9 +3,11 @@
 use trimtab_core::Family;
 
 use super::Reconciler;
+use super::health_check::has_health_check;
 use crate::desired::{Desired, NodeView, desired};
 use crate::objects::{LocalAddress, NodeObject, ObjectName, Service};
 use crate::operation::Owner;
+use crate::problem::Problem;
 use crate::services::ServiceEntry;
 
 impl Reconciler {
@@ -21,10 +23,20 @@ impl Reconciler {
         if entry.service.as_ref().is_some_and(|known| known.created != service.created) {
             self.withdraw(owner);
         }
-        if let Some(entry) = self.services.get_mut(owner)
-            && entry.service.replace(Box::new(service)).is_none()
-        {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        let old = entry.service.replace(Box::new(service));
+        let new = entry.service.as_deref();
+        let checked = old.as_deref().into_iter().chain(new).any(has_health_check);
+        let checked = checked.then(|| entry.name.clone());
+        let another = old.as_deref().zip(new).is_some_and(|(old, new)| old.uid != new.uid);
+        if old.is_none() {
             self.services.served += 1;
+        }
+        if let Some(name) = checked {
+            self.health_check_changed(&name);
+        }
+        if another {
+            self.problems_changed(owner);
         }
         self.derive(owner);
     }
@@ -33,8 +45,11 @@ impl Reconciler {
     pub fn delete_service(&mut self, name: &ObjectName) {
         let Some(owner) = self.services.find(name) else { return };
         self.withdraw(owner);
-        if self.services.get_mut(owner).and_then(|entry| entry.service.take()).is_some() {
+        if let Some(old) = self.services.get_mut(owner).and_then(|entry| entry.service.take()) {
             self.services.served -= 1;
+            if has_health_check(&old) {
+                self.health_check_changed(name);
+            }
         }
         self.services.tidy(owner);
     }
@@ -43,6 +58,12 @@ impl Reconciler {
     /// are not on it have gone.
     pub fn service_names(&self) -> impl Iterator<Item = &ObjectName> {
         self.services.iter().filter(|(_, entry)| entry.service.is_some()).map(|(_, e)| &e.name)
+    }
+
+    /// The uid of a Service that was applied and not deleted.
+    pub fn service_uid(&self, name: &ObjectName) -> Option<&str> {
+        let entry = self.services.get(self.services.find(name)?)?;
+        entry.service.as_ref().map(|service| &*service.uid)
     }
 
     /// Our Node object was added or changed.
@@ -85,8 +106,13 @@ impl Reconciler {
         }
         self.node = node;
         for owner in self.services.owners() {
-            let depends = self.services.get(owner).and_then(|entry| entry.service.as_ref());
-            if depends.is_some_and(|service| {
+            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+            if let Some(service) = service.filter(|service| has_health_check(service)) {
+                let name = service.name.clone();
+                self.health_check_changed(&name);
+            }
+            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+            if service.is_some_and(|service| {
                 !service.external_ips.is_empty()
                     || !service.load_balancer_ips.is_empty()
                     || service.ports.iter().any(|port| port.node_port != 0)
@@ -101,16 +127,23 @@ impl Reconciler {
         let Some(entry) = self.services.get(owner) else { return };
         let Some(service) = entry.service.as_deref() else { return };
         let Desired { requests, elements, problems } = desired(service, &self.node, &self.settings);
-        for (reason, message) in problems {
-            self.report_problem(owner, reason, message);
-        }
+        self.take_refused(owner, problems);
         self.serve_ports(owner);
         self.take_requests(owner, requests);
         self.take_elements(owner, elements);
     }
 
+    fn take_refused(&mut self, owner: Owner, refused: Vec<Problem>) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        if entry.refused != refused {
+            entry.refused = refused;
+            self.problems_changed(owner);
+        }
+    }
+
     /// Takes back all that a Service asked for.
     fn withdraw(&mut self, owner: Owner) {
+        self.take_refused(owner, Vec::new());
         self.take_requests(owner, Vec::new());
         self.take_elements(owner, Vec::new());
         let ports = self.services.get(owner).map_or(0, |entry| entry.ports.len());

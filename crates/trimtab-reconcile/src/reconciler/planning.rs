@@ -51,7 +51,7 @@ impl Reconciler {
                 self.plan_item(owner, *item, now, &mut plan);
                 if plan.len() == before {
                     // Nothing left to do about it, so nothing to try again.
-                    self.retries.succeeded(item);
+                    self.forget_retry(item);
                 }
             }
             // The list is kept for the next change, unless this was the first, long one.

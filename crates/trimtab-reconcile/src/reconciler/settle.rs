@@ -10,6 +10,9 @@ use crate::operation::{Action, Operation};
 use crate::plan::Plan;
 use crate::tables::{Item, KnownVirtualServer};
 
+/// Failures in a row that are worth telling the Service: three seconds' worth.
+const LASTING: u32 = 3;
+
 impl Reconciler {
     /// Takes note of what became of `plan`. What the kernel refused is put right: an object that
     /// is unexpectedly there or not there is a matter of [`Reconciler::take_suspects`], anything else is
@@ -52,7 +55,12 @@ impl Reconciler {
             Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
                 self.retries.surprised(item, operation.owner, now);
             }
-            _ => self.retries.failed(item, operation.owner, now),
+            _ => {
+                if self.retries.failed(item, operation.owner, now) >= LASTING {
+                    let message = format!("cannot {}: {why}", operation.action);
+                    self.kernel_refuses(operation.owner, item, message.into());
+                }
+            }
         }
     }
 
@@ -61,8 +69,15 @@ impl Reconciler {
             let item = item_of(&operation.action);
             let unsettled = report.failed.iter().map(|(failed, _)| failed).chain(&report.withheld);
             if !unsettled.into_iter().any(|other| item_of(&other.action) == item) {
-                self.retries.succeeded(&item);
+                self.forget_retry(&item);
             }
+        }
+    }
+
+    /// Forgets that an object failed: it is as wanted, or no longer there.
+    pub(super) fn forget_retry(&mut self, item: &Item) {
+        if let Some(owner) = self.retries.succeeded(item) {
+            self.kernel_accepts(owner, item);
         }
     }
 

@@ -6,7 +6,7 @@ use trimtab_reconcile::{KernelState, VirtualServerState};
 
 use crate::events::{Event, event};
 use crate::invariants::OrderedKernel;
-use crate::world::{Objects, World, difference, settings, tell};
+use crate::world::{Objects, Told, World, difference, settings, tell};
 
 /// Events a case, on average; 100,000 in all.
 const EVENTS: usize = 200;
@@ -24,11 +24,15 @@ proptest! {
         let mut objects = Objects::default();
         let reconciler = trimtab_reconcile::Reconciler::new(settings());
         let mut world = World::new(reconciler, OrderedKernel::default());
+        let mut told = Told::default();
         for event in &events {
             objects.take(event);
             tell(&mut world.reconciler, event);
             match event {
-                Event::Sync => world.sync(),
+                Event::Sync => {
+                    world.sync();
+                    told.listen(&mut world.reconciler);
+                }
                 Event::Wait(seconds) => world.now += std::time::Duration::from_secs(*seconds),
                 _ => {}
             }
@@ -37,6 +41,11 @@ proptest! {
         world.end_drains();
         prop_assert_eq!(difference(&world.kernel.state, &objects.desired()), "");
         prop_assert_eq!(world.reconciler.programmed(), objects.reconciler().programmed());
+        // Nor is anything else said of it in the end.
+        told.listen(&mut world.reconciler);
+        let mut at_once = Told::default();
+        at_once.listen(&mut objects.reconciler());
+        prop_assert_eq!(told, at_once);
         // And then there is nothing to do, nor does an audit find anything.
         let operations = world.operations;
         world.audit();

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use trimtab_core::{Frontend, SetId};
 use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, NodeObject, ObjectName, Service};
-use trimtab_reconcile::{Kernel, KernelState, Plan, Reconciler, Settings, execute};
+use trimtab_reconcile::{
+    HealthCheck, Kernel, KernelState, Plan, Problem, Reconciler, Settings, execute,
+};
 
 use crate::events::Event;
 
@@ -74,7 +76,8 @@ impl Objects {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { drain_timeout: Duration::from_secs(20), ..Settings::new("here") }
+    let drain_timeout = Duration::from_secs(20);
+    Settings { drain_timeout, node_weights: true, ..Settings::new("here") }
 }
 
 pub(crate) fn tell(reconciler: &mut Reconciler, event: &Event) {
@@ -87,6 +90,28 @@ pub(crate) fn tell(reconciler: &mut Reconciler, event: &Event) {
         Event::Addresses(addresses) => reconciler.set_local_addresses(addresses.clone()),
         Event::NodeWeight(node, weight) => reconciler.set_node_weight(node, *weight),
         Event::Sync | Event::Wait(_) => {}
+    }
+}
+
+/// What others were told, as they remember it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    problems: BTreeMap<ObjectName, Vec<Problem>>,
+    health_checks: BTreeMap<ObjectName, HealthCheck>,
+}
+
+impl Told {
+    pub(crate) fn listen(&mut self, reconciler: &mut Reconciler) {
+        for problems in reconciler.take_problems() {
+            self.problems.insert(problems.service, problems.found);
+        }
+        self.problems.retain(|_, found| !found.is_empty());
+        for (service, state) in reconciler.take_health_checks() {
+            match state {
+                Some(state) => self.health_checks.insert(service, state),
+                None => self.health_checks.remove(&service),
+            };
+        }
     }
 }
 

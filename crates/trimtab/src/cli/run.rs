@@ -16,9 +16,11 @@ use super::{KubeProxyFlags, read_config, resolve};
 use crate::config::Config;
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
 use crate::health::Health;
+use crate::health_check::HealthChecks;
 use crate::linux::{KernelReader, Linux};
 use crate::logging::{self, LogFormat};
 use crate::source::{self, Change};
+use crate::warning::{Board, Publisher, Warnings};
 use crate::{allocator, host, http, metric, plan};
 
 /// Changes that may wait between the source and the loop: enough to keep both busy, few enough that
@@ -85,8 +87,13 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         config: Arc::clone(&config),
         machine: host::Machine::read(),
     };
+    let board = arguments.manifests.is_none().then(|| Arc::new(Board::default()));
+    let warnings = Arc::new(Warnings::new(board.clone()));
+    let health_checks = Arc::new(HealthChecks::default());
+    let serve = Arc::clone(&health_checks).serve(Arc::clone(&health), Arc::clone(&warnings));
+    tokio::spawn(serve);
     let (programming, programming_seen) = watch::channel(false);
-    let shared = Shared { health, pod_networks, programming };
+    let shared = Shared { health, pod_networks, programming, warnings, health_checks };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
@@ -99,7 +106,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let auditor = Auditor::new(reader, config.sync_period, part_sender, programming_seen);
     thread::Builder::new().name("audit".to_owned()).spawn(move || on_this_thread(auditor.run()))?;
 
-    let sources = start_sources(arguments, &config, change_sender).await?;
+    let sources = start_sources(arguments, &config, change_sender, board).await?;
     let outcome = tokio::select! {
         signal = terminated() => {
             info!(signal = signal?, "stopping");
@@ -146,6 +153,7 @@ async fn start_sources(
     arguments: &RunArgs,
     config: &Config,
     changes: mpsc::Sender<Change>,
+    board: Option<Arc<Board>>,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
     let addresses = tokio::spawn(source::follow_addresses(changes.clone()));
     let objects = if let Some(folder) = arguments.manifests.clone() {
@@ -154,6 +162,12 @@ async fn start_sources(
         let master = arguments.flags.master.as_deref();
         let client = source::connect(config.kubeconfig.as_deref(), master).await?;
         let node_name = config.node_name.clone();
+        if let Some(board) = board {
+            tokio::spawn(Publisher::new(client.clone(), &node_name, board).run());
+        }
+        if config.node_weights {
+            tokio::spawn(source::watch_node_weights(client.clone(), changes.clone()));
+        }
         tokio::spawn(async move {
             source::watch(client, &node_name, changes).await;
             Ok(())

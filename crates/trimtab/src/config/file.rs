@@ -177,6 +177,8 @@ pub struct Logging {
 pub struct Trimtab {
     /// How long a TCP real server that left may keep its connections; `0s` removes it at once.
     pub drain_timeout: Option<Period>,
+    /// Whether the annotation `trimtab.dev/weight` of Nodes counts, for which all Nodes are watched.
+    pub node_weights: Option<bool>,
     /// How the kernel is told that a VIP is this node's: `address` or `route`.
     pub vip_binding: Option<String>,
     /// log2 of the buckets of IPVS's connection table, for when this program loads the module.

@@ -41,6 +41,7 @@ pub struct Overrides {
 
 /// The configuration as the program uses it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "kube-proxy's own switches, each by itself")]
 pub struct Config {
     /// The node's name.
     pub node_name: String,
@@ -82,6 +83,8 @@ pub struct Config {
     pub connection_table_bits: Option<u8>,
     /// IPVS's measuring of rates.
     pub estimation: EstimationOptions,
+    /// Whether Nodes may give their endpoints a weight.
+    pub node_weights: bool,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
     /// `logging.verbosity`, where the file gives it.
@@ -169,6 +172,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         vip_binding: vip_binding(file)?,
         connection_table_bits: connection_table_bits(file)?,
         estimation: estimation(file)?,
+        node_weights: file.trimtab.node_weights.unwrap_or(false),
         conntrack: conntrack(file)?,
         verbosity: file
             .logging

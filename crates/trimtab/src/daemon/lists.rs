@@ -13,6 +13,7 @@ pub(super) struct Lists {
     services: Option<HashSet<ObjectName>>,
     slices: Option<HashSet<ObjectName>>,
     node: Option<bool>,
+    node_weights: Option<HashSet<ObjectName>>,
     complete: BTreeSet<Kind>,
 }
 
@@ -22,6 +23,7 @@ impl Lists {
             Kind::Services => self.services = Some(HashSet::new()),
             Kind::Slices => self.slices = Some(HashSet::new()),
             Kind::Node => self.node = Some(false),
+            Kind::NodeWeights => self.node_weights = Some(HashSet::new()),
         }
     }
 
@@ -43,13 +45,20 @@ impl Lists {
         }
     }
 
-    /// Ends a list; for Services and slices, what was seen in it.
+    pub(super) fn node_weight(&mut self, name: &ObjectName) {
+        if let Some(seen) = &mut self.node_weights {
+            seen.insert(name.clone());
+        }
+    }
+
+    /// Ends a list; for all but our Node, what was seen in it.
     pub(super) fn end(&mut self, kind: Kind) -> HashSet<ObjectName> {
         self.complete.insert(kind);
         match kind {
             Kind::Services => self.services.take().unwrap_or_default(),
             Kind::Slices => self.slices.take().unwrap_or_default(),
             Kind::Node => HashSet::new(),
+            Kind::NodeWeights => self.node_weights.take().unwrap_or_default(),
         }
     }
 
@@ -58,8 +67,9 @@ impl Lists {
         self.node.take() == Some(false)
     }
 
-    /// Whether every kind has been listed once.
-    pub(super) fn are_complete(&self) -> bool {
-        self.complete.len() == Kind::ALL.len()
+    /// Whether every kind that decisions depend on has been listed once.
+    pub(super) fn are_complete(&self, with_node_weights: bool) -> bool {
+        let needed = |kind: &Kind| *kind != Kind::NodeWeights || with_node_weights;
+        Kind::ALL.iter().filter(|kind| needed(kind)).all(|kind| self.complete.contains(kind))
     }
 }

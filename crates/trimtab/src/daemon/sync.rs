@@ -7,21 +7,24 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use trimtab_core::Frontend;
+use trimtab_reconcile::objects::ObjectName;
 use trimtab_reconcile::{Drift, Reconciler, execute};
 
 use super::audit::AuditPart;
+use super::findings::Findings;
 use super::lists::Lists;
 use super::pace::Pace;
 use super::plane::DataPlane;
 use crate::allocator;
 use crate::health::Health;
+use crate::health_check::HealthChecks;
 use crate::host::Machine;
 use crate::kernel_memory::{is_much, statistics_bytes};
 use crate::metric;
 use crate::node;
-use crate::objects::{Decoded, FieldProblem, NodeState, Severity};
-use crate::plan::describe;
+use crate::objects::NodeState;
 use crate::source::{Change, Kind};
+use crate::warning::Warnings;
 
 /// Operations in one round: small enough that a round takes some tens of milliseconds.
 const ROUND: usize = 4096;
@@ -50,6 +53,10 @@ pub struct Shared {
     pub pod_networks: watch::Sender<Vec<ipnet::IpNet>>,
     /// Whether the kernel is being programmed yet.
     pub programming: watch::Sender<bool>,
+    /// What is wrong with objects.
+    pub warnings: Arc<Warnings>,
+    /// The health-check node ports.
+    pub health_checks: Arc<HealthChecks>,
 }
 
 /// The loop and its state.
@@ -71,6 +78,7 @@ pub struct Sync<D> {
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
     drift: Drift,
+    findings: Findings,
 }
 
 impl<D: DataPlane> Sync<D> {
@@ -81,6 +89,7 @@ impl<D: DataPlane> Sync<D> {
             plane,
             pace: Pace::new(settings.min_sync_period),
             settings,
+            findings: Findings::new(Arc::clone(&shared.warnings)),
             shared,
             lists: Lists::default(),
             epoch: Instant::now(),
@@ -150,7 +159,7 @@ impl<D: DataPlane> Sync<D> {
             Change::Service(decoded) => {
                 metric::service_change();
                 self.lists.service(&decoded.name);
-                warn_of("Service", &decoded);
+                self.findings.service(&decoded);
                 match decoded.value {
                     Some(service) => self.reconciler.apply_service(service),
                     None => self.reconciler.delete_service(&decoded.name),
@@ -158,12 +167,13 @@ impl<D: DataPlane> Sync<D> {
             }
             Change::ServiceGone(name) => {
                 metric::service_change();
+                self.findings.service_gone(&name);
                 self.reconciler.delete_service(&name);
             }
             Change::Slice(decoded, changed) => {
                 metric::slice_change();
                 self.lists.slice(&decoded.name);
-                warn_of("EndpointSlice", &decoded);
+                self.findings.slice(&decoded, &self.reconciler);
                 match decoded.value {
                     Some(slice) => self.reconciler.apply_slice(&slice),
                     None => self.reconciler.delete_slice(&decoded.name),
@@ -174,9 +184,21 @@ impl<D: DataPlane> Sync<D> {
             }
             Change::SliceGone(name) => {
                 metric::slice_change();
+                self.findings.slice_gone(&name);
                 self.reconciler.delete_slice(&name);
             }
             Change::Node(state) => self.take_node(state),
+            Change::NodeWeight(decoded) => {
+                self.lists.node_weight(&decoded.name);
+                if self.settings.config.node_weights {
+                    self.findings.node(&decoded);
+                    self.reconciler.set_node_weight(decoded.name.name(), decoded.value);
+                }
+            }
+            Change::NodeWeightGone(name) => {
+                self.findings.node_gone(&name);
+                self.reconciler.set_node_weight(name.name(), None);
+            }
             Change::LocalAddresses(addresses) => {
                 self.reconciler.set_local_addresses(addresses);
                 self.node_addresses_changed();
@@ -210,6 +232,7 @@ impl<D: DataPlane> Sync<D> {
     fn end_of_list(&mut self, kind: Kind) {
         let seen = self.lists.end(kind);
         self.listed = true;
+        self.findings.keep_only(kind, &seen);
         match kind {
             Kind::Services => {
                 let gone: Vec<_> = self
@@ -235,13 +258,21 @@ impl<D: DataPlane> Sync<D> {
             }
             Kind::Node if self.lists.node_is_gone() => self.take_node(None),
             Kind::Node => {}
+            Kind::NodeWeights => {
+                let weighted =
+                    self.reconciler.weighted_nodes().map(|node| ObjectName::new("", node));
+                let gone: Vec<_> = weighted.filter(|name| !seen.contains(name)).collect();
+                for name in gone {
+                    self.reconciler.set_node_weight(name.name(), None);
+                }
+            }
         }
         debug!(kind = kind.as_str(), "listed");
     }
 
     /// Once everything has been listed: prepares the host, takes over what the kernel holds.
     fn start_programming(&mut self) -> anyhow::Result<()> {
-        if self.programming || !self.lists.are_complete() {
+        if self.programming || !self.lists.are_complete(self.settings.config.node_weights) {
             return Ok(());
         }
         let start = Instant::now();
@@ -257,6 +288,7 @@ impl<D: DataPlane> Sync<D> {
         self.shared.health.queued();
         self.programming = true;
         self.shared.programming.send_replace(true);
+        self.findings.all_is_listed(&self.reconciler);
         Ok(())
     }
 
@@ -315,6 +347,20 @@ impl<D: DataPlane> Sync<D> {
         if self.reconciler.is_settled() {
             self.settled();
         }
+        self.tell();
+    }
+
+    /// Tells others what follows from the objects besides what the kernel holds.
+    fn tell(&mut self) {
+        for problems in self.reconciler.take_problems() {
+            self.findings.claims(problems);
+        }
+        // A load balancer is not to send anything here before the kernel is ready for it.
+        if self.programmed_once {
+            for (service, wanted) in self.reconciler.take_health_checks() {
+                self.shared.health_checks.set(service, wanted);
+            }
+        }
     }
 
     /// One round: a plan, carried out. Several follow one another while there is more to do, with
@@ -334,10 +380,6 @@ impl<D: DataPlane> Sync<D> {
                 debug!("{}", operation.action);
             }
             self.look_at_suspects();
-        }
-        for problem in self.reconciler.take_problems() {
-            metric::problem(problem.reason.as_str());
-            warn!("{}", describe(&problem));
         }
         self.pace.ended(Instant::now());
         if self.next_drain_poll.is_none() && self.reconciler.draining().next().is_some() {
@@ -476,14 +518,5 @@ async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Says what of an object could not be used; what is none of a service proxy's business is not said.
-fn warn_of<T>(kind: &str, decoded: &Decoded<T>) {
-    let worth = |problem: &&FieldProblem| problem.severity != Severity::Skipped;
-    for problem in decoded.problems.iter().filter(worth) {
-        metric::problem("InvalidValue");
-        warn!(kind, name = %decoded.name, "{problem}");
     }
 }

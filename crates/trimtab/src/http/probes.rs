@@ -25,7 +25,7 @@ pub fn health_routes(health: Arc<Health>) -> impl Fn(&str) -> Reply + Send + Syn
 /// `/metrics`, `/proxyMode` and a plain `/healthz`, on port 10249 unless configured.
 pub fn metrics_routes(metrics: PrometheusHandle) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
     move |path| {
-        let ok = |content_type, body| Reply { status: StatusCode::OK, content_type, body };
+        let ok = |content_type, body| Reply::new(StatusCode::OK, content_type, body);
         match path {
             "/metrics" => ok(EXPOSITION, metrics.render()),
             "/proxyMode" => ok(TEXT, "ipvs".to_owned()),
@@ -37,5 +37,5 @@ pub fn metrics_routes(metrics: PrometheusHandle) -> impl Fn(&str) -> Reply + Sen
 
 fn probe(answer: Answer) -> Reply {
     let status = if answer.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Reply { status, content_type: JSON, body: answer.body }
+    Reply::new(status, JSON, answer.body)
 }

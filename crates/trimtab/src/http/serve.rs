@@ -3,18 +3,25 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 /// Time between two attempts to bind an address.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(5);
+/// Longest time between two requests of a connection, and for the head of one to arrive.
+const IDLE: Duration = Duration::from_secs(60);
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 128;
 
 /// An answer with its content type.
 #[derive(Clone, Debug)]
@@ -23,18 +30,22 @@ pub struct Reply {
     pub status: StatusCode,
     /// `Content-Type`.
     pub content_type: &'static str,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Body.
     pub body: String,
 }
 
 impl Reply {
+    /// An answer without further headers.
+    pub const fn new(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self { status, content_type, headers: Vec::new(), body }
+    }
+
     /// 404.
     pub fn not_found() -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            content_type: "text/plain; charset=utf-8",
-            body: "404 page not found\n".to_owned(),
-        }
+        let body = "404 page not found\n".to_owned();
+        Self::new(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", body)
     }
 }
 
@@ -64,27 +75,55 @@ where
     }
 }
 
-async fn serve<F>(listener: &TcpListener, answer: &Arc<F>)
+/// A listener on one address, of IPv4 or IPv6 but never both.
+///
+/// # Errors
+/// When the address is not to be had.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => {
+            let socket = TcpSocket::new_v6()?;
+            rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
+            socket
+        }
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Answers by path until the task is dropped, which also ends the connections.
+pub async fn serve<F>(listener: &TcpListener, answer: &Arc<F>)
 where
     F: Fn(&str) -> Reply + Send + Sync + 'static,
 {
+    let mut connections = JoinSet::new();
     loop {
-        let (stream, _) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_ended) = connections.join_next() => continue,
+        };
+        let (stream, _) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, or a client that left already: neither ends the server.
                 debug!(%error, "cannot accept a connection");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
         let answer = Arc::clone(answer);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let reply = answer(request.uri().path());
                 async move { Ok::<_, Infallible>(response(reply)) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
+                // As Go's clients and people's scripts are used to from kube-proxy.
+                .title_case_headers(true)
+                .timer(TokioTimer::new())
+                .header_read_timeout(IDLE)
                 .serve_connection(TokioIo::new(stream), service);
             if let Err(error) = connection.await {
                 debug!(%error, "a connection ended early");
@@ -97,13 +136,8 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
-    headers.insert(
-        hyper::header::CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static(reply.content_type),
-    );
-    headers.insert(
-        hyper::header::X_CONTENT_TYPE_OPTIONS,
-        hyper::header::HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.extend(reply.headers);
     response
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use trimtab_core::{Scheduler, VirtualServerFlags};
-use trimtab_reconcile::objects::Tuning;
+use trimtab_core::{Protocol, Scheduler, VirtualServerFlags};
+use trimtab_reconcile::objects::{ServicePort, Tuning};
 
 use super::decoded::{Problems, Severity, quoted};
 use super::metadata::Entries;
@@ -14,7 +14,11 @@ const PREFIX: &str = "trimtab.dev/";
 const LONGEST_DRAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads all of them. One that cannot be used is named and has no effect.
-pub(super) fn tuning(annotations: &Entries, problems: &mut Problems) -> Tuning {
+pub(super) fn tuning(
+    annotations: &Entries,
+    ports: &[ServicePort],
+    problems: &mut Problems,
+) -> Tuning {
     let mut tuning = Tuning::default();
     for (key, value) in annotations.iter() {
         let Some(word) = key.strip_prefix(PREFIX) else { continue };
@@ -32,6 +36,11 @@ pub(super) fn tuning(annotations: &Entries, problems: &mut Problems) -> Tuning {
         }
     }
     check_flags(annotations, &mut tuning, problems);
+    if tuning.one_packet && !ports.iter().any(|port| port.protocol == Protocol::Udp) {
+        tuning.one_packet = false;
+        let message = "the Service has no UDP port; ignored".to_owned();
+        problems.add(Severity::Ignored, "metadata.annotations[trimtab.dev/one-packet]", message);
+    }
     tuning
 }
 

@@ -15,7 +15,7 @@ use super::service::port_number;
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const HEADLESS: &str = "service.kubernetes.io/headless";
-const WEIGHT: &str = "trimtab.dev/weight";
+pub(super) const WEIGHT: &str = "trimtab.dev/weight";
 const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// An EndpointSlice as it comes from the API server or a manifest.

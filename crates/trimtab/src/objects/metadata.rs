@@ -116,9 +116,19 @@ impl<'de> Visitor<'de> for EntriesVisitor {
 /// Makes a decoded object one that the watch machinery can handle.
 macro_rules! watched {
     ($object:ident, $scope:ident, $kind:literal, $group:literal, $plural:literal) => {
+        watched!($object, $scope, $kind, $group, $plural, metadata_only: false);
+    };
+    (
+        $object:ident, $scope:ident, $kind:literal, $group:literal, $plural:literal,
+        metadata_only: $metadata_only:literal
+    ) => {
         impl kube::Resource for $object {
             type DynamicType = ();
             type Scope = kube::core::$scope;
+
+            fn metadata_api() -> bool {
+                $metadata_only
+            }
 
             fn kind((): &()) -> std::borrow::Cow<'_, str> {
                 $kind.into()

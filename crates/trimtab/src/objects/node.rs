@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::decoded::{Decoded, Problems, quoted};
 use super::metadata::{Metadata, watched};
+use super::node_weight::node_weight;
 use trimtab_reconcile::objects::NodeObject as NodeFacts;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -21,6 +22,8 @@ pub struct NodeObject {
     pub(super) metadata: ObjectMeta,
     /// What it says.
     pub decoded: Decoded<NodeState>,
+    /// The weight of the endpoints on it, if it says so.
+    pub weight: Decoded<u16>,
 }
 
 /// What a Node object says.
@@ -87,6 +90,7 @@ impl From<Wire> for NodeObject {
         };
         Self {
             metadata: wire.metadata.for_watch(),
+            weight: node_weight(&wire.metadata),
             decoded: Decoded {
                 name: wire.metadata.object_name(),
                 uid: wire.metadata.uid.unwrap_or_default().into(),

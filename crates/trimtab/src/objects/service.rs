@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use trimtab_core::{Family, Protocol};
-use trimtab_reconcile::objects::{Service, ServicePort, ServiceType, TrafficPolicy};
+use trimtab_reconcile::objects::{Service, ServicePort, ServiceType, TrafficPolicy, Tuning};
 
 use super::annotations::tuning;
 use super::decoded::{Decoded, Problems, Severity, quoted};
@@ -163,10 +163,11 @@ fn decode(wire: &Wire, problems: &mut Problems) -> Option<Service> {
         } else {
             0
         },
-        tuning: tuning(&wire.metadata.annotations, problems),
+        tuning: Tuning::default(),
         ..Service::new(wire.metadata.object_name())
     };
-    Some(service)
+    let tuning = tuning(&wire.metadata.annotations, &service.ports, problems);
+    Some(Service { tuning, ..service })
 }
 
 /// One address for each family; `None` for a headless Service.

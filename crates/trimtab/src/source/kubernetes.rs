@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Change, Kind};
-use crate::objects::{EndpointSliceObject, NodeObject, ServiceObject};
+use crate::objects::{EndpointSliceObject, NodeObject, NodeWeightObject, ServiceObject};
 
 /// Objects a page: client-go's choice, some hundred kilobytes of JSON.
 const PAGE: u32 = 500;
@@ -65,6 +65,13 @@ pub async fn watch(client: Client, node_name: &str, changes: Sender<Change>) {
     );
 }
 
+/// Lists and watches the metadata of all Nodes until the receiver is gone. Every heartbeat of a node
+/// that writes its status is an event here.
+pub async fn watch_node_weights(client: Client, changes: Sender<Change>) {
+    let nodes = WatchConfig::default().page_size(PAGE);
+    follow(Api::<NodeWeightObject>::all(client), nodes, Kind::NodeWeights, &changes).await;
+}
+
 /// An object that a [`Change`] can be made of.
 trait Watched: kube::Resource<DynamicType = ()> + Sized {
     fn change(self) -> Change;
@@ -98,6 +105,16 @@ impl Watched for NodeObject {
 
     fn gone(self) -> Change {
         Change::Node(None)
+    }
+}
+
+impl Watched for NodeWeightObject {
+    fn change(self) -> Change {
+        Change::NodeWeight(self.decoded)
+    }
+
+    fn gone(self) -> Change {
+        Change::NodeWeightGone(self.decoded.name)
     }
 }
 

@@ -9,7 +9,6 @@ use tracing::{error, info, warn};
 
 use super::{Change, Kind};
 use crate::manifest::{Manifest, read_paths};
-use crate::objects::FieldProblem;
 
 /// How long the folder must be quiet before it is read: editors and ConfigMap updates touch several
 /// names in a row.
@@ -49,12 +48,14 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Change>) -> 
         warn!("{note}");
     }
     let Manifest { services, slices, mut nodes, .. } = manifest;
-    let mut all = vec![Change::Begin(Kind::Node)];
+    let mut all = vec![Change::Begin(Kind::NodeWeights)];
+    all.extend(nodes.values().map(|node| Change::NodeWeight(node.weight.clone())));
+    all.push(Change::End(Kind::NodeWeights));
+    all.push(Change::Begin(Kind::Node));
     all.push(Change::Node(nodes.remove(node_name).and_then(|node| node.decoded.value)));
     all.push(Change::End(Kind::Node));
     all.push(Change::Begin(Kind::Slices));
-    for (path, slice) in slices {
-        warn_of(&path, "EndpointSlice", &slice.decoded.name, &slice.decoded.problems);
+    for (_, slice) in slices {
         all.push(Change::Slice(Box::new(slice.decoded), slice.changed));
     }
     all.push(Change::End(Kind::Slices));
@@ -67,12 +68,6 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Change>) -> 
         }
     }
     true
-}
-
-fn warn_of(path: &str, kind: &str, name: &dyn std::fmt::Display, problems: &[FieldProblem]) {
-    for problem in problems {
-        warn!("{path}: {kind} {name}: {problem}");
-    }
 }
 
 /// A watch on the names in a folder.

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod api;
+mod health_checks;
 mod kernel;
 mod rig;
 mod rounds;
+mod warnings;

@@ -8,10 +8,12 @@ use tokio::task::JoinHandle;
 use trimtab::config::{Config, ConfigFile, Overrides, resolve};
 use trimtab::daemon::{Auditor, Shared, Sync, SyncSettings};
 use trimtab::health::Health;
+use trimtab::health_check::HealthChecks;
 use trimtab::manifest::{Manifest, read_text};
 use trimtab::objects::NodeState;
 use trimtab::plan::settings;
 use trimtab::source::{Change, Kind};
+use trimtab::warning::{Board, Warnings};
 use trimtab_core::Family;
 use trimtab_reconcile::Reconciler;
 
@@ -22,6 +24,7 @@ pub(crate) struct Rig {
     pub(crate) kernel: FakeKernel,
     pub(crate) changes: mpsc::Sender<Change>,
     pub(crate) health: Arc<Health>,
+    pub(crate) warnings: Arc<Warnings>,
     stop: watch::Sender<bool>,
     sync: JoinHandle<anyhow::Result<FakeKernel>>,
 }
@@ -36,14 +39,28 @@ pub(crate) fn config(yaml: &str) -> Config {
 
 impl Rig {
     pub(crate) fn start(kernel: FakeKernel, yaml: &str) -> Self {
+        Self::start_with(kernel, yaml, None)
+    }
+
+    /// With a board for what is to become Events.
+    pub(crate) fn start_with(kernel: FakeKernel, yaml: &str, board: Option<Arc<Board>>) -> Self {
         let config = Arc::new(config(yaml));
         let (changes, taken) = mpsc::channel(64);
         let (parts, parts_taken) = mpsc::channel(4);
         let (stop, stopped) = watch::channel(false);
         let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
+        let warnings = Arc::new(Warnings::new(board));
+        let health_checks = Arc::new(HealthChecks::default());
+        let serve = Arc::clone(&health_checks).serve(Arc::clone(&health), Arc::clone(&warnings));
+        tokio::spawn(serve);
         let (programming, programming_seen) = watch::channel(false);
-        let pod_networks = watch::channel(Vec::new()).0;
-        let shared = Shared { health: Arc::clone(&health), pod_networks, programming };
+        let shared = Shared {
+            health: Arc::clone(&health),
+            pod_networks: watch::channel(Vec::new()).0,
+            programming,
+            warnings: Arc::clone(&warnings),
+            health_checks,
+        };
         let sync_settings = SyncSettings {
             min_sync_period: config.min_sync_period,
             config: Arc::clone(&config),
@@ -54,7 +71,7 @@ impl Rig {
         let sync = tokio::spawn(sync.run(taken, parts_taken, stopped));
         let period = config.sync_period;
         tokio::spawn(Auditor::new(kernel.clone(), period, parts, programming_seen).run());
-        Self { kernel, changes, health, stop, sync }
+        Self { kernel, changes, health, warnings, stop, sync }
     }
 
     pub(crate) async fn send(&self, change: Change) {

@@ -186,3 +186,18 @@ async fn a_stop_leaves_the_kernel_as_it_is() {
     assert!(kernel.take_log().is_empty());
     assert_eq!(kernel.inside().state.virtual_servers.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_kernel_goes_on_refusing_is_a_warning_until_it_is_done() {
+    let rig = started("").await;
+    rig.kernel.inside().refuse = Some("virtual server TCP 10.96.0.2".to_owned());
+    rig.apply(&service("bad", "10.96.0.2")).await;
+    rig.wait(1).await;
+    assert!(rig.warnings.standing_now().is_empty(), "once is an accident");
+    rig.wait(9).await;
+    let words = "Service n/bad: KernelRefused: cannot add virtual server TCP 10.96.0.2:80 (rr): no";
+    assert_eq!(rig.warnings.standing_now(), [words]);
+    rig.kernel.inside().refuse = None;
+    rig.wait(60).await;
+    assert!(rig.warnings.standing_now().is_empty());
+}

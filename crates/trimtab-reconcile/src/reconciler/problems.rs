@@ -1,0 +1,76 @@
+//! What Services ask for and do not get.
+
+use super::Reconciler;
+use crate::objects::ObjectName;
+use crate::operation::Owner;
+use crate::problem::{Problem, Reason, ServiceProblems};
+use crate::tables::Item;
+
+/// Refusals that are told of one Service: where there are many, they are alike.
+const MOST_REFUSALS: usize = 8;
+
+impl Reconciler {
+    /// Takes the Services whose problems changed since the last call, in order of name, each with
+    /// all that it has now: nothing for one that had some and has none any more.
+    pub fn take_problems(&mut self) -> Vec<ServiceProblems> {
+        let mut names: Vec<ObjectName> = self.troubled.drain().collect();
+        names.sort_unstable();
+        names.into_iter().map(|name| self.problems_of(name)).collect()
+    }
+
+    /// Notes that a Service may have other problems than before.
+    pub(super) fn problems_changed(&mut self, owner: Owner) {
+        if let Some(entry) = self.services.get(owner) {
+            self.troubled.insert(entry.name.clone());
+        }
+    }
+
+    /// The kernel goes on refusing something for a Service.
+    pub(super) fn kernel_refuses(&mut self, owner: Owner, item: Item, message: Box<str>) {
+        let entry = self.services.get_mut(owner).filter(|_| owner != Owner::NOBODY);
+        let Some(entry) = entry else { return };
+        let is_full = entry.refusals.len() == MOST_REFUSALS;
+        match entry.refusals.iter_mut().find(|(known, _)| *known == item) {
+            Some((_, known)) if *known == message => return,
+            Some((_, known)) => *known = message,
+            None if is_full => return,
+            None => entry.refusals.push((item, message)),
+        }
+        self.problems_changed(owner);
+    }
+
+    /// The kernel no longer refuses something, or is no longer asked for it.
+    pub(super) fn kernel_accepts(&mut self, owner: Owner, item: &Item) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        if let Some(place) = entry.refusals.iter().position(|(known, _)| known == item) {
+            entry.refusals.swap_remove(place);
+            self.problems_changed(owner);
+        }
+    }
+
+    fn problems_of(&self, service: ObjectName) -> ServiceProblems {
+        let owner = self.services.find(&service);
+        let entry = owner.and_then(|owner| Some((owner, self.services.get(owner)?)));
+        let Some((owner, entry, object)) =
+            entry.and_then(|(owner, entry)| Some((owner, entry, entry.service.as_deref()?)))
+        else {
+            return ServiceProblems { service, uid: "".into(), found: Vec::new() };
+        };
+        let conflicts = entry.requests.iter().filter_map(|request| {
+            let server = self.tables.virtual_servers.get(&request.frontend)?;
+            let holder = server.wanted.map(|wanted| wanted.owner).filter(|had| *had != owner)?;
+            let message = format!(
+                "{} is already served for {}, which is older; it is not served for this Service",
+                request.frontend,
+                self.services.get(holder)?.name
+            );
+            Some(Problem { reason: Reason::FrontendConflict, message })
+        });
+        let refusals = entry.refusals.iter().map(|(_, message)| Problem {
+            reason: Reason::KernelRefused,
+            message: message.to_string(),
+        });
+        let found = entry.refused.iter().cloned().chain(conflicts).chain(refusals).collect();
+        ServiceProblems { uid: object.uid.clone(), service, found }
+    }
+}

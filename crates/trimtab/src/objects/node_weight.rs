@@ -1,0 +1,44 @@
+//! The weight that a Node gives to the endpoints on it.
+
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+use trimtab_reconcile::objects::ObjectName;
+
+use super::decoded::{Decoded, Problems};
+use super::endpoint_slice::{WEIGHT, weight};
+use super::metadata::{Metadata, watched};
+
+/// The weight of a Node, read from its metadata: nothing else of it is asked for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Wire")]
+pub struct NodeWeightObject {
+    pub(super) metadata: ObjectMeta,
+    /// What it says; no value for a Node without the annotation.
+    pub decoded: Decoded<u16>,
+}
+
+watched!(NodeWeightObject, ClusterResourceScope, "Node", "", "nodes", metadata_only: true);
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Wire {
+    metadata: Metadata,
+}
+
+impl From<Wire> for NodeWeightObject {
+    fn from(wire: Wire) -> Self {
+        Self { metadata: wire.metadata.for_watch(), decoded: node_weight(&wire.metadata) }
+    }
+}
+
+/// The weight in a Node's metadata.
+pub(super) fn node_weight(metadata: &Metadata) -> Decoded<u16> {
+    let mut problems = Problems::default();
+    let value = weight(metadata.annotations.get(WEIGHT), &mut problems);
+    Decoded {
+        name: ObjectName::new("", metadata.name.as_deref().unwrap_or_default()),
+        uid: metadata.uid.as_deref().unwrap_or_default().into(),
+        value,
+        problems: problems.into_inner(),
+    }
+}

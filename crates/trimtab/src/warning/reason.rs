@@ -1,0 +1,74 @@
+//! The kinds of warnings.
+
+use trimtab_reconcile::Reason;
+
+use crate::objects::FieldProblem;
+
+/// The kinds of warnings: `reason` of the Event, label of the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WarningReason {
+    /// A VIP that cannot be served.
+    RefusedAddress,
+    /// Another, older Service has the frontend.
+    FrontendConflict,
+    /// An annotation of ours whose value cannot be used.
+    InvalidAnnotation,
+    /// Any other field whose value cannot be used.
+    InvalidValue,
+    /// The kernel has refused something several times in a row.
+    KernelRefused,
+    /// A health-check node port that cannot be listened on.
+    HealthCheckPort,
+}
+
+impl WarningReason {
+    /// The word in Events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefusedAddress => "RefusedAddress",
+            Self::FrontendConflict => "FrontendConflict",
+            Self::InvalidAnnotation => "InvalidAnnotation",
+            Self::InvalidValue => "InvalidValue",
+            Self::KernelRefused => "KernelRefused",
+            // kube-proxy's word for the same.
+            Self::HealthCheckPort => "FailedToStartServiceHealthcheck",
+        }
+    }
+
+    /// What was being done: `action` of the Event.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::RefusedAddress => "BindAddress",
+            Self::FrontendConflict => "ClaimFrontend",
+            Self::InvalidAnnotation | Self::InvalidValue => "ReadObject",
+            Self::KernelRefused => "ProgramKernel",
+            Self::HealthCheckPort => "Listen",
+        }
+    }
+
+    /// Whether its Event is one for each node. Anything else follows from the objects, or from the
+    /// kernel that nodes have in common, so that many find it.
+    pub const fn is_of_this_node(self) -> bool {
+        matches!(self, Self::HealthCheckPort)
+    }
+}
+
+impl From<Reason> for WarningReason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::RefusedAddress => Self::RefusedAddress,
+            Reason::FrontendConflict => Self::FrontendConflict,
+            Reason::KernelRefused => Self::KernelRefused,
+        }
+    }
+}
+
+impl From<&FieldProblem> for WarningReason {
+    fn from(problem: &FieldProblem) -> Self {
+        if problem.field.starts_with("metadata.annotations") {
+            Self::InvalidAnnotation
+        } else {
+            Self::InvalidValue
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! When which Event is sent: pure, time is an argument.
+//!
+//! Thousands of nodes find the same problem in the same object, within the same second. Each waits
+//! for its own part of [`SPREAD`], the first makes the Event, and the others are told that it is
+//! there already, which writes nothing. The one that made it repeats it for as long as the problem
+//! lasts; the others ask again ever more rarely, so that an Event outlives the node that made it.
+
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::Warning;
+use super::bucket::Bucket;
+use super::event::EventKey;
+
+/// The time over which nodes spread the first Event of a problem.
+const SPREAD: Duration = Duration::from_secs(60);
+/// Before that, time for what else may be found together with it.
+const DELAY: Duration = Duration::from_secs(1);
+/// API servers forget an Event an hour after its last write; it is repeated in half the time.
+const REPEAT: Duration = Duration::from_secs(30 * 60);
+/// A problem that comes and goes is not repeated sooner than this.
+const LEAST_REPEAT: Duration = Duration::from_secs(5 * 60);
+/// The first and the longest time until a node asks again whether another's Event is still there.
+const ASK_AGAIN: Duration = Duration::from_secs(60 * 60);
+const MOST_DOUBLINGS: u32 = 3;
+/// The first and the longest pause after a failure.
+const RETRY: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(10 * 60);
+/// Requests of one node: a burst of these, then ten a minute.
+const BURST: u32 = 20;
+const PERIOD: Duration = Duration::from_secs(6);
+
+/// The Events of one node.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    node: String,
+    entries: HashMap<EventKey, Entry>,
+    bucket: Bucket,
+}
+
+#[derive(Debug)]
+struct Entry {
+    warning: Warning,
+    state: State,
+    /// Whether the problem stands.
+    stands: bool,
+    /// When something is to be sent.
+    due: Option<Duration>,
+    /// When it was last sent, by whomever.
+    said: Option<Duration>,
+    failures: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not said, or forgotten by the API server.
+    Unsaid,
+    /// Made by this node, and said so many times.
+    Ours(u32),
+    /// Made by another; asked so many times.
+    Theirs(u32),
+}
+
+/// What to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Send {
+    /// A new Event.
+    Create(EventKey, Warning),
+    /// An Event again, for the time given.
+    Repeat(EventKey, Warning, u32),
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is there.
+    Said,
+    /// Another node has made it.
+    Known,
+    /// The API server has forgotten it.
+    Forgotten,
+    /// It could not be sent, or was refused.
+    Failed,
+}
+
+impl Schedule {
+    pub(super) fn new(node: &str) -> Self {
+        Self { node: node.to_owned(), entries: HashMap::new(), bucket: Bucket::new(BURST, PERIOD) }
+    }
+
+    /// A problem stands from now on.
+    pub(super) fn begin(&mut self, key: EventKey, warning: Warning, now: Duration) {
+        let spread = DELAY + SPREAD.mul_f64(key.fraction(&self.node, 0));
+        let entry = self.entries.entry(key).or_insert_with(|| Entry {
+            warning,
+            state: State::Unsaid,
+            stands: false,
+            due: None,
+            said: None,
+            failures: 0,
+        });
+        if entry.stands {
+            return;
+        }
+        entry.stands = true;
+        entry.due = Some(match (entry.state, entry.said) {
+            (State::Unsaid, _) | (_, None) => now + spread,
+            (State::Ours(_), Some(said)) => now.max(said + LEAST_REPEAT),
+            (State::Theirs(_), Some(said)) => now.max(said + ASK_AGAIN),
+        });
+    }
+
+    /// A problem is over. What was said stays until the API server forgets it.
+    pub(super) fn end(&mut self, key: EventKey, now: Duration) {
+        self.entries.retain(|_, entry| {
+            entry.stands || entry.said.is_some_and(|said| said + ASK_AGAIN > now)
+        });
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.stands = false;
+            entry.due = None;
+            if entry.said.is_none() {
+                self.entries.remove(&key);
+            }
+        }
+    }
+
+    /// What to send now, or when there will be something.
+    pub(super) fn next(&mut self, now: Duration) -> Result<Send, Option<Duration>> {
+        let first = self.entries.iter().filter_map(|(key, entry)| Some((entry.due?, *key))).min();
+        let Some((due, key)) = first else { return Err(None) };
+        if due > now {
+            return Err(Some(due));
+        }
+        self.bucket.take(now).map_err(Some)?;
+        let Some(entry) = self.entries.get_mut(&key) else { return Err(None) };
+        // Until its outcome is known nothing else is sent for it.
+        entry.due = None;
+        let warning = entry.warning.clone();
+        Ok(match entry.state {
+            State::Ours(times) => Send::Repeat(key, warning, times.saturating_add(1)),
+            State::Unsaid | State::Theirs(_) => Send::Create(key, warning),
+        })
+    }
+
+    /// Takes note of what came of sending.
+    pub(super) fn settle(&mut self, key: EventKey, outcome: Outcome, now: Duration) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        let pause = match outcome {
+            Outcome::Said => {
+                let times = if let State::Ours(times) = entry.state { times } else { 0 };
+                entry.state = State::Ours(times.saturating_add(1));
+                REPEAT
+            }
+            Outcome::Known => {
+                let times = if let State::Theirs(times) = entry.state { times } else { 0 };
+                entry.state = State::Theirs(times.saturating_add(1));
+                let pause = ASK_AGAIN * (1 << times.min(MOST_DOUBLINGS));
+                // Wide enough that nodes that began together do not go on asking together.
+                pause.mul_f64(0.5 + 1.5 * key.fraction(&self.node, u64::from(times) + 1))
+            }
+            Outcome::Forgotten => {
+                entry.state = State::Unsaid;
+                Duration::ZERO
+            }
+            Outcome::Failed => {
+                let pause = RETRY * (1 << entry.failures.min(10));
+                entry.failures += 1;
+                let fraction = key.fraction(&self.node, u64::from(entry.failures));
+                pause.min(LONGEST_RETRY).mul_f64(1.0 + fraction)
+            }
+        };
+        if matches!(outcome, Outcome::Said | Outcome::Known) {
+            entry.said = Some(now);
+            entry.failures = 0;
+        }
+        entry.due = entry.stands.then_some(now + pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::warning::{ObjectKind, Regarding, WarningReason};
+    use trimtab_reconcile::objects::ObjectName;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn warning(number: u32, reason: WarningReason) -> (EventKey, Warning) {
+        let name = ObjectName::new("n", &format!("web-{number}"));
+        let regarding = Regarding { kind: ObjectKind::Service, name, uid: "".into() };
+        let warning = Warning { regarding, reason, note: "wrong".to_owned() };
+        (EventKey::of(&warning), warning)
+    }
+
+    /// What is sent until `end`, each with `outcome`.
+    fn sent(schedule: &mut Schedule, end: Duration, outcome: Outcome) -> Vec<(Duration, Send)> {
+        let mut now = Duration::ZERO;
+        let mut all = Vec::new();
+        while now < end {
+            match schedule.next(now) {
+                Ok(send) => {
+                    let (Send::Create(key, _) | Send::Repeat(key, ..)) = &send;
+                    schedule.settle(*key, outcome, now);
+                    all.push((now, send));
+                }
+                Err(Some(next)) => now = next.max(now),
+                Err(None) => break,
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn a_thousand_problems_are_a_burst_and_then_ten_a_minute() {
+        let mut schedule = Schedule::new("node");
+        for number in 0..1000 {
+            let (key, warning) = warning(number, WarningReason::HealthCheckPort);
+            schedule.begin(key, warning, Duration::ZERO);
+        }
+        let all = sent(&mut schedule, 20 * MINUTE, Outcome::Said);
+        let within = |end: Duration| all.iter().filter(|(time, _)| *time < end).count();
+        // Ten a minute from the start, and the burst once there is something to send.
+        assert!((19..=21).contains(&within(DELAY + SPREAD.mul_f64(0.04))), "{}", within(SPREAD));
+        assert_eq!(within(10 * MINUTE), 20 + 99);
+    }
+
+    #[test]
+    fn nodes_spread_what_all_of_them_find_over_a_minute() {
+        let (key, warning) = warning(1, WarningReason::InvalidValue);
+        let mut times: Vec<Duration> = (0..1000)
+            .map(|node| {
+                let mut schedule = Schedule::new(&format!("node-{node}"));
+                schedule.begin(key, warning.clone(), Duration::ZERO);
+                schedule.next(Duration::ZERO).expect_err("not at once").expect("some time")
+            })
+            .collect();
+        times.sort_unstable();
+        assert!(times[0] < DELAY + MINUTE / 100 && times[999] <= DELAY + MINUTE);
+        for part in times.chunks(100).zip(1u32..) {
+            let middle = part.0[50];
+            assert!(middle < DELAY + MINUTE * part.1 / 8, "{middle:?} in the tenth {}", part.1);
+        }
+    }
+
+    #[test]
+    fn whoever_made_an_event_repeats_it_and_others_ask_ever_more_rarely() {
+        let times = |outcome| {
+            let mut schedule = Schedule::new("node");
+            let (key, warning) = warning(1, WarningReason::InvalidValue);
+            schedule.begin(key, warning, Duration::ZERO);
+            sent(&mut schedule, 24 * HOUR, outcome)
+        };
+        let ours = times(Outcome::Said);
+        assert_eq!(ours.len(), 48);
+        assert!(matches!(&ours[0].1, Send::Create(..)));
+        assert!(matches!(&ours[1].1, Send::Repeat(_, _, 2)));
+        assert!(matches!(&ours[47].1, Send::Repeat(_, _, 48)));
+        let theirs = times(Outcome::Known);
+        assert!((4..=7).contains(&theirs.len()), "{}", theirs.len());
+        assert!(theirs.iter().all(|(_, send)| matches!(send, Send::Create(..))));
+    }
+
+    #[test]
+    fn a_problem_that_comes_and_goes_is_repeated_and_not_said_anew() {
+        let mut schedule = Schedule::new("node");
+        let (key, warning) = warning(1, WarningReason::HealthCheckPort);
+        schedule.begin(key, warning.clone(), Duration::ZERO);
+        let said = schedule.next(Duration::ZERO).expect_err("not at once").expect("some time");
+        assert!(matches!(schedule.next(said), Ok(Send::Create(..))));
+        schedule.settle(key, Outcome::Said, said);
+        let again = said + LEAST_REPEAT;
+        for second in 1..60 {
+            let now = said + Duration::from_secs(second);
+            schedule.end(key, now);
+            assert_eq!(schedule.next(now), Err(None));
+            schedule.begin(key, warning.clone(), now);
+            assert_eq!(schedule.next(now), Err(Some(again)));
+        }
+        assert!(matches!(schedule.next(again), Ok(Send::Repeat(_, _, 2))));
+        // Another node's clean-up, or an hour of silence: it is made again.
+        schedule.settle(key, Outcome::Forgotten, again);
+        assert!(matches!(schedule.next(again), Ok(Send::Create(..))));
+    }
+
+    #[test]
+    fn what_is_over_before_it_was_said_is_never_said() {
+        let mut schedule = Schedule::new("node");
+        let (key, warning) = warning(1, WarningReason::InvalidValue);
+        schedule.begin(key, warning, Duration::ZERO);
+        schedule.end(key, Duration::ZERO);
+        assert!(sent(&mut schedule, HOUR, Outcome::Said).is_empty());
+        assert!(schedule.entries.is_empty());
+    }
+
+    #[test]
+    fn failures_are_retried_with_growing_pauses() {
+        let mut schedule = Schedule::new("node");
+        let (key, warning) = warning(1, WarningReason::HealthCheckPort);
+        schedule.begin(key, warning, Duration::ZERO);
+        let all = sent(&mut schedule, HOUR, Outcome::Failed);
+        assert!((8..16).contains(&all.len()), "{}", all.len());
+    }
+
+    /// An API server with one Event, which it forgets an hour after the last write.
+    #[derive(Default)]
+    struct Server {
+        last_write: Option<Duration>,
+        writes: u32,
+        refused: u32,
+        by_second: HashMap<u64, u32>,
+        /// The longest time without the Event after it was first made.
+        longest_gap: Duration,
+    }
+
+    impl Server {
+        fn answer(&mut self, send: &Send, now: Duration) -> Outcome {
+            *self.by_second.entry(now.as_secs()).or_default() += 1;
+            let is_there = self.last_write.is_some_and(|last| last + HOUR > now);
+            let outcome = match send {
+                Send::Create(..) if is_there => Outcome::Known,
+                Send::Repeat(..) if !is_there => Outcome::Forgotten,
+                _ => Outcome::Said,
+            };
+            if outcome != Outcome::Said {
+                self.refused += 1;
+                return outcome;
+            }
+            if let Some(last) = self.last_write.filter(|_| !is_there) {
+                self.longest_gap = self.longest_gap.max(now.saturating_sub(last + HOUR));
+            }
+            self.last_write = Some(now);
+            self.writes += 1;
+            outcome
+        }
+    }
+
+    #[test]
+    fn five_thousand_nodes_with_one_problem_for_a_day_write_little() {
+        let (key, warning) = warning(1, WarningReason::InvalidValue);
+        let mut server = Server::default();
+        let mut nodes: Vec<Schedule> =
+            (0..5000).map(|node| Schedule::new(&format!("node-{node}"))).collect();
+        let mut wakes: std::collections::BTreeSet<(Duration, usize)> = (0..nodes.len())
+            .map(|node| {
+                nodes[node].begin(key, warning.clone(), Duration::ZERO);
+                (Duration::ZERO, node)
+            })
+            .collect();
+        let mut maker = None;
+        while let Some((now, node)) = wakes.pop_first() {
+            // The node that made the Event dies in the morning.
+            if now > 24 * HOUR || (now > 6 * HOUR && maker == Some(node)) {
+                continue;
+            }
+            match nodes[node].next(now) {
+                Ok(send) => {
+                    let outcome = server.answer(&send, now);
+                    if outcome == Outcome::Said {
+                        maker.get_or_insert(node);
+                    }
+                    nodes[node].settle(key, outcome, now);
+                    wakes.insert((now, node));
+                }
+                Err(next) => drop(next.map(|next| wakes.insert((next, node)))),
+            }
+        }
+        let busiest = server.by_second.values().max().copied().unwrap_or_default();
+        // A write every half hour, and about 100 requests a second in the first minute.
+        assert!((45..=50).contains(&server.writes), "{}", server.writes);
+        assert!(server.refused < 5000 * 7, "{}", server.refused);
+        assert!(busiest < 130, "{busiest}");
+        let later = server.by_second.iter().filter(|(second, _)| **second > 120);
+        let busiest = later.map(|(_, count)| *count).max().unwrap_or_default();
+        assert!(busiest < 15, "{busiest}");
+        assert!(server.longest_gap < MINUTE, "{:?}", server.longest_gap);
+    }
+}
