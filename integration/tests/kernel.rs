@@ -6,11 +6,21 @@
 mod agreement;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/external_vips.rs"]
+mod external_vips;
+#[path = "kernel/node_ports.rs"]
+mod node_ports;
 #[path = "kernel/restart.rs"]
 mod restart;
+#[path = "kernel/source_ranges.rs"]
+mod source_ranges;
 #[path = "kernel/sources.rs"]
 mod sources;
 #[path = "kernel/topology.rs"]
 mod topology;
+#[path = "kernel/topology_hints.rs"]
+mod topology_hints;
 #[path = "kernel/traffic.rs"]
 mod traffic;
+#[path = "kernel/traffic_policies.rs"]
+mod traffic_policies;
