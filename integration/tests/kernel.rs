@@ -2,12 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "kernel/access.rs"]
+mod access;
+#[path = "kernel/affinity.rs"]
+mod affinity;
 #[path = "kernel/agreement.rs"]
 mod agreement;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/drain.rs"]
+mod drain;
+#[path = "kernel/drain_datagrams.rs"]
+mod drain_datagrams;
 #[path = "kernel/external_vips.rs"]
 mod external_vips;
+#[path = "kernel/masquerade.rs"]
+mod masquerade;
 #[path = "kernel/node_ports.rs"]
 mod node_ports;
 #[path = "kernel/restart.rs"]

@@ -15,6 +15,9 @@ const TURNS: usize = 6;
 /// For answers that must not come: they would within a hundredth of this.
 pub const SOON: Duration = Duration::from_millis(400);
 
+/// For refusals, which come within a second.
+const REFUSAL: Duration = Duration::from_secs(3);
+
 /// Names of hosts.
 pub type Names = BTreeSet<String>;
 
@@ -52,7 +55,8 @@ pub fn until_answered_by(
     .with_context(|| format!("the last was {last:?}"))
 }
 
-/// Waits until a connection is not answered, in this way.
+/// Waits until a connection is not answered, in this way. SCTP is never refused by a virtual server
+/// without real servers: an ICMP error is no more than a hint to it.
 ///
 /// # Errors
 /// When that is not so within a minute.
@@ -62,8 +66,10 @@ pub fn until_unanswered(
     to: SocketAddr,
     how: &Unanswered,
 ) -> anyhow::Result<()> {
+    // An ICMP error that comes at once is one that TCP hears only at its second attempt.
+    let patience = if *how == Unanswered::TimedOut { SOON } else { REFUSAL };
     eventually(format!("{how} at {protocol} {to} from {}", from.name()), || {
-        let answer = from.ask_within(protocol, to, SOON);
+        let answer = from.ask_within(protocol, to, patience);
         Ok((answer.as_ref() == Err(how)).then_some(()))
     })
 }

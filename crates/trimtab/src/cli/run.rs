@@ -81,7 +81,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let reconciler = Reconciler::new(settings(&config, families));
     let settings =
         SyncSettings { min_sync_period: config.min_sync_period, config: Arc::clone(&config) };
-    let shared = Shared { health, pod_networks };
+    let shared = Shared { health: Arc::clone(&health), pod_networks };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
@@ -94,7 +94,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let period = config.sync_period;
     thread::Builder::new()
         .name("audit".to_owned())
-        .spawn(move || on_this_thread(Auditor::new(reader, period, part_sender).run()))?;
+        .spawn(move || on_this_thread(Auditor::new(reader, period, part_sender, health).run()))?;
 
     let sources = start_sources(arguments, &config, change_sender).await?;
     let outcome = tokio::select! {

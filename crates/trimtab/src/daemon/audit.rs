@@ -1,11 +1,14 @@
 //! The periodic comparison with the kernel, read beside the work and spread over its period.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
+
+use crate::health::Health;
 
 /// A part of what the kernel holds.
 #[derive(Debug)]
@@ -69,12 +72,18 @@ pub struct Auditor<O> {
     observer: O,
     period: Duration,
     parts: Sender<AuditPart>,
+    health: Arc<Health>,
 }
 
 impl<O: Observer> Auditor<O> {
     /// An auditor that sends to `parts`.
-    pub const fn new(observer: O, period: Duration, parts: Sender<AuditPart>) -> Self {
-        Self { observer, period, parts }
+    pub const fn new(
+        observer: O,
+        period: Duration,
+        parts: Sender<AuditPart>,
+        health: Arc<Health>,
+    ) -> Self {
+        Self { observer, period, parts, health }
     }
 
     /// Audits until nobody listens any more.
@@ -82,6 +91,10 @@ impl<O: Observer> Auditor<O> {
         loop {
             let start = tokio::time::Instant::now();
             tokio::time::sleep(self.period / 10).await;
+            // What has not been programmed yet cannot have been spoiled.
+            if !self.health.is_ready() && !self.parts.is_closed() {
+                continue;
+            }
             match self.audit().await {
                 Ok(true) => {}
                 Ok(false) => return,

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use trimtab_core::Frontend;
-use trimtab_reconcile::{Drift, Reconciler, execute};
+use trimtab_reconcile::{Action, Drift, Operation, Phase, Reconciler, execute};
 
 use super::audit::AuditPart;
 use super::lists::Lists;
@@ -24,7 +24,7 @@ use crate::source::{Change, Kind};
 const ROUND: usize = 4096;
 /// Changes taken in before the next round.
 const INTAKE: usize = 4096;
-/// How often real servers that drain are asked for their connections.
+/// How often at least real servers that drain are asked for their connections.
 const DRAIN_POLL: Duration = Duration::from_secs(5);
 
 /// What the loop needs to know of the configuration.
@@ -295,8 +295,10 @@ impl<D: DataPlane> Sync<D> {
             warn!("{}", describe(&problem));
         }
         self.pace.ended(Instant::now());
-        if self.next_drain_poll.is_none() && self.reconciler.draining().next().is_some() {
-            self.next_drain_poll = Some(Instant::now() + DRAIN_POLL);
+        let drains =
+            |operation: &Operation| matches!(operation.action, Action::DrainRealServer(..));
+        if self.next_drain_poll.is_none() || plan.phase(Phase::Withdraw).iter().any(drains) {
+            self.schedule_drain_poll();
         }
     }
 
@@ -395,8 +397,18 @@ impl<D: DataPlane> Sync<D> {
                 }
             }
         }
-        let more = self.reconciler.draining().next().is_some();
-        self.next_drain_poll = more.then(|| Instant::now() + DRAIN_POLL);
+        self.next_drain_poll = None;
+        self.schedule_drain_poll();
+    }
+
+    /// In a while, or as soon as the first time to drain is over.
+    fn schedule_drain_poll(&mut self) {
+        if self.reconciler.draining().next().is_none() {
+            return;
+        }
+        let regular = self.next_drain_poll.unwrap_or_else(|| Instant::now() + DRAIN_POLL);
+        let end = self.reconciler.next_drain_end(self.now()).map(|end| self.epoch + end);
+        self.next_drain_poll = Some(end.map_or(regular, |end| end.min(regular)));
     }
 
     fn now(&self) -> Duration {

@@ -48,7 +48,8 @@ impl Rig {
         let reconciler = Reconciler::new(settings(&config));
         let sync = Sync::new(reconciler, kernel.clone(), sync_settings, shared);
         let sync = tokio::spawn(sync.run(taken, parts_taken, stopped));
-        tokio::spawn(Auditor::new(kernel.clone(), config.sync_period, parts).run());
+        let auditor = Auditor::new(kernel.clone(), config.sync_period, parts, Arc::clone(&health));
+        tokio::spawn(auditor.run());
         Self { kernel, changes, health, stop, sync }
     }
 

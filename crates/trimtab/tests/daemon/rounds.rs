@@ -25,6 +25,7 @@ async fn programming_starts_when_every_kind_has_been_listed() {
     rig.wait(100).await;
     assert!(rig.kernel.take_log().is_empty());
     assert!(!rig.health.readyz().ok);
+    assert_eq!(rig.kernel.inside().host_checks, 0, "nor is anything compared or repaired");
     rig.send(Change::End(Kind::Slices)).await;
     rig.settle().await;
     let log = rig.kernel.take_log();
@@ -144,6 +145,17 @@ async fn a_real_server_that_leaves_keeps_its_connections_for_a_time() {
             "delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80",
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_time_to_drain_is_not_stretched() {
+    let rig = started("trimtab: {drainTimeout: 1s}").await;
+    rig.kernel.take_log();
+    rig.kernel.inside().connections = 1;
+    rig.apply(&slice("web", &["10.244.0.2"])).await;
+    assert_eq!(rig.kernel.take_log(), ["drain real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
+    rig.wait(2).await;
+    assert_eq!(rig.kernel.take_log(), ["delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,123 @@
+//! TCP real servers that leave keep their connections for a while and get no new ones.
+
+use std::net::SocketAddr;
+
+use trimtab_core::{Family, Protocol};
+use trimtab_integration::cluster::traffic::{answers, names};
+use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
+use trimtab_integration::topology::{Connection, Host, Layout, Server, Unanswered, address};
+
+const PODS: [(u8, u8); 2] = [(1, 1), (2, 1)];
+const LEAVING: &str = "node1-pod1";
+
+fn web(number: u8) -> ServiceSpec {
+    ServiceSpec::new(&format!("web{number}"), number).port("http", Protocol::Tcp, 80, 8080)
+}
+
+/// A cluster in which both pods answer.
+fn cluster() -> (Cluster, Vec<Server>) {
+    let cluster = Cluster::start(&Layout::default()).unwrap();
+    let servers = cluster.serve(&PODS, &[Protocol::Tcp], 8080).unwrap();
+    (cluster, servers)
+}
+
+/// A connection to the pod that is to leave.
+fn open(from: &Host, to: SocketAddr) -> Connection {
+    let mut opened = (0..PODS.len()).map(|_| from.connect(Protocol::Tcp, to).unwrap());
+    opened.find_map(|mut one| (one.ask().unwrap().name == LEAVING).then_some(one)).unwrap()
+}
+
+/// The weight that the leaving pod has at a VIP: `None` once it is gone.
+fn weight(cluster: &Cluster, to: SocketAddr) -> Option<String> {
+    let leaving = SocketAddr::new(address::pod(1, 1, Family::of(to.ip())), 8080);
+    let lines = witness::ipvsadm(cluster.topology.node(1).namespace()).unwrap();
+    let start = format!("-a -t {to} -r {leaving} ");
+    let line = lines.iter().find(|line| line.starts_with(&start))?;
+    line.rsplit(' ').next().map(str::to_owned)
+}
+
+fn until_weight(cluster: &Cluster, to: SocketAddr, wanted: Option<&str>) {
+    let what = format!("weight {wanted:?} at {to}");
+    eventually(what, || Ok((weight(cluster, to).as_deref() == wanted).then_some(()))).unwrap();
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn what_is_open_goes_on_until_it_ends_or_the_time_is_over() {
+    let (cluster, _servers) = cluster();
+    let from = cluster.topology.pod(1, 2);
+    // The first waits for the end of its connections, however long; the second has a short time,
+    // the third none, and the fourth's is set by the configuration.
+    let specs = [
+        web(1).annotation("trimtab.dev/drain-timeout", "1h"),
+        web(2).annotation("trimtab.dev/drain-timeout", "2s"),
+        web(3).annotation("trimtab.dev/drain-timeout", "0s"),
+        web(4),
+    ];
+    for spec in &specs {
+        cluster.publish(spec, &PODS).unwrap();
+    }
+    let _proxy = cluster.proxy(1).config("trimtab: {drainTimeout: 3s}").start().unwrap();
+    for family in Family::ALL {
+        let at = |number: u8| specs[usize::from(number) - 1].at(family, 80);
+        let [mut ended, mut kept, mut timed, mut cut, mut configured] =
+            [1, 1, 2, 3, 4].map(|number| open(from, at(number)));
+        for spec in &specs {
+            cluster.apply_all(&spec.slices(&PODS[1..])).unwrap();
+        }
+        until_weight(&cluster, at(1), Some("0"));
+        until_weight(&cluster, at(3), None);
+        assert_eq!(cut.ask(), Err(Unanswered::Closed));
+        for open in [&mut ended, &mut kept, &mut timed, &mut configured] {
+            assert_eq!(open.ask().unwrap().name, LEAVING);
+        }
+        for number in [1, 2, 3, 4] {
+            let found = answers(from, Protocol::Tcp, at(number));
+            assert_eq!(found, Ok(names(["node2-pod1"])), "nothing new for who leaves");
+        }
+        // One of two connections ends: not the time yet.
+        ended.abort().unwrap();
+        until_weight(&cluster, at(2), None);
+        assert_eq!(timed.ask(), Err(Unanswered::Closed));
+        until_weight(&cluster, at(4), None);
+        assert_eq!(configured.ask(), Err(Unanswered::Closed));
+        assert_eq!(kept.ask().unwrap().name, LEAVING);
+        assert_eq!(weight(&cluster, at(1)).as_deref(), Some("0"));
+        // It comes back before its time: as if it had never left.
+        cluster.apply_all(&specs[0].slices(&PODS)).unwrap();
+        until_weight(&cluster, at(1), Some("1"));
+        assert_eq!(kept.ask().unwrap().name, LEAVING);
+        let both = names([LEAVING, "node2-pod1"]);
+        assert_eq!(answers(from, Protocol::Tcp, at(1)), Ok(both));
+        // The next family starts from the same.
+        for spec in &specs {
+            cluster.apply_all(&spec.slices(&PODS)).unwrap();
+        }
+        until_weight(&cluster, at(4), Some("1"));
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_crash_and_a_new_start_go_on_draining() {
+    let (cluster, _servers) = cluster();
+    let from = cluster.topology.pod(1, 2);
+    let web = web(1);
+    let to = web.at_v4(80);
+    cluster.publish(&web, &PODS).unwrap();
+    let first = cluster.proxy(1).start().unwrap();
+    let mut kept = open(from, to);
+    cluster.apply_all(&web.slices(&PODS[1..])).unwrap();
+    until_weight(&cluster, to, Some("0"));
+    first.kill().unwrap();
+    assert_eq!(kept.ask().unwrap().name, LEAVING);
+    let second = cluster.proxy(1).start().unwrap();
+    assert_eq!(weight(&cluster, to).as_deref(), Some("0"));
+    assert_eq!(second.count("trimtab_netlink_messages_total", "ipvs").unwrap(), 0);
+    assert_eq!(kept.ask().unwrap().name, LEAVING);
+    assert_eq!(answers(from, Protocol::Tcp, to), Ok(names(["node2-pod1"])));
+    // A reset connection is kept by IPVS for ten seconds, and asked about every five.
+    kept.abort().unwrap();
+    until_weight(&cluster, to, None);
+    assert_eq!(answers(from, Protocol::Tcp, to), Ok(names(["node2-pod1"])));
+}
