@@ -10,6 +10,8 @@ mod affinity;
 mod agreement;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/deletion.rs"]
+mod deletion;
 #[path = "kernel/drain.rs"]
 mod drain;
 #[path = "kernel/drain_datagrams.rs"]
@@ -22,6 +24,8 @@ mod masquerade;
 mod node_ports;
 #[path = "kernel/restart.rs"]
 mod restart;
+#[path = "kernel/service_kinds.rs"]
+mod service_kinds;
 #[path = "kernel/source_ranges.rs"]
 mod source_ranges;
 #[path = "kernel/sources.rs"]
@@ -34,3 +38,7 @@ mod topology_hints;
 mod traffic;
 #[path = "kernel/traffic_policies.rs"]
 mod traffic_policies;
+#[path = "kernel/tuning.rs"]
+mod tuning;
+#[path = "kernel/weights.rs"]
+mod weights;

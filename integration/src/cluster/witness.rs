@@ -52,6 +52,21 @@ pub fn rules(namespace: &Namespace, program: &str) -> anyhow::Result<Vec<String>
     Ok(text.lines().filter(ours).map(str::to_owned).collect())
 }
 
+/// The most connections that each real server may have, by `ipvsadm -Ln --thresholds`.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn thresholds(namespace: &Namespace) -> anyhow::Result<Vec<String>> {
+    let text = namespace.command("ipvsadm", ["-Ln", "--thresholds"])?;
+    let upper = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["->", _, upper, ..] if upper.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(upper.to_owned())
+        }
+        _ => None,
+    };
+    Ok(text.lines().filter_map(upper).collect())
+}
+
 /// The connections that IPVS has, by `ipvsadm -Lnc`, without those that only stand for a client's
 /// affinity.
 ///

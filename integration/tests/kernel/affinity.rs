@@ -81,12 +81,6 @@ fn switching_it_on_changing_it_and_switching_it_off_cuts_no_connection() {
         (web().spec(&sticky(30)), Some("-p 30")),
         (web(), None),
     ] {
-        // What a spec does not name is as it was, unless it is named as nothing.
-        let spec = if option.is_none() {
-            spec.spec(&json!({"sessionAffinity": "None", "sessionAffinityConfig": null}))
-        } else {
-            spec
-        };
         cluster.apply(&spec.service()).unwrap();
         eventually(format!("{option:?}"), || {
             let lines = witness::ipvsadm(namespace)?;
