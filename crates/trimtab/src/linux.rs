@@ -27,6 +27,7 @@ pub struct Linux {
     batch: trimtab_ipvs::Batch,
     sets: ipset::Client,
     route: Socket,
+    tracking: Socket,
     dummy: Option<Dummy>,
 }
 
@@ -49,6 +50,7 @@ impl Linux {
             batch: trimtab_ipvs::Batch::new(),
             sets: ipset::Client::open()?,
             route: Socket::open(trimtab_netlink::Family::Route)?,
+            tracking: Socket::open(trimtab_netlink::Family::Netfilter)?,
             dummy: None,
         })
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use trimtab_core::{Family, Protocol};
+use trimtab_integration::cluster::traffic::SOON;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Connection, Host, Layout, address};
 
@@ -87,6 +88,39 @@ fn a_client_with_a_fixed_port_is_answered_by_another_pod_at_once() {
     }
     let found = pod.ask(Protocol::Sctp, dns().at_v4(53)).unwrap();
     assert_eq!(found.name, "node2-pod1");
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_client_that_asked_before_there_was_a_service_is_answered_from_the_same_port() {
+    let cluster = Cluster::start(&Layout::default()).unwrap();
+    let topology = &cluster.topology;
+    let (node, pod, client) = (topology.node(1), topology.pod(1, 2), topology.client(1));
+    client.route_services_via(node).unwrap();
+    let _servers = cluster.serve(&PODS[1..], &[Protocol::Udp], 5353).unwrap();
+    let _proxy = cluster.proxy(1).start().unwrap();
+    let mut sockets = Vec::new();
+    for family in Family::ALL {
+        let vip = dns().at(family, 53);
+        let node_port = SocketAddr::new(node.address(family), 30053);
+        for (port, from, to) in
+            [(4000, pod, vip), (4001, client, vip), (4002, client, node_port), (4003, node, vip)]
+        {
+            let mut socket = from.connect_from(Protocol::Udp, port, to).unwrap();
+            socket.set_patience(SOON).unwrap();
+            assert!(socket.ask().is_err());
+            sockets.push((from.name(), to, socket));
+        }
+    }
+    cluster.publish(&dns(), &PODS[1..]).unwrap();
+    for (name, to, socket) in &mut sockets {
+        let mut last = None;
+        let answer = eventually("an answer", || {
+            last = Some(socket.ask());
+            Ok(last.clone().and_then(Result::ok))
+        });
+        assert!(answer.is_ok(), "{name} to {to}: {last:?}");
+    }
 }
 
 /// Whether a line of `ipvsadm -Sn` is about the first pod as a real server.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
-use trimtab_core::Frontend;
-use trimtab_reconcile::{Action, Drift, Operation, Phase, Reconciler, execute};
+use trimtab_core::{Family, Frontend, Protocol};
+use trimtab_reconcile::{Action, Drift, Operation, Phase, Plan, Reconciler, Report, execute};
 
 use super::audit::AuditPart;
 use super::lists::Lists;
@@ -288,6 +288,7 @@ impl<D: DataPlane> Sync<D> {
             for operation in plan.operations() {
                 debug!("{}", operation.action);
             }
+            self.forget_unserved(&plan, &report);
             self.look_at_suspects();
         }
         for problem in self.reconciler.take_problems() {
@@ -299,6 +300,31 @@ impl<D: DataPlane> Sync<D> {
             |operation: &Operation| matches!(operation.action, Action::DrainRealServer(..));
         if self.next_drain_poll.is_none() || plan.phase(Phase::Withdraw).iter().any(drains) {
             self.schedule_drain_poll();
+        }
+    }
+
+    /// Clients that asked before there was a virtual server are tracked as asking nobody.
+    fn forget_unserved(&mut self, plan: &Plan, report: &Report) {
+        let failed = |operation: &Operation| report.failed.iter().any(|(f, _)| f == operation);
+        let new = |operation: &Operation| match &operation.action {
+            Action::AddVirtualServer(server)
+                if server.frontend.protocol() == Some(Protocol::Udp) && !failed(operation) =>
+            {
+                Some(server.frontend)
+            }
+            _ => None,
+        };
+        let frontends: Vec<Frontend> = plan.phase(Phase::Serve).iter().filter_map(new).collect();
+        for family in Family::ALL {
+            if !frontends.iter().any(|frontend| frontend.family() == family) {
+                continue;
+            }
+            match self.plane.forget_unserved(family, &frontends) {
+                Ok(count) => metric::flows_forgotten(family, count),
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "cannot forget old {family} UDP flows");
+                }
+            }
         }
     }
 

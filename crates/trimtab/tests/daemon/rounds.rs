@@ -54,6 +54,23 @@ async fn one_endpoint_is_one_operation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn flows_to_a_new_datagram_server_are_forgotten_once_it_answers() {
+    let rig = started("").await;
+    let dns = service("dns", "10.96.0.10").replace("port: 80", "port: 53, protocol: UDP");
+    rig.kernel.take_log();
+    rig.apply(&dns).await;
+    let log = rig.kernel.take_log();
+    assert_eq!(log.last().unwrap(), "forget flows to UDP 10.96.0.10:53", "{log:?}");
+    // Adopted as it is, nothing is forgotten.
+    let kernel = rig.stop().await;
+    kernel.take_log();
+    let rig = Rig::start(kernel, "");
+    let web = service("web", WEB) + &slice("web", &["10.244.0.1", "10.244.0.2"]);
+    rig.list(&(web + &dns)).await;
+    assert_eq!(rig.kernel.take_log(), ["prepare"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_new_list_lacks_is_gone() {
     let rig = started("").await;
     rig.kernel.take_log();
