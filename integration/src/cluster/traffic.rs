@@ -2,21 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use trimtab_core::Protocol;
 
 use super::eventually;
-use crate::topology::{Host, Unanswered};
+use crate::topology::{Answer, Host, Unanswered};
 
 /// How often is asked: every real server of a small Service has its turn.
 const TURNS: usize = 6;
 /// For answers that must not come: they would within a hundredth of this.
-pub const SOON: Duration = Duration::from_millis(400);
-
-/// For refusals, which come within a second.
-const REFUSAL: Duration = Duration::from_secs(3);
+pub const SOON: Duration = Duration::from_millis(300);
+/// For refusals, which come within a second: an ICMP error that comes at once is one that TCP hears
+/// only at its second attempt.
+pub const REFUSAL: Duration = Duration::from_secs(3);
 
 /// Names of hosts.
 pub type Names = BTreeSet<String>;
@@ -32,6 +33,23 @@ pub fn names<const COUNT: usize>(all: [&str; COUNT]) -> Names {
 /// What was had instead of one of the answers.
 pub fn answers(from: &Host, protocol: Protocol, to: SocketAddr) -> Result<Names, Unanswered> {
     (0..TURNS).map(|_| Ok(from.ask(protocol, to)?.name)).collect()
+}
+
+/// Who asks, how, and where.
+pub type Question<'a> = (&'a Host, Protocol, SocketAddr);
+
+/// Asks everything at once, so that answers that do not come are waited for together.
+pub fn ask_all(questions: &[Question<'_>], timeout: Duration) -> Vec<Result<Answer, Unanswered>> {
+    let ask = |(from, protocol, to): Question<'_>| from.ask_within(protocol, to, timeout);
+    thread::scope(|scope| {
+        let asked: Vec<_> =
+            questions.iter().map(|question| scope.spawn(move || ask(*question))).collect();
+        let answer = |asked: thread::ScopedJoinHandle<'_, _>| match asked.join() {
+            Ok(answer) => answer,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        asked.into_iter().map(answer).collect()
+    })
 }
 
 /// Waits until all of these answer, and nobody else.
@@ -66,7 +84,6 @@ pub fn until_unanswered(
     to: SocketAddr,
     how: &Unanswered,
 ) -> anyhow::Result<()> {
-    // An ICMP error that comes at once is one that TCP hears only at its second attempt.
     let patience = if *how == Unanswered::TimedOut { SOON } else { REFUSAL };
     eventually(format!("{how} at {protocol} {to} from {}", from.name()), || {
         let answer = from.ask_within(protocol, to, patience);

@@ -94,7 +94,7 @@ fn open_connections_end_with_their_service_and_those_of_others_go_on() {
         let connect = |from: &Host, to| {
             let mut open = from.connect(Protocol::Tcp, to).unwrap();
             open.ask().unwrap();
-            open.set_patience(SOON).unwrap();
+            open.set_patience(SOON / 3).unwrap();
             open
         };
         let mut through_vip = [pod, client, node].map(|from| connect(from, web().at(family, 80)));

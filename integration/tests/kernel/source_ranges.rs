@@ -1,11 +1,10 @@
 //! loadBalancerSourceRanges: who may reach a load-balancer VIP.
 
 use std::net::SocketAddr;
-use std::thread;
 
 use serde_json::json;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::{SOON, until_unanswered};
+use trimtab_integration::cluster::traffic::{SOON, ask_all, until_unanswered};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Host, Layout, Unanswered, address};
 
@@ -33,18 +32,20 @@ fn cluster() -> Cluster {
     cluster
 }
 
-/// Who of `hosts` gets in, asking all at once: those who do not have to wait for that.
-fn let_in(hosts: [&Host; 4], protocol: Protocol, family: Family) -> [bool; 4] {
-    let is_let_in = |from: &Host| match from.ask_within(protocol, vip(family), SOON) {
+const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+/// Who of `hosts` gets in, by either protocol.
+fn let_in(hosts: [&Host; 4], family: Family) -> Vec<bool> {
+    let questions: Vec<_> = PROTOCOLS
+        .into_iter()
+        .flat_map(|protocol| hosts.map(|from| (from, protocol, vip(family))))
+        .collect();
+    let is_let_in = |answer| match answer {
         Ok(_) => true,
         Err(Unanswered::TimedOut) => false,
-        Err(other) => panic!("{} by {protocol} to {}: {other}", from.name(), vip(family)),
+        Err(other) => panic!("{}: {other}", vip(family)),
     };
-    thread::scope(|scope| {
-        hosts
-            .map(|from| scope.spawn(move || is_let_in(from)))
-            .map(|asked| asked.join().expect("a client that knows how it was answered"))
-    })
+    ask_all(&questions, SOON).into_iter().map(is_let_in).collect()
 }
 
 #[test]
@@ -75,14 +76,13 @@ fn only_those_within_the_ranges_are_let_in() {
         let ranges: Vec<&str> = ranges.iter().map(String::as_str).collect();
         cluster.apply(&web(&ranges).service()).unwrap();
         for (family, expected) in Family::ALL.into_iter().zip([four, six]) {
-            for protocol in [Protocol::Tcp, Protocol::Udp] {
-                let mut found = [false; 4];
-                let right = eventually("the ranges", || {
-                    found = let_in(hosts, protocol, family);
-                    Ok((found == expected).then_some(()))
-                });
-                assert!(right.is_ok(), "{protocol} over {family}, {ranges:?}: {found:?}");
-            }
+            let expected = [expected; PROTOCOLS.len()].concat();
+            let mut found = Vec::new();
+            let right = eventually("the ranges", || {
+                found = let_in(hosts, family);
+                Ok((found == expected).then_some(()))
+            });
+            assert!(right.is_ok(), "{family}, {ranges:?}: {found:?}");
             // Other ways in are not the ranges' business.
             let cluster_ip = web(&[]).at(family, 80);
             assert!(topology.pod(1, 1).ask(Protocol::Tcp, cluster_ip).is_ok());

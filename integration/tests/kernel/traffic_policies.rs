@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::{
-    SOON, answers, names, until_answered_by, until_unanswered,
+    REFUSAL, SOON, answers, ask_all, names, until_answered_by, until_unanswered,
 };
 use trimtab_integration::cluster::{Cluster, ServiceSpec};
 use trimtab_integration::topology::{Layout, Unanswered, address};
@@ -55,16 +55,15 @@ fn external_policy_local_keeps_the_client_address_and_never_leaves_the_node() {
         }
     }
     client.route_services_via(topology.node(2)).unwrap();
-    for family in Family::ALL {
-        for to in outer_ways(2, family) {
-            let answer = client.ask(Protocol::Tcp, to);
-            assert_eq!(answer, Err(Unanswered::Refused), "{to} without a local pod");
-            // The kernel limits ICMP errors in number, and SCTP takes them for hints.
-            for protocol in [Protocol::Udp, Protocol::Sctp] {
-                let answer = client.ask_within(protocol, to, SOON);
-                assert!(answer.is_err(), "{protocol} {to} without a local pod: {answer:?}");
-            }
-        }
+    let ways: Vec<_> = Family::ALL.iter().flat_map(|family| outer_ways(2, *family)).collect();
+    let questions = |protocol| ways.iter().map(move |to| (client, protocol, *to));
+    for answer in ask_all(&questions(Protocol::Tcp).collect::<Vec<_>>(), REFUSAL) {
+        assert_eq!(answer, Err(Unanswered::Refused), "without a local pod");
+    }
+    // The kernel limits ICMP errors in number, and SCTP takes them for hints.
+    let others = questions(Protocol::Udp).chain(questions(Protocol::Sctp));
+    for answer in ask_all(&others.collect::<Vec<_>>(), SOON) {
+        assert!(answer.is_err(), "without a local pod: {answer:?}");
     }
     // The pod moves to the other node, and so does the service.
     cluster.apply_all(&web.slices(&[(2, 1)])).unwrap();
@@ -98,11 +97,10 @@ fn internal_policy_local_stays_on_the_node_also_where_the_service_has_outer_ways
         }
     }
     cluster.apply_all(&web.slices(&[(2, 1)])).unwrap();
+    let [four, six] = Family::ALL.map(|family| web.at(family, 80));
+    until_unanswered(topology.pod(1, 2), Protocol::Tcp, four, &Unanswered::Refused).unwrap();
+    until_unanswered(topology.node(1), Protocol::Tcp, six, &Unanswered::Refused).unwrap();
     for family in Family::ALL {
-        let to = web.at(family, 80);
-        for from in [topology.pod(1, 2), topology.node(1)] {
-            until_unanswered(from, Protocol::Tcp, to, &Unanswered::Refused).unwrap();
-        }
         let outside = answers(topology.client(1), Protocol::Tcp, outer_ways(1, family)[2]);
         assert_eq!(outside, Ok(names(["node2-pod1"])));
     }
