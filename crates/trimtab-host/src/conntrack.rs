@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netlink_packet_core::{DecodeError, NlasIterator};
 use trimtab_core::{Family, Frontend, Protocol};
-use trimtab_netlink::{Batch, Builder, Error as NetlinkError, Socket, flags};
+use trimtab_netlink::{Batch, Builder, Errno, Error as NetlinkError, Socket, flags};
 
 use crate::Error;
 use crate::applied::apply_each;
@@ -88,12 +88,10 @@ pub fn forget_unserved(
         }
     }
     // A flow that has just ended is as good as forgotten.
-    let deleted = apply_each(
-        socket,
-        &mut batch,
-        |errno| errno.is_not_found(),
-        |_, source| Error::Send { what: "forgotten flows", source },
-    );
+    let deleted = apply_each(socket, &mut batch, Errno::is_not_found, |_, source| Error::Send {
+        what: "forgotten flows",
+        source,
+    });
     deleted
         .map_err(|source| Error::Send { what: "forgotten flows", source })?
         .into_result()
@@ -194,10 +192,10 @@ fn decode(payload: &[u8]) -> Result<Option<Flow>, DecodeError> {
 fn destination(tuple: &[u8]) -> Result<Option<SocketAddr>, DecodeError> {
     let address = address(tuple, [V4_DESTINATION, V6_DESTINATION])?;
     let (mut number, mut port) = (None, None);
-    for part in NlasIterator::new(tuple) {
-        let part = part?;
-        if part.kind() == TUPLE_PROTOCOL {
-            for attribute in NlasIterator::new(part.value()) {
+    for half in NlasIterator::new(tuple) {
+        let half = half?;
+        if half.kind() == TUPLE_PROTOCOL {
+            for attribute in NlasIterator::new(half.value()) {
                 let attribute = attribute?;
                 match (attribute.kind(), attribute.value()) {
                     (PROTOCOL_NUMBER, [only]) => number = Some(*only),
