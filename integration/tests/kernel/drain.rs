@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use trimtab_core::{Family, Protocol};
+use trimtab_core::{Family, Protocol, Scheduler};
 use trimtab_integration::cluster::traffic::{answers, names};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Connection, Host, Layout, Server, Unanswered, address};
@@ -129,4 +129,60 @@ fn a_crash_and_a_new_start_go_on_draining() {
     drop(servers.remove(0));
     until_weight(&cluster, to, None);
     assert_eq!(answers(from, Protocol::Tcp, to), Ok(names(["node2-pod1"])));
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn nobody_is_refused_while_a_pod_drains_whatever_the_scheduler() {
+    let (cluster, _servers) = cluster();
+    let topology = &cluster.topology;
+    let clients = [topology.pod(1, 2), topology.pod(2, 2), topology.node(1), topology.client(1)];
+    for client in [topology.node(2), topology.client(1)] {
+        client.route_services_via(topology.node(1)).unwrap();
+    }
+    let to = web(1).at_v4(80);
+    cluster.publish(&web(1), &PODS).unwrap();
+    let _proxy = cluster.proxy(1).config("iptables: {masqueradeAll: true}").start().unwrap();
+    let mut refused = Vec::new();
+    for scheduler in Scheduler::known().filter(|scheduler| *scheduler != Scheduler::PowerOfTwo) {
+        let name = scheduler.name();
+        let spec = web(1).annotation("trimtab.dev/scheduler", name);
+        cluster.publish(&spec, &PODS).unwrap();
+        until_served(&cluster, to, name, &["1", "1"]);
+        let mut open = clients[0].connect(Protocol::Tcp, to).unwrap();
+        let leaving = open.ask().unwrap().name;
+        // By hash of the destination alone: a pod of weight 0 would be given connections, and refuse.
+        let drains = scheduler != Scheduler::DestinationHashing;
+        let left = PODS.into_iter().find(|(node, _)| !leaving.contains(&format!("node{node}")));
+        cluster.apply_all(&spec.slices(&[left.unwrap()])).unwrap();
+        until_served(&cluster, to, name, if drains { &["0", "1"] } else { &["1"] });
+        for client in clients {
+            let found = answers(client, Protocol::Tcp, to);
+            if found.as_ref().map_or(true, |found| found.contains(&leaving)) {
+                refused.push((name.to_owned(), client.name(), found));
+            }
+        }
+        let kept = open.ask().map(|answer| answer.name);
+        assert_eq!(kept, if drains { Ok(leaving) } else { Err(Unanswered::Closed) }, "{name}");
+        open.abort().unwrap();
+    }
+    assert!(refused.is_empty(), "{refused:#?}");
+}
+
+/// Waits until a VIP has a scheduler, and real servers of these weights, the least first.
+fn until_served(cluster: &Cluster, to: SocketAddr, scheduler: &str, weights: &[&str]) {
+    eventually(format!("{scheduler} with {weights:?}"), || {
+        let lines = witness::ipvsadm(cluster.topology.node(1).namespace())?;
+        let server = format!("-A -t {to} -s {scheduler}");
+        let real = format!("-a -t {to} ");
+        let mut found: Vec<&str> = lines
+            .iter()
+            .filter(|line| line.starts_with(&real))
+            .filter_map(|line| line.rsplit(' ').next())
+            .collect();
+        found.sort_unstable();
+        let has_scheduler = lines.iter().any(|line| line.starts_with(&server));
+        Ok((has_scheduler && found == weights).then_some(()))
+    })
+    .unwrap();
 }
