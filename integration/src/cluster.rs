@@ -22,10 +22,12 @@
 //! |---|---|
 //! | [`objects`] | Services and EndpointSlices for the pods of a layout |
 //! | [`proxy`] | the program on a node: its start, its end, what it says of itself |
-//! | [`witness`] | what the kernel holds, as ipvsadm, ipset and ip see it |
+//! | [`traffic`] | who answers at a VIP, and how long it takes until that is so |
+//! | [`witness`] | what the kernel holds, as ipvsadm, ipset, ip and conntrack see it |
 
 pub mod objects;
 pub mod proxy;
+pub mod traffic;
 pub mod witness;
 
 use std::net::SocketAddr;
@@ -35,13 +37,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use trimtab_core::Family;
+use trimtab_core::{Family, Protocol};
 
 pub use objects::ServiceSpec;
 pub use proxy::{Proxy, ProxyBuilder};
 
-use crate::api::{ApiServer, Config};
-use crate::topology::{Layout, Topology, address};
+use crate::api::{ApiServer, Config, Resource};
+use crate::topology::{Layout, Server, Topology, address};
 
 /// Longer than anything here takes, also on an emulated processor.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -90,6 +92,38 @@ impl Cluster {
     /// Where the API server refuses one.
     pub fn apply_all(&self, objects: &[Value]) -> anyhow::Result<()> {
         objects.iter().try_for_each(|object| self.apply(object))
+    }
+
+    /// Creates a Service and slices with these pods as its ready endpoints, or changes them.
+    ///
+    /// # Errors
+    /// Where the API server refuses one.
+    pub fn publish(&self, spec: &ServiceSpec, pods: &[(u8, u8)]) -> anyhow::Result<()> {
+        self.apply(&spec.service())?;
+        self.apply_all(&spec.slices(pods))
+    }
+
+    /// Deletes a Service; its slices stay.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn delete_service(&self, name: &str) -> anyhow::Result<()> {
+        let key = format!("default/{name}");
+        self.api.delete(Resource::Services, &key).with_context(|| format!("deleting {key}"))
+    }
+
+    /// Has each of these pods answer on `port`, by all of `protocols`.
+    ///
+    /// # Errors
+    /// If a socket cannot be made or bound.
+    pub fn serve(
+        &self,
+        pods: &[(u8, u8)],
+        protocols: &[Protocol],
+        port: u16,
+    ) -> anyhow::Result<Vec<Server>> {
+        let serve = |(node, pod): &(u8, u8)| self.topology.pod(*node, *pod).serve(protocols, port);
+        Ok(pods.iter().map(serve).collect::<Result<_, _>>()?)
     }
 
     /// The program for a node, not started yet.

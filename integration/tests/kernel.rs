@@ -2,23 +2,51 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "kernel/access.rs"]
+mod access;
+#[path = "kernel/affinity.rs"]
+mod affinity;
 #[path = "kernel/agreement.rs"]
 mod agreement;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/deletion.rs"]
+mod deletion;
+#[path = "kernel/drain.rs"]
+mod drain;
+#[path = "kernel/drain_datagrams.rs"]
+mod drain_datagrams;
+#[path = "kernel/external_vips.rs"]
+mod external_vips;
 #[path = "kernel/health_check.rs"]
 mod health_check;
 #[path = "kernel/kernel_limits.rs"]
 mod kernel_limits;
+#[path = "kernel/masquerade.rs"]
+mod masquerade;
+#[path = "kernel/node_ports.rs"]
+mod node_ports;
 #[path = "kernel/node_weights.rs"]
 mod node_weights;
 #[path = "kernel/restart.rs"]
 mod restart;
+#[path = "kernel/service_kinds.rs"]
+mod service_kinds;
+#[path = "kernel/source_ranges.rs"]
+mod source_ranges;
 #[path = "kernel/sources.rs"]
 mod sources;
 #[path = "kernel/topology.rs"]
 mod topology;
+#[path = "kernel/topology_hints.rs"]
+mod topology_hints;
 #[path = "kernel/traffic.rs"]
 mod traffic;
+#[path = "kernel/traffic_policies.rs"]
+mod traffic_policies;
+#[path = "kernel/tuning.rs"]
+mod tuning;
 #[path = "kernel/vip_binding.rs"]
 mod vip_binding;
+#[path = "kernel/weights.rs"]
+mod weights;

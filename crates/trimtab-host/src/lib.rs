@@ -6,6 +6,7 @@
 //! | [`local_route`] | VIPs bound by routes instead | rtnetlink, batched |
 //! | [`address`], [`address_monitor`] | the node's addresses, and word of their changes | rtnetlink |
 //! | [`ipset`] | the sets that the rules match | netfilter netlink, batched |
+//! | [`conntrack`] | flows from before a virtual server was there | netfilter netlink |
 //! | [`rules`] | a constant set of packet-filter rules | iptables-save, iptables-restore |
 //! | [`sysctl`], [`kernel_version`] | what the kernel must be told once | /proc/sys |
 //!
@@ -38,6 +39,7 @@
 pub mod address;
 pub mod address_monitor;
 mod applied;
+pub mod conntrack;
 pub mod cpu_list;
 pub mod dummy;
 mod error;

@@ -65,6 +65,11 @@ impl Health {
         self.state().ready = true;
     }
 
+    /// Whether the kernel has been programmed since the start.
+    pub fn is_ready(&self) -> bool {
+        self.state().ready
+    }
+
     /// Whether the proxy keeps up.
     pub fn is_healthy(&self) -> bool {
         self.state().queued.is_none_or(|since| since.elapsed() < self.patience)

@@ -29,6 +29,7 @@ pub struct Linux {
     batch: trimtab_ipvs::Batch,
     sets: ipset::Client,
     route: Socket,
+    tracking: Socket,
     binding: Binding,
 }
 
@@ -52,6 +53,7 @@ impl Linux {
             batch: trimtab_ipvs::Batch::new(),
             sets: ipset::Client::open()?,
             route: Socket::open(trimtab_netlink::Family::Route)?,
+            tracking: Socket::open(trimtab_netlink::Family::Netfilter)?,
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use trimtab_core::Family;
 use trimtab_reconcile::{Drift, Plan, Reconciler, Report};
 
 const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
@@ -16,6 +17,7 @@ const ENDPOINT_CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_tota
 const LATENCY: &str = "kubeproxy_network_programming_duration_seconds";
 const OPERATIONS: &str = "trimtab_operations_total";
 const FAILURES: &str = "trimtab_operation_failures_total";
+const FLOWS: &str = "kubeproxy_conntrack_reconciler_deleted_entries_total";
 const ROUND: &str = "trimtab_round_duration_seconds";
 const MESSAGES: &str = "trimtab_netlink_messages_total";
 const SENDS: &str = "trimtab_netlink_sends_total";
@@ -68,6 +70,7 @@ fn describe() {
     describe_counter!(SERVICE_CHANGES, "Service events");
     describe_counter!(ENDPOINT_CHANGES, "EndpointSlice events");
     describe_histogram!(LATENCY, "Seconds from the cause of an endpoint's change to the kernel");
+    describe_counter!(FLOWS, "Tracked UDP flows that were forgotten, by family");
     describe_counter!(OPERATIONS, "Operations on kernel objects, by kind");
     describe_counter!(FAILURES, "Operations that the kernel refused, by kind");
     describe_histogram!(ROUND, "Seconds that one round of operations took");
@@ -139,6 +142,11 @@ pub fn sent(what: &'static str, messages: usize, sends: usize, bytes: usize) {
     counter!(MESSAGES, "objects" => what).increment(messages as u64);
     counter!(SENDS, "objects" => what).increment(sends as u64);
     counter!(BYTES, "objects" => what).increment(bytes as u64);
+}
+
+/// Tracked flows of a family were forgotten.
+pub fn flows_forgotten(family: Family, count: usize) {
+    counter!(FLOWS, "ip_family" => family.to_string()).increment(count as u64);
 }
 
 /// All changes are in the kernel, the first of them after this time.

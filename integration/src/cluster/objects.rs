@@ -28,6 +28,7 @@ pub struct ServiceSpec {
     name: String,
     vips: Vec<IpAddr>,
     ports: Vec<(String, Protocol, u16, u16)>,
+    node_port: Option<u16>,
     metadata: Value,
     spec: Value,
     status: Value,
@@ -42,6 +43,7 @@ impl ServiceSpec {
             name: name.to_owned(),
             vips,
             ports: Vec::new(),
+            node_port: None,
             metadata: nothing(),
             spec: nothing(),
             status: nothing(),
@@ -69,6 +71,44 @@ impl ServiceSpec {
             self = self.port(protocol.lower(), protocol, port, target);
         }
         self
+    }
+
+    /// Of type NodePort, unless it has another, with this port of the nodes for each of its ports:
+    /// those must differ in protocol.
+    #[must_use]
+    pub fn node_port(mut self, number: u16) -> Self {
+        self.node_port = Some(number);
+        if self.spec["type"].is_null() { self.spec(&json!({"type": "NodePort"})) } else { self }
+    }
+
+    /// With the VIPs of these numbers as external IPs.
+    #[must_use]
+    pub fn external_ips(self, numbers: &[u8]) -> Self {
+        let vips = self.further_vips(numbers);
+        self.spec(&json!({"externalIPs": vips}))
+    }
+
+    /// Of type LoadBalancer, with the VIPs of these numbers as its ingress.
+    #[must_use]
+    pub fn load_balancer(self, numbers: &[u8]) -> Self {
+        let ingress: Vec<Value> =
+            self.further_vips(numbers).iter().map(|vip| json!({"ip": vip})).collect();
+        self.spec(&json!({"type": "LoadBalancer"}))
+            .status(&json!({"loadBalancer": {"ingress": ingress}}))
+    }
+
+    /// VIPs of other numbers, of its families.
+    fn further_vips(&self, numbers: &[u8]) -> Vec<IpAddr> {
+        let families = self.vips.iter().map(|vip| Family::of(*vip));
+        families
+            .flat_map(|family| numbers.iter().map(move |number| address::vip(*number, family)))
+            .collect()
+    }
+
+    /// With an annotation.
+    #[must_use]
+    pub fn annotation(self, key: &str, value: &str) -> Self {
+        self.metadata(&json!({"annotations": {key: value}}))
     }
 
     /// With these fields in `metadata`.
@@ -120,12 +160,16 @@ impl ServiceSpec {
             .ports
             .iter()
             .map(|(name, protocol, port, target)| {
-                json!({
+                let mut port = json!({
                     "name": name,
                     "protocol": protocol.upper(),
                     "port": port,
                     "targetPort": target,
-                })
+                });
+                if let Some(number) = self.node_port {
+                    port["nodePort"] = number.into();
+                }
+                port
             })
             .collect();
         let families: Vec<String> =

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::Value;
+use trimtab_core::Family;
 
 use crate::topology::Namespace;
 
@@ -49,6 +50,47 @@ pub fn rules(namespace: &Namespace, program: &str) -> anyhow::Result<Vec<String>
     let text = namespace.command::<&str>(program, [])?;
     let ours = |line: &&str| line.starts_with("-A") && line.contains("KUBE-");
     Ok(text.lines().filter(ours).map(str::to_owned).collect())
+}
+
+/// The most connections that each real server may have, by `ipvsadm -Ln --thresholds`.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn thresholds(namespace: &Namespace) -> anyhow::Result<Vec<String>> {
+    let text = namespace.command("ipvsadm", ["-Ln", "--thresholds"])?;
+    let upper = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["->", _, upper, ..] if upper.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(upper.to_owned())
+        }
+        _ => None,
+    };
+    Ok(text.lines().filter_map(upper).collect())
+}
+
+/// The connections that IPVS has, by `ipvsadm -Lnc`, without those that only stand for a client's
+/// affinity.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn connections(namespace: &Namespace) -> anyhow::Result<Lines> {
+    let text = namespace.command("ipvsadm", ["-Lnc"])?;
+    let is_one = |line: &str| {
+        let known = ["TCP", "UDP", "SCTP"];
+        known.iter().any(|word| line.starts_with(word)) && !line.contains(":0 ")
+    };
+    Ok(lines(&text).into_iter().filter(|line| is_one(line)).collect())
+}
+
+/// The connections of a family that the kernel tracks, by `conntrack -L`.
+///
+/// # Errors
+/// If it cannot be run.
+pub fn conntrack(namespace: &Namespace, family: Family) -> anyhow::Result<Lines> {
+    let family = match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    };
+    Ok(lines(&namespace.command("conntrack", ["-L", "-f", family])?))
 }
 
 /// What `trimtab plan` prints for some manifests: `output` is `ipvsadm`, `ipset` or `addresses`.

@@ -91,13 +91,28 @@ impl Connection {
     ///
     /// What was had instead of a connection; UDP has one at once, whatever the other side does.
     pub fn open(protocol: Protocol, to: SocketAddr, timeout: Duration) -> Result<Self, Unanswered> {
+        Self::open_from(protocol, 0, to, timeout)
+    }
+
+    /// As [`Connection::open`], from a certain port on this side; 0 stands for any.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::open`], and where the port is taken.
+    pub fn open_from(
+        protocol: Protocol,
+        port: u16,
+        to: SocketAddr,
+        timeout: Duration,
+    ) -> Result<Self, Unanswered> {
         let socket = socket::new(protocol, to)?;
         socket.set_read_timeout(Some(timeout))?;
         socket.set_write_timeout(Some(timeout))?;
-        if protocol == Protocol::Sctp {
-            // An unbound socket offers all its addresses to the other side, which may then answer
-            // past any load balancer.
-            socket.bind(&SocketAddr::new(source_towards(to)?.ip(), 0).into())?;
+        // An unbound SCTP socket offers all its addresses to the other side, which may then answer
+        // past any load balancer.
+        if protocol == Protocol::Sctp || port != 0 {
+            socket.set_reuse_address(true)?;
+            socket.bind(&SocketAddr::new(source_towards(to)?.ip(), port).into())?;
         }
         socket.connect_timeout(&to.into(), timeout)?;
         Ok(Self { socket })
@@ -120,6 +135,24 @@ impl Connection {
         }
         let text = String::from_utf8_lossy(&text);
         Answer::parse(&text).ok_or_else(|| Unanswered::Other(format!("an answer of {text:?}")))
+    }
+
+    /// Ends it with a reset (TCP) or an abort (SCTP), which leaves no waiting state behind.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not allow it.
+    pub fn abort(self) -> io::Result<()> {
+        self.socket.set_linger(Some(Duration::ZERO))
+    }
+
+    /// From now on an answer may take this long.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not allow it.
+    pub fn set_patience(&mut self, timeout: Duration) -> io::Result<()> {
+        self.socket.set_read_timeout(Some(timeout))
     }
 
     /// The address it has on this side.

@@ -88,6 +88,20 @@ impl Host {
         self.inside(|| Connection::open(protocol, to, PATIENCE))
     }
 
+    /// As [`Host::connect`], from a certain port on this side.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Host::connect`], and where the port is taken.
+    pub fn connect_from(
+        &self,
+        protocol: Protocol,
+        port: u16,
+        to: SocketAddr,
+    ) -> Result<Connection, Unanswered> {
+        self.inside(|| Connection::open_from(protocol, port, to, PATIENCE))
+    }
+
     /// Sends what is for Services through `router`, as an outside client needs it.
     ///
     /// # Errors

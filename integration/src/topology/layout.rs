@@ -27,7 +27,7 @@ pub enum PodNetwork {
     /// Each pod by a veth that the node routes to: `veth1`, `veth2` and so on. All packets of a pod
     /// pass the node's routing.
     Routed,
-    /// By veths on a bridge `cni0`, with br_netfilter, as most clusters have it.
+    /// By veths on a bridge `cni0`, with br_netfilter and hairpin mode, as most clusters have it.
     Bridged,
 }
 

@@ -155,7 +155,12 @@ fn node(id: u8, layout: &NodeLayout, others: impl Iterator<Item = u8>) -> Space 
                 ("net/bridge/bridge-nf-call-iptables", "1"),
                 ("net/bridge/bridge-nf-call-ip6tables", "1"),
             ]);
-            bridge(&mut space, "cni0", veths.map(|(_, veth, to)| (veth, to)));
+            bridge(&mut space, "cni0", veths.clone().map(|(_, veth, to)| (veth, to)));
+            // As CNI's bridge plug-in does with hairpinMode: an answer that a pod sends to itself
+            // leaves by the port on which it came, as br_netfilter bridges what NAT turned around.
+            for (_, veth, _) in veths {
+                space.push(format!("link set {veth} type bridge_slave hairpin on"));
+            }
             for family in Family::ALL {
                 let gateway = address::pod_gateway(id, family);
                 space.address(gateway, address::pod_cidr_length(family), "cni0");

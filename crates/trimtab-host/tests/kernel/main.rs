@@ -6,6 +6,7 @@
 
 mod addresses;
 mod cluster;
+mod conntrack;
 mod dummy;
 mod ipset;
 mod ipset_sizes;

@@ -45,6 +45,21 @@ impl Options {
         Self { scheduler: server.scheduler, flags: server.flags, persistence: server.persistence }
     }
 
+    /// Whether real servers can be drained. By hash of the destination alone, one of weight 0 is
+    /// given connections all the same, and they are refused.
+    pub(crate) fn can_drain(&self) -> bool {
+        self.scheduler != Scheduler::DestinationHashing
+    }
+
+    /// These options while a real server drains: the hashes that would refuse who is meant for it
+    /// fall back to another.
+    pub(crate) fn while_draining(mut self) -> Self {
+        if matches!(self.scheduler, Scheduler::SourceHashing | Scheduler::MaglevHashing) {
+            self.flags |= VirtualServerFlags::HASH_FALLBACK;
+        }
+        self
+    }
+
     /// A virtual server with these options.
     pub(crate) fn at(&self, frontend: Frontend) -> VirtualServer {
         VirtualServer {

@@ -18,6 +18,18 @@ impl Reconciler {
         self.draining.iter().copied()
     }
 
+    /// When, after `now`, the first of them will have had its time.
+    pub fn next_drain_end(&self, now: Duration) -> Option<Duration> {
+        self.draining
+            .iter()
+            .filter_map(|frontend| self.tables.virtual_servers.get(frontend))
+            .flat_map(|server| server.servers.values())
+            .filter_map(|real| real.drain_until)
+            .map(Deadline::moment)
+            .filter(|until| *until > now)
+            .min()
+    }
+
     /// How many real servers drain.
     pub fn draining_servers(&self) -> usize {
         self.draining

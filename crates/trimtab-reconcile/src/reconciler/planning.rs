@@ -99,6 +99,7 @@ impl Reconciler {
                     } else if real.drain_until.is_some() {
                         self.draining.insert(frontend);
                     }
+                    plan_options(frontend, &wanted, server, &mut scene);
                 }
             }
             Item::Element(set, element) => {
@@ -161,22 +162,15 @@ fn plan_virtual_server(
         }
         return false;
     };
-    match &server.known {
-        Some(known) if known.options == wanted.options && !known.odd => {}
-        Some(_) => {
-            let action = Action::SetVirtualServer(wanted.options.at(frontend));
-            scene.plan.push(scene.owner, action);
-        }
-        None => {
-            let action = Action::AddVirtualServer(wanted.options.at(frontend));
-            scene.plan.push(scene.owner, action);
-            for real in server.servers.values_mut() {
-                real.known = None;
-                real.drain_until = None;
-            }
+    if server.known.is_none() {
+        let action = Action::AddVirtualServer(wanted.options.at(frontend));
+        scene.plan.push(scene.owner, action);
+        server.known = Some(KnownVirtualServer { options: wanted.options, odd: false });
+        for real in server.servers.values_mut() {
+            real.known = None;
+            real.drain_until = None;
         }
     }
-    server.known = Some(KnownVirtualServer { options: wanted.options, odd: false });
     let mut keys: Vec<RealServerKey> = server.servers.keys().copied().collect();
     keys.sort_unstable_by_key(|key| order::rank(scene.order_seed, key));
     for key in keys {
@@ -186,7 +180,28 @@ fn plan_virtual_server(
             server.servers.remove(&key);
         }
     }
+    plan_options(frontend, &wanted, server, &mut scene);
     true
+}
+
+/// Plans the options of a virtual server that the kernel has.
+fn plan_options(
+    frontend: Frontend,
+    wanted: &Wanted,
+    server: &mut VirtualServerEntry,
+    scene: &mut Scene<'_>,
+) {
+    let is_draining = || server.servers.values().any(|real| real.drain_until.is_some());
+    let mut options = wanted.options;
+    // Looked for only where it makes a difference: there may be thousands of real servers.
+    if options.while_draining() != options && is_draining() {
+        options = options.while_draining();
+    }
+    let goal = Some(KnownVirtualServer { options, odd: false });
+    if server.known.is_some() && server.known != goal {
+        server.known = goal;
+        scene.plan.push(scene.owner, Action::SetVirtualServer(options.at(frontend)));
+    }
 }
 
 /// Plans one real server; whether there is still reason to keep its entry.
@@ -223,7 +238,9 @@ fn plan_real_server(
         }
         (None, None) => false,
         (None, Some(known)) => {
-            let drains = frontend.protocol() == Some(Protocol::Tcp) && !server.drain.is_zero();
+            let drains = frontend.protocol() == Some(Protocol::Tcp)
+                && !server.drain.is_zero()
+                && server.options.can_drain();
             match real.drain_until {
                 Some(until) if drains && !until.is_over(scene.now) => return true,
                 None if drains => {

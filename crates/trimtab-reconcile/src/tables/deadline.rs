@@ -19,9 +19,14 @@ impl Deadline {
         NonZeroU32::new(one_more).map_or(Self::OVER, Self)
     }
 
+    /// The moment, in whole seconds.
+    pub(crate) fn moment(self) -> Duration {
+        Duration::from_secs(u64::from(self.0.get() - 1))
+    }
+
     /// Whether it is not in the future.
     pub(crate) fn is_over(self, now: Duration) -> bool {
-        u64::from(self.0.get() - 1) <= now.as_secs()
+        self.moment() <= now
     }
 }
 

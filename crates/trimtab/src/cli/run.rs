@@ -92,8 +92,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let health_checks = Arc::new(HealthChecks::default());
     let serve = Arc::clone(&health_checks).serve(Arc::clone(&health), Arc::clone(&warnings));
     tokio::spawn(serve);
-    let (programming, programming_seen) = watch::channel(false);
-    let shared = Shared { health, pod_networks, programming, warnings, health_checks };
+    let health_seen = Arc::clone(&health);
+    let shared = Shared { health, pod_networks, warnings, health_checks };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
@@ -103,7 +103,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         );
         let _ = ended_sender.blocking_send(result.and_then(|ended| ended.map(|_plane| ())));
     })?;
-    let auditor = Auditor::new(reader, config.sync_period, part_sender, programming_seen);
+    let auditor = Auditor::new(reader, config.sync_period, part_sender, health_seen);
     thread::Builder::new().name("audit".to_owned()).spawn(move || on_this_thread(auditor.run()))?;
 
     let sources = start_sources(arguments, &config, change_sender, board).await?;

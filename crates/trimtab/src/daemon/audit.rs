@@ -1,12 +1,14 @@
 //! The periodic comparison with the kernel, read beside the work and spread over its period.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
-use tokio::sync::watch;
 use tracing::warn;
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
+
+use crate::health::Health;
 
 /// A part of what the kernel holds.
 #[derive(Debug)]
@@ -70,29 +72,29 @@ pub struct Auditor<O> {
     observer: O,
     period: Duration,
     parts: Sender<AuditPart>,
-    programming: watch::Receiver<bool>,
+    health: Arc<Health>,
 }
 
 impl<O: Observer> Auditor<O> {
-    /// An auditor that sends to `parts`. It begins when `programming` says so: before that, the
-    /// kernel is as somebody else left it.
+    /// An auditor that sends to `parts`.
     pub const fn new(
         observer: O,
         period: Duration,
         parts: Sender<AuditPart>,
-        programming: watch::Receiver<bool>,
+        health: Arc<Health>,
     ) -> Self {
-        Self { observer, period, parts, programming }
+        Self { observer, period, parts, health }
     }
 
     /// Audits until nobody listens any more.
     pub async fn run(mut self) {
-        if self.programming.wait_for(|programming| *programming).await.is_err() {
-            return;
-        }
         loop {
             let start = tokio::time::Instant::now();
             tokio::time::sleep(self.period / 10).await;
+            // What has not been programmed yet cannot have been spoiled.
+            if !self.health.is_ready() && !self.parts.is_closed() {
+                continue;
+            }
             match self.audit().await {
                 Ok(true) => {}
                 Ok(false) => return,

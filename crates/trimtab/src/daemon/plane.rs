@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
+use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::Kernel;
 use trimtab_reconcile::objects::LocalAddress;
 
@@ -67,6 +67,13 @@ pub trait DataPlane: Kernel {
     /// # Errors
     /// When they cannot be read.
     fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>>;
+
+    /// Forgets datagrams' flows of one family to these frontends that nobody translated: those from
+    /// before the frontends were served. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the kernel's connection tracking cannot be read or changed.
+    fn forget_unserved(&mut self, family: Family, frontends: &[Frontend]) -> anyhow::Result<usize>;
 
     /// The connections, active and inactive, of each of its real servers.
     ///

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
-use trimtab_core::Frontend;
+use trimtab_core::{Family, Frontend, Protocol};
 use trimtab_reconcile::objects::ObjectName;
-use trimtab_reconcile::{Drift, Reconciler, execute};
+use trimtab_reconcile::{Action, Drift, Operation, Phase, Plan, Reconciler, Report, execute};
 
 use super::audit::AuditPart;
 use super::findings::Findings;
@@ -30,7 +30,7 @@ use crate::warning::Warnings;
 const ROUND: usize = 4096;
 /// Changes taken in before the next round.
 const INTAKE: usize = 4096;
-/// How often real servers that drain are asked for their connections.
+/// How often at least real servers that drain are asked for their connections.
 const DRAIN_POLL: Duration = Duration::from_secs(5);
 
 /// What the loop needs to know of the configuration.
@@ -51,8 +51,6 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Our Node's own pod networks, which the rules may depend on.
     pub pod_networks: watch::Sender<Vec<ipnet::IpNet>>,
-    /// Whether the kernel is being programmed yet.
-    pub programming: watch::Sender<bool>,
     /// What is wrong with objects.
     pub warnings: Arc<Warnings>,
     /// The health-check node ports.
@@ -287,7 +285,6 @@ impl<D: DataPlane> Sync<D> {
         self.pending_since = Some(Instant::now());
         self.shared.health.queued();
         self.programming = true;
-        self.shared.programming.send_replace(true);
         self.findings.all_is_listed(&self.reconciler);
         Ok(())
     }
@@ -379,11 +376,39 @@ impl<D: DataPlane> Sync<D> {
             for operation in plan.operations() {
                 debug!("{}", operation.action);
             }
+            self.forget_unserved(&plan, &report);
             self.look_at_suspects();
         }
         self.pace.ended(Instant::now());
-        if self.next_drain_poll.is_none() && self.reconciler.draining().next().is_some() {
-            self.next_drain_poll = Some(Instant::now() + DRAIN_POLL);
+        let drains =
+            |operation: &Operation| matches!(operation.action, Action::DrainRealServer(..));
+        if self.next_drain_poll.is_none() || plan.phase(Phase::Withdraw).iter().any(drains) {
+            self.schedule_drain_poll();
+        }
+    }
+
+    /// Clients that asked before there was a virtual server are tracked as asking nobody.
+    fn forget_unserved(&mut self, plan: &Plan, report: &Report) {
+        let failed = |operation: &Operation| report.failed.iter().any(|(f, _)| f == operation);
+        let new = |operation: &Operation| match &operation.action {
+            Action::AddVirtualServer(server)
+                if server.frontend.protocol() == Some(Protocol::Udp) && !failed(operation) =>
+            {
+                Some(server.frontend)
+            }
+            _ => None,
+        };
+        let frontends: Vec<Frontend> = plan.phase(Phase::Serve).iter().filter_map(new).collect();
+        for family in Family::ALL {
+            if !frontends.iter().any(|frontend| frontend.family() == family) {
+                continue;
+            }
+            match self.plane.forget_unserved(family, &frontends) {
+                Ok(count) => metric::flows_forgotten(family, count),
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "cannot forget old {family} UDP flows");
+                }
+            }
         }
     }
 
@@ -505,8 +530,18 @@ impl<D: DataPlane> Sync<D> {
                 }
             }
         }
-        let more = self.reconciler.draining().next().is_some();
-        self.next_drain_poll = more.then(|| Instant::now() + DRAIN_POLL);
+        self.next_drain_poll = None;
+        self.schedule_drain_poll();
+    }
+
+    /// In a while, or as soon as the first time to drain is over.
+    fn schedule_drain_poll(&mut self) {
+        if self.reconciler.draining().next().is_none() {
+            return;
+        }
+        let regular = self.next_drain_poll.unwrap_or_else(|| Instant::now() + DRAIN_POLL);
+        let end = self.reconciler.next_drain_end(self.now()).map(|end| self.epoch + end);
+        self.next_drain_poll = Some(end.map_or(regular, |end| end.min(regular)));
     }
 
     fn now(&self) -> Duration {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use trimtab_core::{
     DUMMY_INTERFACE, Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer,
 };
-use trimtab_host::{dummy, ipset};
+use trimtab_host::{conntrack, dummy, ipset};
 use trimtab_netlink::Socket;
 use trimtab_reconcile::objects::LocalAddress;
 
@@ -71,6 +71,10 @@ impl DataPlane for super::Linux {
 
     fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>> {
         real_servers(&mut self.ipvs, frontend)
+    }
+
+    fn forget_unserved(&mut self, family: Family, frontends: &[Frontend]) -> anyhow::Result<usize> {
+        Ok(conntrack::forget_unserved(&mut self.tracking, family, frontends)?)
     }
 
     fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>> {

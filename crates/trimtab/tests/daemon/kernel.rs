@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use trimtab::daemon::{DataPlane, Observer};
-use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
+use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
 
 /// What the fake kernel holds, and what was asked of it.
@@ -81,6 +81,13 @@ impl DataPlane for FakeKernel {
         let inside = self.inside();
         let server = inside.state.virtual_servers.get(frontend);
         Ok(server.into_iter().flat_map(|s| s.real_servers.values().copied()).collect())
+    }
+
+    fn forget_unserved(&mut self, family: Family, frontends: &[Frontend]) -> anyhow::Result<usize> {
+        let own = frontends.iter().filter(|frontend| frontend.family() == family);
+        let words = own.map(|frontend| format!("forget flows to {frontend}"));
+        self.inside().log.extend(words);
+        Ok(0)
     }
 
     fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>> {

@@ -53,11 +53,9 @@ impl Rig {
         let health_checks = Arc::new(HealthChecks::default());
         let serve = Arc::clone(&health_checks).serve(Arc::clone(&health), Arc::clone(&warnings));
         tokio::spawn(serve);
-        let (programming, programming_seen) = watch::channel(false);
         let shared = Shared {
             health: Arc::clone(&health),
             pod_networks: watch::channel(Vec::new()).0,
-            programming,
             warnings: Arc::clone(&warnings),
             health_checks,
         };
@@ -69,8 +67,8 @@ impl Rig {
         let reconciler = Reconciler::new(settings(&config));
         let sync = Sync::new(reconciler, kernel.clone(), sync_settings, shared);
         let sync = tokio::spawn(sync.run(taken, parts_taken, stopped));
-        let period = config.sync_period;
-        tokio::spawn(Auditor::new(kernel.clone(), period, parts, programming_seen).run());
+        let auditor = Auditor::new(kernel.clone(), config.sync_period, parts, Arc::clone(&health));
+        tokio::spawn(auditor.run());
         Self { kernel, changes, health, warnings, stop, sync }
     }
 

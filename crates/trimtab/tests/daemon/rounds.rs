@@ -56,6 +56,23 @@ async fn one_endpoint_is_one_operation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn flows_to_a_new_datagram_server_are_forgotten_once_it_answers() {
+    let rig = started("").await;
+    let dns = service("dns", "10.96.0.10").replace("port: 80", "port: 53, protocol: UDP");
+    rig.kernel.take_log();
+    rig.apply(&dns).await;
+    let log = rig.kernel.take_log();
+    assert_eq!(log.last().unwrap(), "forget flows to UDP 10.96.0.10:53", "{log:?}");
+    // Adopted as it is, nothing is forgotten.
+    let kernel = rig.stop().await;
+    kernel.take_log();
+    let rig = Rig::start(kernel, "");
+    let web = service("web", WEB) + &slice("web", &["10.244.0.1", "10.244.0.2"]);
+    rig.list(&(web + &dns)).await;
+    assert_eq!(rig.kernel.take_log(), ["prepare"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_new_list_lacks_is_gone() {
     let rig = started("").await;
     rig.kernel.take_log();
@@ -147,6 +164,17 @@ async fn a_real_server_that_leaves_keeps_its_connections_for_a_time() {
             "delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80",
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_time_to_drain_is_not_stretched() {
+    let rig = started("trimtab: {drainTimeout: 1s}").await;
+    rig.kernel.take_log();
+    rig.kernel.inside().connections = 1;
+    rig.apply(&slice("web", &["10.244.0.2"])).await;
+    assert_eq!(rig.kernel.take_log(), ["drain real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
+    rig.wait(2).await;
+    assert_eq!(rig.kernel.take_log(), ["delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
 }
 
 #[tokio::test(start_paused = true)]

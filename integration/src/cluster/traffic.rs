@@ -1,0 +1,92 @@
+//! Who answers at a VIP, and waiting until that is so.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use trimtab_core::Protocol;
+
+use super::eventually;
+use crate::topology::{Answer, Host, Unanswered};
+
+/// How often is asked: every real server of a small Service has its turn.
+const TURNS: usize = 6;
+/// For answers that must not come: they would within a hundredth of this.
+pub const SOON: Duration = Duration::from_millis(300);
+/// For refusals, which come within a second: an ICMP error that comes at once is one that TCP hears
+/// only at its second attempt.
+pub const REFUSAL: Duration = Duration::from_secs(3);
+
+/// Names of hosts.
+pub type Names = BTreeSet<String>;
+
+/// Names as they are compared with [`answers`].
+pub fn names<const COUNT: usize>(all: [&str; COUNT]) -> Names {
+    all.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Asks several times, each on a connection of its own, and returns who answered.
+///
+/// # Errors
+/// What was had instead of one of the answers.
+pub fn answers(from: &Host, protocol: Protocol, to: SocketAddr) -> Result<Names, Unanswered> {
+    (0..TURNS).map(|_| Ok(from.ask(protocol, to)?.name)).collect()
+}
+
+/// Who asks, how, and where.
+pub type Question<'a> = (&'a Host, Protocol, SocketAddr);
+
+/// Asks everything at once, so that answers that do not come are waited for together.
+pub fn ask_all(questions: &[Question<'_>], timeout: Duration) -> Vec<Result<Answer, Unanswered>> {
+    let ask = |(from, protocol, to): Question<'_>| from.ask_within(protocol, to, timeout);
+    thread::scope(|scope| {
+        let asked: Vec<_> =
+            questions.iter().map(|question| scope.spawn(move || ask(*question))).collect();
+        let answer = |asked: thread::ScopedJoinHandle<'_, _>| match asked.join() {
+            Ok(answer) => answer,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        asked.into_iter().map(answer).collect()
+    })
+}
+
+/// Waits until all of these answer, and nobody else.
+///
+/// # Errors
+/// When that is not so within a minute, with what was had last.
+pub fn until_answered_by(
+    from: &Host,
+    protocol: Protocol,
+    to: SocketAddr,
+    wanted: &Names,
+) -> anyhow::Result<()> {
+    let mut last = None;
+    eventually(format!("{wanted:?} behind {protocol} {to} from {}", from.name()), || {
+        let attempts = (0..TURNS).map(|_| Ok(from.ask_within(protocol, to, SOON)?.name));
+        let found: Result<Names, Unanswered> = attempts.collect();
+        let right = found.as_ref() == Ok(wanted);
+        last = Some(found);
+        Ok(right.then_some(()))
+    })
+    .with_context(|| format!("the last was {last:?}"))
+}
+
+/// Waits until a connection is not answered, in this way. SCTP is never refused by a virtual server
+/// without real servers: an ICMP error is no more than a hint to it.
+///
+/// # Errors
+/// When that is not so within a minute.
+pub fn until_unanswered(
+    from: &Host,
+    protocol: Protocol,
+    to: SocketAddr,
+    how: &Unanswered,
+) -> anyhow::Result<()> {
+    let patience = if *how == Unanswered::TimedOut { SOON } else { REFUSAL };
+    eventually(format!("{how} at {protocol} {to} from {}", from.name()), || {
+        let answer = from.ask_within(protocol, to, patience);
+        Ok((answer.as_ref() == Err(how)).then_some(()))
+    })
+}

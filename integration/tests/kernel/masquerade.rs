@@ -1,0 +1,91 @@
+//! As whom a pod sees its clients: hairpin connections and every way to tell local pods.
+
+use std::net::IpAddr;
+
+use trimtab_core::{Family, Protocol};
+use trimtab_integration::cluster::{Cluster, ServiceSpec};
+use trimtab_integration::topology::{Host, Layout, NodeLayout, PodNetwork, address};
+
+fn web() -> ServiceSpec {
+    ServiceSpec::new("web", 1).every_protocol(80, 8080)
+}
+
+/// Node 1 with its pods attached so, and node 2, whose packets for Services go through node 1.
+fn cluster(pod_network: PodNetwork) -> Cluster {
+    let first = NodeLayout { pod_network, ..NodeLayout::default() };
+    let layout = Layout { nodes: vec![first, NodeLayout::default()], ..Layout::default() };
+    let cluster = Cluster::start(&layout).unwrap();
+    let topology = &cluster.topology;
+    for host in [topology.node(2), topology.client(1)] {
+        host.route_services_via(topology.node(1)).unwrap();
+    }
+    cluster.publish(&web(), &[(1, 1)]).unwrap();
+    cluster
+}
+
+/// As whom the pod saw a client by every protocol.
+fn seen(from: &Host, family: Family) -> IpAddr {
+    let asked = Protocol::ALL.map(|protocol| {
+        let answer = from.ask(protocol, web().at(family, 80));
+        answer.unwrap_or_else(|why| panic!("{} by {protocol}: {why}", from.name())).seen_peer.ip()
+    });
+    assert!(asked.iter().all(|seen| *seen == asked[0]), "{}: {asked:?}", from.name());
+    asked[0]
+}
+
+/// Asks from everywhere; the names of those that the pod saw under their own addresses.
+fn unmasqueraded(cluster: &Cluster) -> Vec<&str> {
+    let topology = &cluster.topology;
+    let hosts = [topology.pod(1, 2), topology.pod(2, 1), topology.node(2), topology.client(1)];
+    let kept = |host: &&Host| {
+        let [four, six] = Family::ALL.map(|family| {
+            let seen = seen(host, family);
+            let keeps = seen == host.address(family);
+            assert!(keeps || seen == address::pod_gateway(1, family), "{}: {seen}", host.name());
+            keeps
+        });
+        assert_eq!(four, six, "{}: both families alike", host.name());
+        four
+    };
+    hosts.into_iter().filter(kept).map(Host::name).collect()
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_routed_pod_reaches_itself_and_local_pods_are_told_in_every_way() {
+    let cluster = cluster(PodNetwork::Routed);
+    let _server = cluster.topology.pod(1, 1).serve(&Protocol::ALL, 8080).unwrap();
+    for (config, kept) in [
+        ("detectLocalMode: ClusterCIDR", &["node1-pod2", "node2-pod1"][..]),
+        ("detectLocalMode: NodeCIDR", &["node1-pod2"]),
+        (
+            "detectLocalMode: InterfaceNamePrefix\ndetectLocal: {interfaceNamePrefix: veth}",
+            &["node1-pod2"],
+        ),
+        ("iptables: {masqueradeAll: true}", &[]),
+        ("iptables: {masqueradeBit: 15}", &["node1-pod2", "node2-pod1"]),
+    ] {
+        let proxy = cluster.proxy(1).config(config).start().unwrap();
+        assert_eq!(unmasqueraded(&cluster), kept, "{config}");
+        // Its own address as source would be answered inside the pod, past the node.
+        for family in Family::ALL {
+            let seen = seen(cluster.topology.pod(1, 1), family);
+            assert_eq!(seen, address::pod_gateway(1, family), "{config}");
+        }
+        drop(proxy);
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_bridged_pod_reaches_itself_and_local_pods_are_told_by_their_bridge() {
+    let cluster = cluster(PodNetwork::Bridged);
+    let _server = cluster.topology.pod(1, 1).serve(&Protocol::ALL, 8080).unwrap();
+    let config = "detectLocalMode: BridgeInterface\ndetectLocal: {bridgeInterface: cni0}";
+    let _proxy = cluster.proxy(1).config(config).start().unwrap();
+    assert_eq!(unmasqueraded(&cluster), ["node1-pod2"]);
+    for family in Family::ALL {
+        let seen = seen(cluster.topology.pod(1, 1), family);
+        assert_eq!(seen, address::pod_gateway(1, family));
+    }
+}
