@@ -47,6 +47,7 @@ pub(crate) fn desired(service: &Service, node: &NodeView, settings: &Settings) -
         }
         asked.health_check(family);
     }
+    asked.scheduler();
     asked.desired.requests = merge(asked.desired.requests);
     asked.desired
 }
@@ -156,11 +157,22 @@ impl Asked<'_> {
                 frontend: Frontend::new(port.protocol, *address, port.node_port),
                 port: port.name.clone(),
                 policy,
-                options: Options::of(self.service, port.protocol, family, self.settings),
+                options: Options::of(self.service, port.protocol, family, self.node, self.settings),
                 max_connections: self.service.tuning.max_connections,
                 elements,
                 bind: false,
             });
+        }
+    }
+
+    fn scheduler(&mut self) {
+        if let Some(asked) = self.service.tuning.scheduler.filter(|asked| self.node.lacks(*asked)) {
+            let message = format!(
+                "metadata.annotations[trimtab.dev/scheduler]: this node's kernel has no scheduler \
+                 {asked}; {} is used",
+                self.settings.scheduler
+            );
+            self.desired.problems.push((Reason::InvalidValue, message));
         }
     }
 
@@ -188,7 +200,7 @@ impl Asked<'_> {
             frontend: Frontend::new(port.protocol, address, port.port),
             port: port.name.clone(),
             policy,
-            options: Options::of(self.service, port.protocol, family, self.settings),
+            options: Options::of(self.service, port.protocol, family, self.node, self.settings),
             max_connections: self.service.tuning.max_connections,
             elements,
             bind,

@@ -20,6 +20,8 @@ pub enum Refused {
     NotFound,
     /// What was to be made is there already.
     Exists,
+    /// It has not the scheduler that the virtual server was to have; in words.
+    NoScheduler(Box<str>),
     /// Anything else, in words.
     Other(Box<str>),
 }
@@ -29,7 +31,7 @@ impl std::fmt::Display for Refused {
         match self {
             Self::NotFound => f.write_str("not there"),
             Self::Exists => f.write_str("there already"),
-            Self::Other(text) => f.write_str(text),
+            Self::NoScheduler(text) | Self::Other(text) => f.write_str(text),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::{answers, names, until_answered_by};
+use trimtab_integration::cluster::traffic::{SOON, answers, names, until_answered_by};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::Layout;
 
@@ -101,5 +101,34 @@ fn switching_it_on_changing_it_and_switching_it_off_cuts_no_connection() {
             until_answered_by(from, Protocol::Tcp, to, &both).unwrap();
         }
         open.truncate(before.len());
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_client_whose_pod_leaves_moves_with_its_next_connection() {
+    let cluster = Cluster::start(&Layout::default()).unwrap();
+    let from = cluster.topology.pod(1, 2);
+    let spec = web().spec(&sticky(600));
+    cluster.publish(&spec, &PODS).unwrap();
+    let _servers = cluster.serve(&PODS, &Protocol::ALL, 8080).unwrap();
+    let _proxy = cluster.proxy(1).start().unwrap();
+    for (family, protocol) in [(Family::V4, Protocol::Tcp), (Family::V6, Protocol::Udp)] {
+        let to = spec.at(family, 80);
+        let mut open = from.connect(protocol, to).unwrap();
+        let leaving = open.ask().unwrap().name;
+        let (left, other) = match leaving.as_str() {
+            "node1-pod1" => ((2, 1), names(["node2-pod1"])),
+            _ => ((1, 1), names(["node1-pod1"])),
+        };
+        cluster.apply_all(&spec.slices(&[left])).unwrap();
+        until_answered_by(from, protocol, to, &other).unwrap();
+        // What a TCP pod has open, it keeps; datagrams move, of which the kernel may drop the first.
+        let expected = if protocol == Protocol::Tcp { &leaving } else { other.first().unwrap() };
+        open.set_patience(SOON).unwrap();
+        let answer = open.ask().or_else(|_| open.ask());
+        assert_eq!(answer.unwrap().name, *expected);
+        cluster.apply_all(&spec.slices(&PODS)).unwrap();
+        until_answered_by(from, protocol, to, &other).unwrap();
     }
 }

@@ -1,20 +1,22 @@
-//! The node's addresses, as far as Services depend on them.
+//! The node, as far as Services depend on it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashSet;
-use trimtab_core::Family;
+use trimtab_core::{Family, Scheduler};
 
 use crate::objects::LocalAddress;
 use crate::settings::NodePortAddresses;
 
-/// The node's addresses: on its interfaces, and as its Node object lists them.
+/// The node's addresses: on its interfaces, and as its Node object lists them; and what its kernel
+/// turned out to lack.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct NodeView {
     on_interfaces: HashSet<IpAddr>,
     primary: [Option<IpAddr>; 2],
     node_ports: [Vec<IpAddr>; 2],
     health_checks: [Vec<IpAddr>; 2],
+    lacking: Vec<Scheduler>,
 }
 
 impl NodeView {
@@ -42,7 +44,27 @@ impl NodeView {
         });
         let health_checks =
             Family::ALL.map(|family| listening(local, family, primary[family as usize], choice));
-        Self { on_interfaces, primary, node_ports, health_checks }
+        Self { on_interfaces, primary, node_ports, health_checks, lacking: Vec::new() }
+    }
+
+    /// With what the kernel of another view of this node turned out to lack.
+    pub(crate) fn lacking_as(mut self, other: &Self) -> Self {
+        self.lacking.clone_from(&other.lacking);
+        self
+    }
+
+    /// Notes that the kernel has no such scheduler; whether that is news.
+    pub(crate) fn set_lacking(&mut self, scheduler: Scheduler) -> bool {
+        let is_news = !self.lacks(scheduler);
+        if is_news {
+            self.lacking.push(scheduler);
+        }
+        is_news
+    }
+
+    /// Whether the kernel turned out to have no such scheduler.
+    pub(crate) fn lacks(&self, scheduler: Scheduler) -> bool {
+        self.lacking.contains(&scheduler)
     }
 
     /// Whether an interface other than the dummy one has `address`.

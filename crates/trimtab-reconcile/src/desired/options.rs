@@ -4,6 +4,7 @@ use trimtab_core::{
     Family, Frontend, Persistence, Protocol, Scheduler, VirtualServer, VirtualServerFlags,
 };
 
+use super::NodeView;
 use crate::objects::Service;
 use crate::settings::Settings;
 
@@ -21,11 +22,16 @@ impl Options {
         service: &Service,
         protocol: Protocol,
         family: Family,
+        node: &NodeView,
         settings: &Settings,
     ) -> Self {
         let tuning = &service.tuning;
-        let scheduler = tuning.scheduler.unwrap_or(settings.scheduler);
-        let mut flags = tuning.scheduler_flags.unwrap_or(match scheduler {
+        let (scheduler, flags) = match tuning.scheduler {
+            // Flags are meant for the scheduler that was asked for.
+            Some(asked) if node.lacks(asked) => (settings.scheduler, None),
+            asked => (asked.unwrap_or(settings.scheduler), tuning.scheduler_flags),
+        };
+        let mut flags = flags.unwrap_or(match scheduler {
             // As kube-proxy does: without the port, all of a client's connections meet one server.
             Scheduler::MaglevHashing => VirtualServerFlags::HASH_PORT,
             _ => VirtualServerFlags::empty(),

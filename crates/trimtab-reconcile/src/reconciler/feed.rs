@@ -1,6 +1,6 @@
 //! Objects as they arrive.
 
-use trimtab_core::Family;
+use trimtab_core::{Family, Scheduler};
 
 use super::Reconciler;
 use super::health_check::has_health_check;
@@ -100,7 +100,8 @@ impl Reconciler {
             &self.local_addresses,
             &self.node_object.addresses,
             &self.settings.node_port_addresses,
-        );
+        )
+        .lacking_as(&self.node);
         if node == self.node {
             return;
         }
@@ -120,6 +121,23 @@ impl Reconciler {
                 self.derive(owner);
             }
         }
+    }
+
+    /// The kernel turned out to lack a scheduler. Services that ask for it get the configured one;
+    /// whether that is so.
+    pub(super) fn scheduler_lacks(&mut self, scheduler: Scheduler) -> bool {
+        if scheduler == self.settings.scheduler {
+            return false;
+        }
+        if self.node.set_lacking(scheduler) {
+            for owner in self.services.owners() {
+                let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+                if service.is_some_and(|service| service.tuning.scheduler == Some(scheduler)) {
+                    self.derive(owner);
+                }
+            }
+        }
+        true
     }
 
     /// Derives what a Service asks for and takes over the difference.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trimtab_core::Frontend;
+use trimtab_core::{Frontend, Scheduler};
 
 use super::Reconciler;
 use crate::execute::{Refused, Report};
@@ -51,6 +51,10 @@ impl Reconciler {
             self.suspects.insert(frontend);
         }
         match why {
+            // Asked for by a Service: there is another way at once.
+            Refused::NoScheduler(_)
+                if scheduler_of(&operation.action)
+                    .is_some_and(|scheduler| self.scheduler_lacks(scheduler)) => {}
             // Not the kernel's trouble but our belief about it: look, and go on at once.
             Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
                 self.retries.surprised(item, operation.owner, now);
@@ -119,6 +123,15 @@ impl Reconciler {
             | Action::DrainRealServer(..)
             | Action::DeleteRealServer(..) => {}
         }
+    }
+}
+
+fn scheduler_of(action: &Action) -> Option<Scheduler> {
+    match action {
+        Action::AddVirtualServer(server) | Action::SetVirtualServer(server) => {
+            Some(server.scheduler)
+        }
+        _ => None,
     }
 }
 

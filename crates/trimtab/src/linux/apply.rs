@@ -102,7 +102,9 @@ impl Linux {
                 && errno.is_no_entry();
         if errno.is_exists() {
             Refused::Exists
-        } else if errno.is_not_found() && !is_about_scheduler {
+        } else if is_about_scheduler {
+            Refused::NoScheduler(self.batch.explain(failure).into())
+        } else if errno.is_not_found() {
             Refused::NotFound
         } else {
             Refused::Other(self.batch.explain(failure).into())

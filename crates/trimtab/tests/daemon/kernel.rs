@@ -15,6 +15,8 @@ pub(crate) struct Inside {
     pub(crate) log: Vec<String>,
     /// Operations whose words contain this are refused.
     pub(crate) refuse: Option<String>,
+    /// A scheduler that it has not.
+    pub(crate) lacks: Option<String>,
     /// Connections of every real server.
     pub(crate) connections: u64,
     /// How often an audit looked at what does not depend on Services.
@@ -42,7 +44,9 @@ impl Kernel for FakeKernel {
         let mut refused = Vec::new();
         for (position, action) in actions.iter().enumerate() {
             let words = action.to_string();
-            if inside.refuse.as_ref().is_some_and(|part| words.contains(part)) {
+            if inside.lacks.as_ref().is_some_and(|name| words.ends_with(&format!("({name})"))) {
+                refused.push((position, Refused::NoScheduler("no such scheduler".into())));
+            } else if inside.refuse.as_ref().is_some_and(|part| words.contains(part)) {
                 refused.push((position, Refused::Other("no".into())));
             } else if let Err(why) = inside.state.act(action) {
                 refused.push((position, why));

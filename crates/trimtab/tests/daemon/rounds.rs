@@ -126,6 +126,35 @@ async fn one_failure_holds_nothing_else_up_and_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_whose_scheduler_the_kernel_lacks_gets_the_usual_one() {
+    let rig = started("").await;
+    rig.kernel.inside().lacks = Some("twos".to_owned());
+    let annotated = |name: &str, ip: &str| {
+        let annotations = "namespace: n, annotations: {trimtab.dev/scheduler: twos}";
+        service(name, ip).replace("namespace: n", annotations)
+    };
+    rig.kernel.take_log();
+    rig.apply(&(annotated("new", "10.96.0.2") + &slice("new", &["10.244.0.5"]))).await;
+    rig.wait(5).await;
+    let log = rig.kernel.take_log();
+    for operation in [
+        "add virtual server TCP 10.96.0.2:80 (rr)",
+        "add real server 10.244.0.5:8080 to TCP 10.96.0.2:80",
+        "bind 10.96.0.2",
+    ] {
+        assert!(log.contains(&operation.to_owned()), "{operation}: {log:?}");
+    }
+    // One that is served goes on as it is, and the next one is not even tried.
+    rig.apply(&annotated("web", WEB)).await;
+    rig.apply(&annotated("next", "10.96.0.3")).await;
+    let log = rig.kernel.take_log();
+    assert!(log.contains(&"bind 10.96.0.3".to_owned()), "{log:?}");
+    assert!(!log.iter().any(|words| words.contains(WEB)), "{log:?}");
+    rig.wait(300).await;
+    assert!(rig.kernel.take_log().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn changes_within_min_sync_period_go_together() {
     let rig = started("ipvs: {minSyncPeriod: 10s}").await;
     rig.wait(60).await;
