@@ -160,7 +160,7 @@ fn rules(text: &str) -> Rules {
     let mut rules = Rules::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix('*') {
-            table = name.to_owned();
+            name.clone_into(&mut table);
         } else if let Some(chain) = line.strip_prefix(':').filter(|name| name.starts_with("KUBE")) {
             let chain = chain.split(' ').next().unwrap();
             rules.entry((table.clone(), chain.to_owned())).or_default();
