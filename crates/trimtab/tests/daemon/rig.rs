@@ -35,7 +35,15 @@ pub(crate) fn config(yaml: &str) -> Config {
 }
 
 impl Rig {
+    /// On a node without addresses.
     pub(crate) fn start(kernel: FakeKernel, yaml: &str) -> Self {
+        let rig = Self::start_without_addresses(kernel, yaml);
+        rig.changes.try_send(Change::LocalAddresses(Vec::new())).unwrap();
+        rig
+    }
+
+    /// Before the node's addresses are known.
+    pub(crate) fn start_without_addresses(kernel: FakeKernel, yaml: &str) -> Self {
         let config = Arc::new(config(yaml));
         let (changes, taken) = mpsc::channel(64);
         let (parts, parts_taken) = mpsc::channel(4);
