@@ -10,6 +10,8 @@ mod counts;
 mod restart;
 #[path = "kernel/sources.rs"]
 mod sources;
+#[path = "kernel/takeover.rs"]
+mod takeover;
 #[path = "kernel/topology.rs"]
 mod topology;
 #[path = "kernel/traffic.rs"]
