@@ -36,6 +36,8 @@ mod service_kinds;
 mod source_ranges;
 #[path = "kernel/sources.rs"]
 mod sources;
+#[path = "kernel/takeover.rs"]
+mod takeover;
 #[path = "kernel/topology.rs"]
 mod topology;
 #[path = "kernel/topology_hints.rs"]

@@ -172,7 +172,7 @@ impl Asked<'_> {
                  {asked}; {} is used",
                 self.settings.scheduler
             );
-            self.desired.problems.push((Reason::InvalidValue, message));
+            self.desired.problems.push(Problem { reason: Reason::KernelRefused, message });
         }
     }
 

@@ -29,7 +29,7 @@ pub enum Reason {
     RefusedAddress,
     /// Another, older Service has the frontend.
     FrontendConflict,
-    /// The kernel has refused something for it several times in a row.
+    /// The kernel has refused something for it several times in a row, or lacks its scheduler.
     KernelRefused,
 }
 

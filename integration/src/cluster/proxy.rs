@@ -23,6 +23,7 @@ const METRICS: u16 = 10249;
 #[derive(Debug)]
 pub struct ProxyBuilder {
     node: Host,
+    name: String,
     folder: PathBuf,
     config: String,
     source: Vec<String>,
@@ -36,7 +37,15 @@ impl ProxyBuilder {
             "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
              mode: ipvs\nclusterCIDR: {cidrs}\nconntrack: {{maxPerCore: 0, min: 0}}\n"
         );
-        Self { node, folder: folder.to_owned(), config, source: Vec::new() }
+        let name = node.name().to_owned();
+        Self { node, name, folder: folder.to_owned(), config, source: Vec::new() }
+    }
+
+    /// As the node of this name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
     }
 
     pub(super) fn kubeconfig(mut self, path: &Path) -> Self {
@@ -56,6 +65,13 @@ impl ProxyBuilder {
     pub fn config(mut self, yaml: &str) -> Self {
         self.config.push_str(yaml);
         self.config.push('\n');
+        self
+    }
+
+    /// Takes this configuration file instead.
+    #[must_use]
+    pub fn whole_config(mut self, yaml: &str) -> Self {
+        yaml.clone_into(&mut self.config);
         self
     }
 
@@ -79,7 +95,7 @@ impl ProxyBuilder {
         let log = self.folder.join(format!("{}-{count}.log", self.node.name()));
         let mut command = Command::new(program()?);
         command
-            .args(["run", "--v=2", "--hostname-override", self.node.name()])
+            .args(["run", "--v=2", "--hostname-override", &self.name])
             .arg("--config")
             .arg(self.write_config()?)
             .args(&self.source)

@@ -46,10 +46,60 @@ pub fn addresses(namespace: &Namespace) -> anyhow::Result<Lines> {
 ///
 /// # Errors
 /// If it cannot be run.
-pub fn rules(namespace: &Namespace, program: &str) -> anyhow::Result<Vec<String>> {
-    let text = namespace.command::<&str>(program, [])?;
-    let ours = |line: &&str| line.starts_with("-A") && line.contains("KUBE-");
-    Ok(text.lines().filter(ours).map(str::to_owned).collect())
+pub fn rules(namespace: &Namespace, family: Family) -> anyhow::Result<Vec<String>> {
+    let program = match family {
+        Family::V4 => "iptables-save",
+        Family::V6 => "ip6tables-save",
+    };
+    Ok(our_rules(&namespace.command::<&str>(program, [])?))
+}
+
+/// Our chains and the jumps to them, of what `iptables-save` printed: sorted by table and chain,
+/// those of a chain in their order, with the table in front. Rules of our chains are without
+/// comments, in which kube-proxy's differ from ours; jumps keep theirs.
+pub fn our_rules(saved: &str) -> Vec<String> {
+    let mut table = "";
+    let mut rules: Vec<(&str, &str, String)> = Vec::new();
+    for line in saved.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            table = name;
+        } else if let Some(chain) = line.strip_prefix(":KUBE-") {
+            let chain = chain.split(' ').next().unwrap_or_default();
+            rules.push((table, chain, format!("{table} chain KUBE-{chain}")));
+        } else if let Some(rule) = line.strip_prefix("-A KUBE-") {
+            let chain = rule.split(' ').next().unwrap_or_default();
+            rules.push((table, chain, format!("{table} {}", uncommented(line))));
+        } else if line.starts_with("-A") && line.contains("-j KUBE-") {
+            let chain = line.split(' ').nth(1).unwrap_or_default();
+            rules.push((table, chain, format!("{table} {line}")));
+        }
+    }
+    rules.sort_by_key(|(table, chain, _)| (*table, *chain));
+    rules.into_iter().map(|(.., rule)| rule).collect()
+}
+
+/// A printed rule without its comment, if it has a quoted one.
+pub fn uncommented(rule: &str) -> String {
+    let parts = rule
+        .split_once("-m comment --comment \"")
+        .and_then(|(before, rest)| Some((before, rest.split_once("\" ")?.1)));
+    parts.map_or_else(|| rule.to_owned(), |(before, after)| format!("{before}{after}"))
+}
+
+/// The rules of a family that `trimtab plan` prints, as [`rules`] has them.
+///
+/// # Errors
+/// If it cannot be run or refuses the manifests.
+pub fn planned_rules(
+    namespace: &Namespace,
+    manifests: &Path,
+    config: &Path,
+    node: &str,
+    family: Family,
+) -> anyhow::Result<Vec<String>> {
+    let family = family.to_string().to_lowercase();
+    let more = ["-o", "iptables", "--family", &family];
+    Ok(our_rules(&plan_text(namespace, manifests, config, node, &more)?))
 }
 
 /// The most connections that each real server may have, by `ipvsadm -Ln --thresholds`.
@@ -104,11 +154,21 @@ pub fn plan(
     node: &str,
     output: &str,
 ) -> anyhow::Result<Lines> {
-    let [manifests, config] = [manifests, config].map(|path| path.display().to_string());
-    let arguments =
-        ["plan", "-f", &manifests, "--config", &config, "--hostname-override", node, "-o", output];
-    let text = namespace.command(&program()?.display().to_string(), arguments)?;
+    let text = plan_text(namespace, manifests, config, node, &["-o", output])?;
     Ok(lines(&text).iter().map(|line| plain_set(line)).collect())
+}
+
+fn plan_text(
+    namespace: &Namespace,
+    manifests: &Path,
+    config: &Path,
+    node: &str,
+    more: &[&str],
+) -> anyhow::Result<String> {
+    let [manifests, config] = [manifests, config].map(|path| path.display().to_string());
+    let arguments = ["plan", "-f", &manifests, "--config", &config, "--hostname-override", node];
+    let arguments = arguments.iter().chain(more);
+    Ok(namespace.command(&program()?.display().to_string(), arguments)?)
 }
 
 /// What is in one set of lines only, as a text: empty if they are equal.

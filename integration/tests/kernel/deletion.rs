@@ -33,7 +33,7 @@ fn nothing_of_a_service_is_left_and_no_daemon_answers_in_its_place() {
     let _proxy = cluster.proxy(1).start().unwrap();
     let state = || {
         let namespace = node.namespace();
-        let rules = witness::rules(namespace, "iptables-save")?;
+        let rules = witness::rules(namespace, Family::V4)?;
         anyhow::Ok((
             witness::ipvsadm(namespace)?,
             witness::ipset(namespace)?,

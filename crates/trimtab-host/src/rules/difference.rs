@@ -13,8 +13,10 @@ pub(super) fn difference(tables: &[Table], saved: &Saved<'_>) -> Option<String> 
     let mut input = String::new();
     for table in tables {
         let present = saved.table(table.name).unwrap_or(&empty);
-        let chains: Vec<&Chain> =
-            table.chains.iter().filter(|chain| differs(chain, present)).collect();
+        let (mut declared, mut edits) = (String::new(), String::new());
+        for chain in &table.chains {
+            settle_chain(chain, present, &mut declared, &mut edits);
+        }
         let mut jumps = String::new();
         let mut from: Vec<&str> = table.jumps.iter().map(|jump| jump.from).collect();
         from.dedup();
@@ -22,20 +24,11 @@ pub(super) fn difference(tables: &[Table], saved: &Saved<'_>) -> Option<String> 
             let wanted: Vec<&Jump> = table.jumps.iter().filter(|jump| jump.from == from).collect();
             settle_jumps(from, &wanted, present, &mut jumps);
         }
-        if chains.is_empty() && jumps.is_empty() {
+        if declared.is_empty() && edits.is_empty() && jumps.is_empty() {
             continue;
         }
-        let _ = writeln!(input, "*{}", table.name);
-        for chain in &chains {
-            let _ = writeln!(input, ":{} - [0:0]", chain.name);
-        }
-        input.push_str(&jumps);
-        for chain in &chains {
-            for rule in &chain.rules {
-                let _ = writeln!(input, "-A {} {rule}", chain.name);
-            }
-        }
-        input.push_str("COMMIT\n");
+        // Chains first, as a rule can lead only to what is there.
+        let _ = write!(input, "*{}\n{declared}{jumps}{edits}COMMIT\n", table.name);
     }
     (!input.is_empty()).then_some(input)
 }
@@ -77,12 +70,62 @@ pub(super) fn removal(tables: &[Table], saved: &Saved<'_>) -> Option<String> {
     (!input.is_empty()).then_some(input)
 }
 
-fn differs(chain: &Chain, present: &SavedTable<'_>) -> bool {
-    !present.has_chain(chain.name)
-        || !present
-            .rules_of(chain.name)
-            .map(|rule| rule.parse())
-            .eq(chain.rules.iter().map(|rule| Rule::parse(rule)))
+/// Makes one of our chains as wanted: rules that stay keep their place in the kernel and so their
+/// counters, be they ours or, up to the comment, those of kube-proxy.
+fn settle_chain(
+    chain: &Chain,
+    present: &SavedTable<'_>,
+    declared: &mut String,
+    edits: &mut String,
+) {
+    let wanted: Vec<Rule> =
+        chain.rules.iter().map(|rule| Rule::parse(rule).uncommented()).collect();
+    let found: Vec<Rule> =
+        present.rules_of(chain.name).map(|rule| rule.parse().uncommented()).collect();
+    let kept = common(&found, &wanted);
+    if !present.has_chain(chain.name) || (kept.is_empty() && found != wanted) {
+        // Naming a chain makes it, or empties it.
+        let _ = writeln!(declared, ":{} - [0:0]", chain.name);
+        for rule in &chain.rules {
+            let _ = writeln!(edits, "-A {} {rule}", chain.name);
+        }
+        return;
+    }
+    // By number, as others have no business here, and one of two equal rules may be in its place;
+    // from the end, so that numbers hold.
+    for at in (0..found.len()).rev().filter(|at| !kept.iter().any(|(old, _)| old == at)) {
+        let _ = writeln!(edits, "-D {} {}", chain.name, at + 1);
+    }
+    for at in (0..wanted.len()).filter(|at| !kept.iter().any(|(_, new)| new == at)) {
+        let _ = writeln!(edits, "-I {} {} {}", chain.name, at + 1, chain.rules[at]);
+    }
+}
+
+/// A longest common subsequence, as pairs of positions.
+fn common(one: &[Rule], other: &[Rule]) -> Vec<(usize, usize)> {
+    // Its length from each pair of positions on.
+    let mut length = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for (i, left) in one.iter().enumerate().rev() {
+        for (j, right) in other.iter().enumerate().rev() {
+            length[i][j] = if left == right {
+                length[i + 1][j + 1] + 1
+            } else {
+                length[i + 1][j].max(length[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut pairs) = (0, 0, Vec::new());
+    while i < one.len() && j < other.len() {
+        if one[i] == other[j] {
+            pairs.push((i, j));
+            (i, j) = (i + 1, j + 1);
+        } else if length[i + 1][j] >= length[i][j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    pairs
 }
 
 /// Deletes surplus jumps from a built-in chain and inserts missing ones.

@@ -57,7 +57,8 @@ impl RuleSet {
     /// What is missing from what `iptables-save` printed: `None` if our chains and the jumps to
     /// them are as they should be, else input for `iptables-restore --noflush`, which
     ///
-    /// * rewrites those of our chains that differ and no others,
+    /// * deletes and inserts single rules in those of our chains that differ: what stays keeps its
+    ///   counters, and a comment is no difference,
     /// * inserts missing jumps where kube-proxy would on a fresh node: at the top, in its order,
     /// * leaves one of several equal jumps,
     /// * touches no rule or chain of others.

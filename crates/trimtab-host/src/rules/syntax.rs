@@ -73,6 +73,12 @@ impl Rule {
         rule
     }
 
+    /// The rule without its comment, which no packet sees.
+    pub(super) fn uncommented(mut self) -> Self {
+        self.matches.retain(|(name, _)| name != "comment");
+        self
+    }
+
     /// The chain or the verdict that the rule leads to.
     pub(super) fn target(&self) -> Option<&str> {
         self.target.as_ref().map(|target| target.name.as_str())

@@ -15,6 +15,7 @@ pub(super) struct Lists {
     node: Option<bool>,
     node_weights: Option<HashSet<ObjectName>>,
     complete: BTreeSet<Kind>,
+    has_addresses: bool,
 }
 
 impl Lists {
@@ -67,9 +68,15 @@ impl Lists {
         self.node.take() == Some(false)
     }
 
-    /// Whether every kind that decisions depend on has been listed once.
+    pub(super) fn addresses(&mut self) {
+        self.has_addresses = true;
+    }
+
+    /// Whether every kind that decisions depend on has been listed once, and the node's own
+    /// addresses: without those, node ports that are served already would be taken away for a moment.
     pub(super) fn are_complete(&self, with_node_weights: bool) -> bool {
         let needed = |kind: &Kind| *kind != Kind::NodeWeights || with_node_weights;
-        Kind::ALL.iter().filter(|kind| needed(kind)).all(|kind| self.complete.contains(kind))
+        self.has_addresses
+            && Kind::ALL.iter().filter(|kind| needed(kind)).all(|kind| self.complete.contains(kind))
     }
 }

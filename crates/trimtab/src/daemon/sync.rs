@@ -198,6 +198,7 @@ impl<D: DataPlane> Sync<D> {
                 self.reconciler.set_node_weight(name.name(), None);
             }
             Change::LocalAddresses(addresses) => {
+                self.lists.addresses();
                 self.reconciler.set_local_addresses(addresses);
                 self.node_addresses_changed();
             }

@@ -38,12 +38,24 @@ pub(crate) fn config(yaml: &str) -> Config {
 }
 
 impl Rig {
+    /// On a node without addresses.
     pub(crate) fn start(kernel: FakeKernel, yaml: &str) -> Self {
         Self::start_with(kernel, yaml, None)
     }
 
     /// With a board for what is to become Events.
     pub(crate) fn start_with(kernel: FakeKernel, yaml: &str, board: Option<Arc<Board>>) -> Self {
+        let rig = Self::start_bare(kernel, yaml, board);
+        rig.changes.try_send(Change::LocalAddresses(Vec::new())).unwrap();
+        rig
+    }
+
+    /// Before the node's addresses are known.
+    pub(crate) fn start_without_addresses(kernel: FakeKernel, yaml: &str) -> Self {
+        Self::start_bare(kernel, yaml, None)
+    }
+
+    fn start_bare(kernel: FakeKernel, yaml: &str, board: Option<Arc<Board>>) -> Self {
         let config = Arc::new(config(yaml));
         let (changes, taken) = mpsc::channel(64);
         let (parts, parts_taken) = mpsc::channel(4);

@@ -1,6 +1,7 @@
 //! Rounds, retries, audits and drains, with time paused.
 
 use trimtab::source::{Change, Kind};
+use trimtab_reconcile::objects::LocalAddress;
 
 use crate::kernel::FakeKernel;
 use crate::rig::{Rig, service, slice};
@@ -45,6 +46,26 @@ async fn a_kernel_left_as_wanted_is_not_written() {
     rig.wait(300).await;
     assert_eq!(rig.kernel.take_log(), ["prepare"]);
     assert!(rig.health.readyz().ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn node_ports_are_not_touched_before_the_nodes_addresses_are_known() {
+    let objects = service("web", WEB).replace("port: 80", "port: 80, nodePort: 30080");
+    let addresses = || {
+        let (interface, address) = ("eth0".into(), "10.0.0.10".parse().unwrap());
+        Change::LocalAddresses(vec![LocalAddress { interface, address }])
+    };
+    let rig = Rig::start_without_addresses(FakeKernel::default(), "");
+    rig.send(addresses()).await;
+    rig.list(&objects).await;
+    let kernel = rig.stop().await;
+    assert!(kernel.take_log().contains(&"add virtual server TCP 10.0.0.10:30080 (rr)".to_owned()));
+    let rig = Rig::start_without_addresses(kernel, "");
+    rig.list(&objects).await;
+    rig.wait(1).await;
+    rig.send(addresses()).await;
+    rig.wait(1).await;
+    assert_eq!(rig.kernel.take_log(), ["prepare"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,7 +55,12 @@ impl Tables {
                     rules.insert(position.parse::<usize>().unwrap() - 1, text.to_owned());
                 }
                 "-D" => {
-                    let at = rules.iter().position(|rule| Rule::parse(rule) == Rule::parse(text));
+                    let at = match text.parse::<usize>() {
+                        Ok(number) => number.checked_sub(1).filter(|at| *at < rules.len()),
+                        Err(_) => {
+                            rules.iter().position(|rule| Rule::parse(rule) == Rule::parse(text))
+                        }
+                    };
                     rules.remove(at.unwrap_or_else(|| panic!("no such rule: {line}")));
                 }
                 "-X" => {
@@ -101,6 +106,15 @@ impl Tables {
         all
     }
 
+    /// What it would print if there were our chains only.
+    fn only_ours(&self) -> String {
+        let mut tables = self.clone();
+        for chains in tables.0.values_mut() {
+            chains.retain(|chain, _| chain.starts_with("KUBE-"));
+        }
+        tables.save()
+    }
+
     fn ours(&self) -> Vec<&String> {
         self.0
             .values()
@@ -108,6 +122,22 @@ impl Tables {
             .filter(|chain| chain.starts_with("KUBE-"))
             .collect()
     }
+}
+
+/// Text of tables without the comments of rules.
+fn uncommented(saved: &str) -> String {
+    let mut text = String::new();
+    for line in saved.lines() {
+        let mut parts = line.splitn(3, '"');
+        let plain = match (parts.next(), parts.next(), parts.next()) {
+            (Some(before), Some(_), Some(after)) => {
+                format!("{}{after}", before.replace("-m comment --comment ", "").trim_end())
+            }
+            _ => line.to_owned(),
+        };
+        let _ = writeln!(text, "{plain}");
+    }
+    text
 }
 
 fn is_built_in(chain: &str) -> bool {
@@ -172,7 +202,23 @@ fn an_empty_packet_filter_gets_all_rules_with_jumps_in_kube_proxys_order() {
 }
 
 #[test]
-fn only_chains_that_differ_are_rewritten() {
+fn rules_that_stay_are_not_touched_and_comments_are_no_difference() {
+    let rules = rules(Family::V4);
+    let mut tables = restored(&rules.restore_input());
+    let chain = tables.0.get_mut("nat").unwrap().get_mut("KUBE-NODE-PORT").unwrap();
+    let gone = chain.remove(2);
+    chain.insert(0, "-s 192.0.2.1/32 -j DROP".to_owned());
+    for rule in chain.iter_mut() {
+        *rule = rule.replace("node ports", "Kubernetes nodeport");
+    }
+    assert_eq!(
+        rules.difference(&tables.save()).unwrap(),
+        format!("*nat\n-D KUBE-NODE-PORT 1\n-I KUBE-NODE-PORT 3 {gone}\nCOMMIT\n")
+    );
+}
+
+#[test]
+fn a_chain_with_nothing_to_keep_is_rewritten_and_no_other() {
     let rules = rules(Family::V4);
     let mut tables = restored(&rules.restore_input());
     tables.0.get_mut("nat").unwrap().get_mut("KUBE-MARK-MASQ").unwrap().clear();
@@ -218,9 +264,11 @@ fn an_option_changes_the_chains_that_it_concerns_and_no_others() {
     let saved = restored(&rules(Family::V4).restore_input()).save();
     let options = RuleOptions { masquerade_all: true, ..RuleOptions::default() };
     let difference = RuleSet::new(&options, Family::V4).unwrap().difference(&saved).unwrap();
-    let declared: Vec<_> = difference.lines().filter(|line| line.starts_with(':')).collect();
-    assert_eq!(declared, [":KUBE-SERVICES - [0:0]"]);
-    assert!(difference.contains("--match-set KUBE-CLUSTER-IP dst,dst -j KUBE-MARK-MASQ"));
+    assert_eq!(
+        difference,
+        "*nat\n-D KUBE-SERVICES 4\n-I KUBE-SERVICES 4 -m comment --comment \"cluster IPs, \
+         masqueraded\" -m set --match-set KUBE-CLUSTER-IP dst,dst -j KUBE-MARK-MASQ\nCOMMIT\n"
+    );
 }
 
 #[test]
@@ -299,6 +347,10 @@ proptest! {
             tables.restore(&input);
         }
         prop_assert_eq!(rules.difference(&tables.save()), None);
+        prop_assert_eq!(
+            restored(&uncommented(&tables.only_ours())).0,
+            restored(&uncommented(&restored(&rules.restore_input()).only_ours())).0
+        );
         prop_assert_eq!(tables.foreign(), before.foreign());
         let mut targets = jumps(&tables, "filter", "INPUT");
         targets.sort();
