@@ -34,7 +34,7 @@ use crate::retry::Retries;
 use crate::services::{Services, StoredSlice};
 use crate::settings::Settings;
 use crate::symbol::Symbols;
-use crate::tables::{Item, Tables};
+use crate::tables::{Deadline, Item, Tables};
 
 /// Keeps what the kernel should hold and what it is known to hold, and plans the difference.
 ///
@@ -57,6 +57,8 @@ pub struct Reconciler {
     queue: VecDeque<Owner>,
     retries: Retries,
     draining: HashSet<Frontend>,
+    /// The first time that a drain ends, as far as known.
+    first_drain_end: Option<Deadline>,
     suspects: HashSet<Frontend>,
     audit: u32,
     troubled: HashSet<ObjectName>,
@@ -84,6 +86,7 @@ impl Reconciler {
             queue: VecDeque::new(),
             retries: Retries::default(),
             draining: HashSet::new(),
+            first_drain_end: None,
             suspects: HashSet::new(),
             audit: 0,
             troubled: HashSet::new(),

@@ -18,16 +18,22 @@ impl Reconciler {
         self.draining.iter().copied()
     }
 
-    /// When, after `now`, the first of them will have had its time.
-    pub fn next_drain_end(&self, now: Duration) -> Option<Duration> {
-        self.draining
+    /// When the first of them will have had its time: never after that, and perhaps before, if it
+    /// came back since.
+    pub fn next_drain_end(&self) -> Option<Duration> {
+        self.first_drain_end.map(Deadline::moment)
+    }
+
+    /// Looks for the first that ends after `now`, among all that drain.
+    pub fn find_next_drain_end(&mut self, now: Duration) {
+        self.first_drain_end = self
+            .draining
             .iter()
             .filter_map(|frontend| self.tables.virtual_servers.get(frontend))
             .flat_map(|server| server.servers.values())
             .filter_map(|real| real.drain_until)
-            .map(Deadline::moment)
-            .filter(|until| *until > now)
-            .min()
+            .filter(|until| !until.is_over(now))
+            .min();
     }
 
     /// How many real servers drain.

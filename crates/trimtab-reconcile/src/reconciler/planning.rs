@@ -20,6 +20,7 @@ struct Scene<'a> {
     order_seed: u64,
     owner: Owner,
     plan: &'a mut Plan,
+    first_drain_end: &'a mut Option<Deadline>,
 }
 
 impl Reconciler {
@@ -74,7 +75,9 @@ impl Reconciler {
                 };
                 server.due = false;
                 let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
-                let scene = Scene { now, order_seed: self.order_seed, owner, plan };
+                let first_drain_end = &mut self.first_drain_end;
+                let scene =
+                    Scene { now, order_seed: self.order_seed, owner, plan, first_drain_end };
                 if plan_virtual_server(frontend, &mut server, excluded, scene) {
                     self.note_draining(frontend, &server);
                     self.tables.virtual_servers.insert(frontend, server);
@@ -92,7 +95,9 @@ impl Reconciler {
                 else {
                     return;
                 };
-                let mut scene = Scene { now, order_seed: self.order_seed, owner, plan };
+                let first_drain_end = &mut self.first_drain_end;
+                let mut scene =
+                    Scene { now, order_seed: self.order_seed, owner, plan, first_drain_end };
                 if let Some(real) = server.servers.get_mut(&key) {
                     if !plan_real_server(frontend, &wanted, key, real, &mut scene) {
                         server.servers.remove(&key);
@@ -244,7 +249,10 @@ fn plan_real_server(
             match real.drain_until {
                 Some(until) if drains && !until.is_over(scene.now) => return true,
                 None if drains => {
-                    real.drain_until = Some(Deadline::at(scene.now.saturating_add(server.drain)));
+                    let until = Deadline::at(scene.now.saturating_add(server.drain));
+                    real.drain_until = Some(until);
+                    let first = scene.first_drain_end.map_or(until, |first| first.min(until));
+                    *scene.first_drain_end = Some(first);
                     if known.weight != 0 {
                         let value = RealServer {
                             weight: 0,

@@ -1,11 +1,15 @@
 //! The loop that takes changes in and programs the kernel.
 
+mod drains;
+mod looking;
+mod start;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 use trimtab_core::{Family, Frontend, Protocol};
 use trimtab_reconcile::objects::ObjectName;
 use trimtab_reconcile::{Action, Drift, Operation, Phase, Plan, Reconciler, Report, execute};
@@ -19,7 +23,6 @@ use crate::allocator;
 use crate::health::Health;
 use crate::health_check::HealthChecks;
 use crate::host::Machine;
-use crate::kernel_memory::{is_much, statistics_bytes};
 use crate::metric;
 use crate::node;
 use crate::objects::NodeState;
@@ -30,8 +33,6 @@ use crate::warning::Warnings;
 const ROUND: usize = 4096;
 /// Changes taken in before the next round.
 const INTAKE: usize = 4096;
-/// How often at least real servers that drain are asked for their connections.
-const DRAIN_POLL: Duration = Duration::from_secs(5);
 
 /// What the loop needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -57,6 +58,17 @@ pub struct Shared {
     pub health_checks: Arc<HealthChecks>,
 }
 
+/// How far the program has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not everything is known yet; the kernel is left alone.
+    Listing,
+    /// The kernel has been read and is being programmed for the first time.
+    Programming,
+    /// The kernel has been programmed once.
+    Ready,
+}
+
 /// The loop and its state.
 #[derive(Debug)]
 pub struct Sync<D> {
@@ -67,8 +79,7 @@ pub struct Sync<D> {
     lists: Lists,
     pace: Pace,
     epoch: Instant,
-    programming: bool,
-    programmed_once: bool,
+    stage: Stage,
     retired: bool,
     /// A list ended, and with it the need for much memory.
     listed: bool,
@@ -91,8 +102,7 @@ impl<D: DataPlane> Sync<D> {
             shared,
             lists: Lists::default(),
             epoch: Instant::now(),
-            programming: false,
-            programmed_once: false,
+            stage: Stage::Listing,
             retired: false,
             listed: false,
             next_drain_poll: None,
@@ -125,7 +135,7 @@ impl<D: DataPlane> Sync<D> {
                         self.take(change);
                     }
                 }
-                Some(part) = audit.recv(), if self.programming => self.compare(part),
+                Some(part) = audit.recv(), if self.stage != Stage::Listing => self.compare(part),
                 () = sleep_until(wake), if wake.is_some() => {}
             }
             self.start_programming()?;
@@ -137,7 +147,7 @@ impl<D: DataPlane> Sync<D> {
 
     /// When to wake up if nothing arrives.
     fn wake_at(&self) -> Option<Instant> {
-        if !self.programming {
+        if self.stage == Stage::Listing {
             return None;
         }
         let now = Instant::now();
@@ -147,7 +157,7 @@ impl<D: DataPlane> Sync<D> {
     }
 
     fn take(&mut self, change: Change) {
-        if self.programming && self.pending_since.is_none() {
+        if self.stage != Stage::Listing && self.pending_since.is_none() {
             self.pending_since = Some(Instant::now());
             self.shared.health.queued();
         }
@@ -176,7 +186,7 @@ impl<D: DataPlane> Sync<D> {
                     Some(slice) => self.reconciler.apply_slice(&slice),
                     None => self.reconciler.delete_slice(&decoded.name),
                 }
-                if self.programmed_once {
+                if self.stage == Stage::Ready {
                     self.triggers.extend(changed);
                 }
             }
@@ -269,67 +279,9 @@ impl<D: DataPlane> Sync<D> {
         debug!(kind = kind.as_str(), "listed");
     }
 
-    /// Once everything has been listed: prepares the host, takes over what the kernel holds.
-    fn start_programming(&mut self) -> anyhow::Result<()> {
-        if self.programming || !self.lists.are_complete(self.settings.config.node_weights) {
-            return Ok(());
-        }
-        let start = Instant::now();
-        self.plane.prepare()?;
-        self.adopt()?;
-        info!(
-            seconds = start.elapsed().as_secs_f64(),
-            services = self.reconciler.backlog(),
-            "everything is listed and the kernel is read: programming starts"
-        );
-        self.weigh_statistics();
-        self.pending_since = Some(Instant::now());
-        self.shared.health.queued();
-        self.programming = true;
-        self.findings.all_is_listed(&self.reconciler);
-        Ok(())
-    }
-
-    /// What the kernel will need, before it does.
-    fn weigh_statistics(&self) {
-        let (virtual_servers, real_servers) = self.reconciler.server_counts();
-        let machine = self.settings.machine;
-        let bytes = statistics_bytes(virtual_servers, real_servers, machine.possible_cpus);
-        metric::servers(virtual_servers, real_servers, bytes);
-        if machine.memory.is_some_and(|memory| is_much(bytes, memory)) {
-            warn!(
-                virtual_servers,
-                real_servers,
-                possible_cpus = machine.possible_cpus,
-                mebibytes = bytes >> 20,
-                "the kernel will need much memory for the statistics of IPVS: a NodePort Service has \
-                 a virtual server for each node address, which nodePortAddresses limits"
-            );
-        }
-    }
-
-    /// Reads all that is ours. Sets come first: they say which virtual servers are.
-    fn adopt(&mut self) -> anyhow::Result<()> {
-        for set in trimtab_core::SetId::all() {
-            let elements = self.plane.elements(set)?;
-            self.reconciler.observe_elements(set, elements);
-        }
-        let addresses = self.plane.addresses()?;
-        self.reconciler.observe_addresses(addresses);
-        for server in self.plane.virtual_servers()? {
-            self.reconciler.observe_virtual_server(server.frontend, Some(&server));
-        }
-        let ours: Vec<Frontend> = self.reconciler.known_frontends().collect();
-        for frontend in ours {
-            let servers = self.plane.real_servers(&frontend)?;
-            self.reconciler.observe_real_servers(frontend, servers);
-        }
-        Ok(())
-    }
-
     /// Does what is due now.
     fn advance(&mut self) {
-        if !self.programming {
+        if self.stage == Stage::Listing {
             return;
         }
         self.look_at_suspects();
@@ -354,7 +306,7 @@ impl<D: DataPlane> Sync<D> {
             self.findings.claims(problems);
         }
         // A load balancer is not to send anything here before the kernel is ready for it.
-        if self.programmed_once {
+        if self.stage == Stage::Ready {
             for (service, wanted) in self.reconciler.take_health_checks() {
                 self.shared.health_checks.set(service, wanted);
             }
@@ -429,8 +381,8 @@ impl<D: DataPlane> Sync<D> {
         if std::mem::take(&mut self.listed) {
             allocator::give_back();
         }
-        if !self.programmed_once {
-            self.programmed_once = true;
+        if self.stage != Stage::Ready {
+            self.stage = Stage::Ready;
             self.shared.health.set_ready();
             info!(
                 seconds = self.epoch.elapsed().as_secs_f64(),
@@ -438,111 +390,6 @@ impl<D: DataPlane> Sync<D> {
                 "ready: the kernel holds what the objects ask for"
             );
         }
-    }
-
-    /// Lets go of what an earlier configuration bound another way, once nothing hangs on it.
-    fn retire_other_binding(&mut self) {
-        if self.retired || self.reconciler.retrying() > 0 {
-            return;
-        }
-        self.retired = true;
-        match self.plane.retire_other_binding() {
-            Ok(0) => {}
-            Ok(vips) => info!(vips, "let go of VIPs that were bound another way"),
-            Err(error) => {
-                warn!(
-                    error = format!("{error:#}"),
-                    "cannot let go of VIPs that were bound another way"
-                );
-            }
-        }
-    }
-
-    fn look_at_suspects(&mut self) {
-        for frontend in self.reconciler.take_suspects() {
-            match self.read(&frontend) {
-                Ok(drift) => self.drift += drift,
-                Err(error) => {
-                    error!(error = format!("{error:#}"), "cannot read virtual server {frontend}");
-                }
-            }
-        }
-    }
-
-    fn read(&mut self, frontend: &Frontend) -> anyhow::Result<Drift> {
-        let server = self.plane.virtual_server(frontend)?;
-        let real_servers = match &server {
-            Some(_) => self.plane.real_servers(frontend)?,
-            None => Vec::new(),
-        };
-        let mut drift = self.reconciler.observe_virtual_server(*frontend, server.as_ref());
-        drift += self.reconciler.observe_real_servers(*frontend, real_servers);
-        Ok(drift)
-    }
-
-    /// Takes a part of a comparison in.
-    fn compare(&mut self, part: AuditPart) {
-        match part {
-            AuditPart::Begin => {
-                self.reconciler.begin_audit();
-                self.drift = Drift::default();
-            }
-            AuditPart::Elements(set, elements) => {
-                self.drift += self.reconciler.observe_elements(set, elements);
-            }
-            AuditPart::Addresses(addresses) => {
-                self.drift += self.reconciler.observe_addresses(addresses);
-            }
-            AuditPart::VirtualServers(servers) => self.reconciler.audit_virtual_servers(&servers),
-            AuditPart::EndOfVirtualServers => self.reconciler.end_audit_of_virtual_servers(),
-            AuditPart::RealServers(all) => {
-                for (frontend, servers) in all {
-                    self.reconciler.audit_real_servers(frontend, servers);
-                }
-            }
-            AuditPart::End => {
-                metric::audited(&self.drift, &self.reconciler);
-                self.weigh_statistics();
-                let drift = std::mem::take(&mut self.drift);
-                if !drift.is_none() {
-                    warn!(
-                        virtual_servers = drift.virtual_servers,
-                        real_servers = drift.real_servers,
-                        elements = drift.elements,
-                        addresses = drift.addresses,
-                        "the kernel was not as left: repaired"
-                    );
-                }
-            }
-        }
-    }
-
-    fn poll_drains(&mut self) {
-        if self.next_drain_poll.is_none_or(|due| due > Instant::now()) {
-            return;
-        }
-        let now = self.now();
-        let draining: Vec<Frontend> = self.reconciler.draining().collect();
-        for frontend in &draining {
-            match self.plane.connections(frontend) {
-                Ok(connections) => self.reconciler.observe_connections(*frontend, connections, now),
-                Err(error) => {
-                    warn!(error = format!("{error:#}"), "cannot read connections of {frontend}");
-                }
-            }
-        }
-        self.next_drain_poll = None;
-        self.schedule_drain_poll();
-    }
-
-    /// In a while, or as soon as the first time to drain is over.
-    fn schedule_drain_poll(&mut self) {
-        if self.reconciler.draining().next().is_none() {
-            return;
-        }
-        let regular = self.next_drain_poll.unwrap_or_else(|| Instant::now() + DRAIN_POLL);
-        let end = self.reconciler.next_drain_end(self.now()).map(|end| self.epoch + end);
-        self.next_drain_poll = Some(end.map_or(regular, |end| end.min(regular)));
     }
 
     fn now(&self) -> Duration {

@@ -1,0 +1,44 @@
+//! Asking after the connections of real servers on their way out.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::warn;
+use trimtab_core::Frontend;
+
+use super::Sync;
+use crate::daemon::DataPlane;
+
+/// How often at least real servers that drain are asked for their connections.
+const DRAIN_POLL: Duration = Duration::from_secs(5);
+
+impl<D: DataPlane> Sync<D> {
+    pub(super) fn poll_drains(&mut self) {
+        if self.next_drain_poll.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        let now = self.now();
+        let draining: Vec<Frontend> = self.reconciler.draining().collect();
+        for frontend in &draining {
+            match self.plane.connections(frontend) {
+                Ok(connections) => self.reconciler.observe_connections(*frontend, connections, now),
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "cannot read connections of {frontend}");
+                }
+            }
+        }
+        self.reconciler.find_next_drain_end(now);
+        self.next_drain_poll = None;
+        self.schedule_drain_poll();
+    }
+
+    /// In a while, or as soon as the first time to drain is over.
+    pub(super) fn schedule_drain_poll(&mut self) {
+        if self.reconciler.draining().next().is_none() {
+            return;
+        }
+        let regular = self.next_drain_poll.unwrap_or_else(|| Instant::now() + DRAIN_POLL);
+        let end = self.reconciler.next_drain_end().map(|end| self.epoch + end);
+        self.next_drain_poll = Some(end.map_or(regular, |end| end.min(regular)));
+    }
+}

@@ -1,0 +1,70 @@
+//! Reading the kernel again where it is not as expected.
+
+use tracing::{error, warn};
+use trimtab_core::Frontend;
+use trimtab_reconcile::Drift;
+
+use super::Sync;
+use crate::daemon::{AuditPart, DataPlane};
+use crate::metric;
+
+impl<D: DataPlane> Sync<D> {
+    pub(super) fn look_at_suspects(&mut self) {
+        for frontend in self.reconciler.take_suspects() {
+            match self.read(&frontend) {
+                Ok(drift) => self.drift += drift,
+                Err(error) => {
+                    error!(error = format!("{error:#}"), "cannot read virtual server {frontend}");
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, frontend: &Frontend) -> anyhow::Result<Drift> {
+        let server = self.plane.virtual_server(frontend)?;
+        let real_servers = match &server {
+            Some(_) => self.plane.real_servers(frontend)?,
+            None => Vec::new(),
+        };
+        let mut drift = self.reconciler.observe_virtual_server(*frontend, server.as_ref());
+        drift += self.reconciler.observe_real_servers(*frontend, real_servers);
+        Ok(drift)
+    }
+
+    /// Takes a part of a comparison in.
+    pub(super) fn compare(&mut self, part: AuditPart) {
+        match part {
+            AuditPart::Begin => {
+                self.reconciler.begin_audit();
+                self.drift = Drift::default();
+            }
+            AuditPart::Elements(set, elements) => {
+                self.drift += self.reconciler.observe_elements(set, elements);
+            }
+            AuditPart::Addresses(addresses) => {
+                self.drift += self.reconciler.observe_addresses(addresses);
+            }
+            AuditPart::VirtualServers(servers) => self.reconciler.audit_virtual_servers(&servers),
+            AuditPart::EndOfVirtualServers => self.reconciler.end_audit_of_virtual_servers(),
+            AuditPart::RealServers(all) => {
+                for (frontend, servers) in all {
+                    self.reconciler.audit_real_servers(frontend, servers);
+                }
+            }
+            AuditPart::End => {
+                metric::audited(&self.drift, &self.reconciler);
+                self.weigh_statistics();
+                let drift = std::mem::take(&mut self.drift);
+                if !drift.is_none() {
+                    warn!(
+                        virtual_servers = drift.virtual_servers,
+                        real_servers = drift.real_servers,
+                        elements = drift.elements,
+                        addresses = drift.addresses,
+                        "the kernel was not as left: repaired"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! From complete lists to a kernel that is taken over.
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+use trimtab_core::Frontend;
+
+use super::{Stage, Sync};
+use crate::daemon::DataPlane;
+use crate::kernel_memory::{is_much, statistics_bytes};
+use crate::metric;
+
+impl<D: DataPlane> Sync<D> {
+    /// Once everything has been listed: prepares the host, takes over what the kernel holds.
+    pub(super) fn start_programming(&mut self) -> anyhow::Result<()> {
+        if self.stage != Stage::Listing
+            || !self.lists.are_complete(self.settings.config.node_weights)
+        {
+            return Ok(());
+        }
+        let start = Instant::now();
+        self.plane.prepare()?;
+        self.adopt()?;
+        info!(
+            seconds = start.elapsed().as_secs_f64(),
+            services = self.reconciler.backlog(),
+            "everything is listed and the kernel is read: programming starts"
+        );
+        self.weigh_statistics();
+        self.pending_since = Some(Instant::now());
+        self.shared.health.queued();
+        self.stage = Stage::Programming;
+        self.findings.all_is_listed(&self.reconciler);
+        Ok(())
+    }
+
+    /// Reads all that is ours. Sets come first: they say which virtual servers are.
+    fn adopt(&mut self) -> anyhow::Result<()> {
+        for set in trimtab_core::SetId::all() {
+            let elements = self.plane.elements(set)?;
+            self.reconciler.observe_elements(set, elements);
+        }
+        let addresses = self.plane.addresses()?;
+        self.reconciler.observe_addresses(addresses);
+        for server in self.plane.virtual_servers()? {
+            self.reconciler.observe_virtual_server(server.frontend, Some(&server));
+        }
+        let ours: Vec<Frontend> = self.reconciler.known_frontends().collect();
+        for frontend in ours {
+            let servers = self.plane.real_servers(&frontend)?;
+            self.reconciler.observe_real_servers(frontend, servers);
+        }
+        Ok(())
+    }
+
+    /// What the kernel will need, before it does.
+    pub(super) fn weigh_statistics(&self) {
+        let (virtual_servers, real_servers) = self.reconciler.server_counts();
+        let machine = self.settings.machine;
+        let bytes = statistics_bytes(virtual_servers, real_servers, machine.possible_cpus);
+        metric::servers(virtual_servers, real_servers, bytes);
+        if machine.memory.is_some_and(|memory| is_much(bytes, memory)) {
+            warn!(
+                virtual_servers,
+                real_servers,
+                possible_cpus = machine.possible_cpus,
+                mebibytes = bytes >> 20,
+                "the kernel will need much memory for the statistics of IPVS: a NodePort Service has \
+                 a virtual server for each node address, which nodePortAddresses limits"
+            );
+        }
+    }
+
+    /// Lets go of what an earlier configuration bound another way, once nothing hangs on it.
+    pub(super) fn retire_other_binding(&mut self) {
+        if self.retired || self.reconciler.retrying() > 0 {
+            return;
+        }
+        self.retired = true;
+        match self.plane.retire_other_binding() {
+            Ok(0) => {}
+            Ok(vips) => info!(vips, "let go of VIPs that were bound another way"),
+            Err(error) => {
+                warn!(
+                    error = format!("{error:#}"),
+                    "cannot let go of VIPs that were bound another way"
+                );
+            }
+        }
+    }
+}
