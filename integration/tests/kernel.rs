@@ -18,6 +18,8 @@ mod drain;
 mod drain_datagrams;
 #[path = "kernel/external_vips.rs"]
 mod external_vips;
+#[path = "kernel/live_changes.rs"]
+mod live_changes;
 #[path = "kernel/masquerade.rs"]
 mod masquerade;
 #[path = "kernel/node_ports.rs"]
