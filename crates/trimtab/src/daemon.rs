@@ -6,7 +6,7 @@
 //!                          └──────── Auditor ◄───────────────┘
 //! ```
 //!
-//! [`sync`] is the only place that writes to the kernel. The auditor reads beside it and reports
+//! [`Sync`] is the only place that writes to the kernel. The auditor reads beside it and reports
 //! what looks wrong.
 
 mod audit;
