@@ -14,6 +14,7 @@ pub(super) struct Lists {
     slices: Option<HashSet<ObjectName>>,
     node: Option<bool>,
     complete: BTreeSet<Kind>,
+    has_addresses: bool,
 }
 
 impl Lists {
@@ -58,8 +59,14 @@ impl Lists {
         self.node.take() == Some(false)
     }
 
-    /// Whether every kind has been listed once.
+    /// The host's addresses are known: they always come whole.
+    pub(super) fn addresses(&mut self) {
+        self.has_addresses = true;
+    }
+
+    /// Whether every kind has been listed once, and the host's addresses are known: without them
+    /// every node port would seem unwanted.
     pub(super) fn are_complete(&self) -> bool {
-        self.complete.len() == Kind::ALL.len()
+        self.complete.len() == Kind::ALL.len() && self.has_addresses
     }
 }

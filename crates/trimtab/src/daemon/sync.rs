@@ -165,7 +165,10 @@ impl<D: DataPlane> Sync<D> {
                 self.reconciler.delete_slice(&name);
             }
             Change::Node(state) => self.take_node(state),
-            Change::LocalAddresses(addresses) => self.reconciler.set_local_addresses(addresses),
+            Change::LocalAddresses(addresses) => {
+                self.lists.addresses();
+                self.reconciler.set_local_addresses(addresses);
+            }
         }
     }
 

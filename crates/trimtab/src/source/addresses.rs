@@ -20,12 +20,12 @@ pub async fn follow_addresses(changes: Sender<Change>) -> anyhow::Result<()> {
     let mut socket = Socket::open(Family::Route)?;
     let ours = dummy::ensure(&mut socket, DUMMY_INTERFACE)?;
     let mut monitor = AddressMonitor::subscribe(ours.index())?;
-    let mut last = Vec::new();
+    let mut last = None;
     loop {
         let addresses = local_addresses()?;
-        if addresses != last {
+        if last.as_ref() != Some(&addresses) {
             debug!(addresses = addresses.len(), "this host's addresses changed");
-            last.clone_from(&addresses);
+            last = Some(addresses.clone());
             if changes.send(Change::LocalAddresses(addresses)).await.is_err() {
                 return Ok(());
             }

@@ -29,6 +29,9 @@ async fn programming_starts_when_every_kind_has_been_listed() {
     assert_eq!(rig.kernel.inside().host_checks, 0, "nor is anything compared or repaired");
     rig.send(Change::End(Kind::Slices)).await;
     rig.settle().await;
+    assert!(rig.kernel.take_log().is_empty(), "which addresses have node ports is not known");
+    rig.send(Change::LocalAddresses(Vec::new())).await;
+    rig.settle().await;
     let log = rig.kernel.take_log();
     assert_eq!(log[0], "prepare");
     assert!(log.contains(&"bind 10.96.0.1".to_owned()));
