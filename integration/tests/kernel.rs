@@ -22,6 +22,8 @@ mod external_vips;
 mod health_check;
 #[path = "kernel/kernel_limits.rs"]
 mod kernel_limits;
+#[path = "kernel/live_changes.rs"]
+mod live_changes;
 #[path = "kernel/masquerade.rs"]
 mod masquerade;
 #[path = "kernel/node_ports.rs"]

@@ -75,6 +75,14 @@ impl ProxyBuilder {
         self
     }
 
+    /// Does not tell it which addresses pods have.
+    #[must_use]
+    pub fn without_cluster_cidr(mut self) -> Self {
+        let lines = self.config.lines().filter(|line| !line.starts_with("clusterCIDR: "));
+        self.config = lines.flat_map(|line| [line, "\n"]).collect();
+        self
+    }
+
     /// The path of the configuration file, written.
     ///
     /// # Errors

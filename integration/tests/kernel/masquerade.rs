@@ -78,6 +78,23 @@ fn a_routed_pod_reaches_itself_and_local_pods_are_told_in_every_way() {
 
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn without_a_way_to_tell_local_pods_only_the_node_itself_is_masqueraded() {
+    let cluster = cluster(PodNetwork::Routed);
+    let topology = &cluster.topology;
+    let _server = topology.pod(1, 1).serve(&Protocol::ALL, 8080).unwrap();
+    let _proxy = cluster.proxy(1).without_cluster_cidr().start().unwrap();
+    let all = ["node1-pod2", "node2-pod1", "node2", "client1"];
+    assert_eq!(unmasqueraded(&cluster), all);
+    for family in Family::ALL {
+        // It sends from the VIP, to which no pod could answer.
+        for own in [topology.node(1), topology.pod(1, 1)] {
+            assert_eq!(seen(own, family), address::pod_gateway(1, family), "{}", own.name());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn a_bridged_pod_reaches_itself_and_local_pods_are_told_by_their_bridge() {
     let cluster = cluster(PodNetwork::Bridged);
     let _server = cluster.topology.pod(1, 1).serve(&Protocol::ALL, 8080).unwrap();

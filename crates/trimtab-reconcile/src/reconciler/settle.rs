@@ -15,8 +15,8 @@ const LASTING: u32 = 3;
 
 impl Reconciler {
     /// Takes note of what became of `plan`. What the kernel refused is put right: an object that
-    /// is unexpectedly there or not there is a matter of [`Reconciler::take_suspects`], anything else is
-    /// tried again later, for that object alone.
+    /// is unexpectedly there or not there is a matter of [`Reconciler::take_suspects`], anything else
+    /// is tried again later, for that object alone.
     pub fn settle(&mut self, plan: &Plan, report: &Report, now: Duration) {
         if self.retries.len() > 0 {
             self.forget_retries(plan, report);

@@ -68,6 +68,7 @@ impl Lists {
         self.node.take() == Some(false)
     }
 
+    /// The host's addresses are known: they always come whole.
     pub(super) fn addresses(&mut self) {
         self.has_addresses = true;
     }

@@ -1,6 +1,7 @@
 //! Rounds, retries, audits and drains, with time paused.
 
 use trimtab::source::{Change, Kind};
+use trimtab_core::VirtualServerFlags;
 use trimtab_reconcile::objects::LocalAddress;
 
 use crate::kernel::FakeKernel;
@@ -28,6 +29,9 @@ async fn programming_starts_when_every_kind_has_been_listed() {
     assert_eq!(rig.kernel.inside().host_checks, 0, "nor is the host touched by an audit");
     assert!(!rig.health.readyz().ok);
     rig.send(Change::End(Kind::Slices)).await;
+    rig.settle().await;
+    assert!(rig.kernel.take_log().is_empty(), "which addresses have node ports is not known");
+    rig.send(Change::LocalAddresses(Vec::new())).await;
     rig.settle().await;
     let log = rig.kernel.take_log();
     assert_eq!(log[0], "prepare");
@@ -214,6 +218,30 @@ async fn a_real_server_that_leaves_keeps_its_connections_for_a_time() {
             "delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80",
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hash_falls_back_for_as_long_as_a_real_server_drains() {
+    let config = "ipvs: {scheduler: mh}\ntrimtab: {drainTimeout: 60s}";
+    let rig = started(config).await;
+    let flags = || rig.kernel.inside().state.virtual_servers.values().next().unwrap().server.flags;
+    let usual = flags();
+    rig.kernel.take_log();
+    rig.kernel.inside().connections = 1;
+    rig.apply(&slice("web", &["10.244.0.2"])).await;
+    assert_eq!(
+        rig.kernel.take_log(),
+        [
+            "change virtual server TCP 10.96.0.1:80 (mh)",
+            "drain real server 10.244.0.1:8080 of TCP 10.96.0.1:80",
+        ]
+    );
+    assert_eq!(flags(), usual | VirtualServerFlags::HASH_FALLBACK);
+    rig.wait(30).await;
+    assert!(rig.kernel.take_log().is_empty(), "audits find it right");
+    rig.wait(40).await;
+    assert_eq!(flags(), usual);
+    assert_eq!(rig.kernel.take_log().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
