@@ -38,7 +38,6 @@ async fn linked(test: &str, services: usize, endpoints: usize) -> Linked {
     let kubeconfig = folder.join("kubeconfig");
     api.write_kubeconfig(&kubeconfig).unwrap();
     let rig = Rig::start(FakeKernel::default(), "");
-    rig.send(source::Change::LocalAddresses(Vec::new())).await;
     let client = source::connect(Some(&kubeconfig), None).await.unwrap();
     tokio::spawn(source::watch(client, "node-a", rig.changes.clone()));
     Linked { api, rig, _folder: Folder(folder) }

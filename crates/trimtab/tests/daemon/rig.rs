@@ -98,7 +98,6 @@ impl Rig {
 
     /// Sends a manifest as complete lists.
     pub(crate) async fn list(&self, yaml: &str) {
-        self.send(Change::LocalAddresses(Vec::new())).await;
         for kind in Kind::ALL {
             self.send(Change::Begin(kind)).await;
         }

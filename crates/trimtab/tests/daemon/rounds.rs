@@ -18,7 +18,7 @@ async fn started(config: &str) -> Rig {
 
 #[tokio::test(start_paused = true)]
 async fn programming_starts_when_every_kind_has_been_listed() {
-    let rig = Rig::start(FakeKernel::default(), "");
+    let rig = Rig::start_without_addresses(FakeKernel::default(), "");
     rig.send(Change::Begin(Kind::Services)).await;
     rig.apply(&(service("web", WEB) + &slice("web", &["10.244.0.1"]))).await;
     rig.send(Change::End(Kind::Services)).await;
