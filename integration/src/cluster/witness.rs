@@ -106,11 +106,19 @@ impl State {
     /// If a program cannot be run.
     pub fn of_kernel(namespace: &Namespace) -> anyhow::Result<Self> {
         let [four, six] = Family::ALL.map(|family| rules(namespace, family));
+        Ok(Self { rules: [four?, six?], ..Self::without_rules(namespace)? })
+    }
+
+    /// What the kernel holds of what depends on Services.
+    ///
+    /// # Errors
+    /// If a program cannot be run.
+    pub fn without_rules(namespace: &Namespace) -> anyhow::Result<Self> {
         Ok(Self {
             servers: ipvsadm(namespace)?,
             sets: ipset(namespace)?,
             addresses: addresses(namespace)?,
-            rules: [four?, six?],
+            rules: [Vec::new(), Vec::new()],
         })
     }
 
