@@ -86,6 +86,86 @@ pub fn uncommented(rule: &str) -> String {
     parts.map_or_else(|| rule.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
+/// Everything that Trimtab programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// As [`ipvsadm`].
+    pub servers: Lines,
+    /// As [`ipset`].
+    pub sets: Lines,
+    /// As [`addresses`].
+    pub addresses: Lines,
+    /// As [`rules`], of IPv4 and IPv6.
+    pub rules: [Vec<String>; 2],
+}
+
+impl State {
+    /// What the kernel holds.
+    ///
+    /// # Errors
+    /// If a program cannot be run.
+    pub fn of_kernel(namespace: &Namespace) -> anyhow::Result<Self> {
+        let [four, six] = Family::ALL.map(|family| rules(namespace, family));
+        Ok(Self { rules: [four?, six?], ..Self::without_rules(namespace)? })
+    }
+
+    /// What the kernel holds of what depends on Services.
+    ///
+    /// # Errors
+    /// If a program cannot be run.
+    pub fn without_rules(namespace: &Namespace) -> anyhow::Result<Self> {
+        Ok(Self {
+            servers: ipvsadm(namespace)?,
+            sets: ipset(namespace)?,
+            addresses: addresses(namespace)?,
+            rules: [Vec::new(), Vec::new()],
+        })
+    }
+
+    /// What `trimtab plan` says that it should hold.
+    ///
+    /// # Errors
+    /// If it cannot be run or refuses the manifests.
+    pub fn of_plan(
+        namespace: &Namespace,
+        manifests: &Path,
+        config: &Path,
+        node: &str,
+    ) -> anyhow::Result<Self> {
+        let text = plan_text(namespace, manifests, config, node, &[])?;
+        let mut state = Self::default();
+        for section in text.split_terminator("# ").skip(1) {
+            let (title, body) = section.split_once('\n').unwrap_or((section, ""));
+            let program = title.split(' ').next().unwrap_or_default();
+            match program {
+                "ipvsadm" => state.servers = lines(body),
+                "ipset" => state.sets = lines(body).iter().map(|line| plain_set(line)).collect(),
+                "addresses" => state.addresses = lines(body),
+                "iptables-restore" => state.rules[0] = our_rules(body),
+                "ip6tables-restore" => state.rules[1] = our_rules(body),
+                _ => anyhow::bail!("unknown section {title:?}"),
+            }
+        }
+        Ok(state)
+    }
+
+    /// What differs from what is wanted, as a text: empty if nothing does.
+    pub fn difference(&self, wanted: &Self) -> String {
+        let mut text = difference(&self.servers, &wanted.servers)
+            + &difference(&self.sets, &wanted.sets)
+            + &difference(&self.addresses, &wanted.addresses);
+        for (found, wanted) in self.rules.iter().zip(&wanted.rules) {
+            let [found_lines, wanted_lines] =
+                [found, wanted].map(|rules| rules.iter().cloned().collect());
+            text += &difference(&found_lines, &wanted_lines);
+            if found != wanted && found_lines == wanted_lines {
+                text += "  the order of rules\n";
+            }
+        }
+        text
+    }
+}
+
 /// The rules of a family that `trimtab plan` prints, as [`rules`] has them.
 ///
 /// # Errors
@@ -158,7 +238,11 @@ pub fn plan(
     Ok(lines(&text).iter().map(|line| plain_set(line)).collect())
 }
 
-fn plan_text(
+/// What `trimtab plan` prints with further arguments.
+///
+/// # Errors
+/// If it cannot be run or refuses the manifests.
+pub fn plan_text(
     namespace: &Namespace,
     manifests: &Path,
     config: &Path,

@@ -1,8 +1,9 @@
 //! However it got there, the kernel ends as the objects say.
 
 use proptest::prelude::*;
+use proptest::sample::select;
 use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey, Scheduler, VirtualServer};
-use trimtab_reconcile::{KernelState, VirtualServerState};
+use trimtab_reconcile::{KernelState, NodePortAddresses, Settings, VirtualServerState};
 
 use crate::events::{Event, event};
 use crate::invariants::OrderedKernel;
@@ -19,10 +20,11 @@ proptest! {
     /// final objects lead to from scratch; and at no operation is the order wrong.
     #[test]
     fn any_sequence_of_events_ends_as_from_scratch(
+        settings in any_settings(),
         events in prop::collection::vec(event(), 1..2 * EVENTS),
     ) {
-        let mut objects = Objects::default();
-        let reconciler = trimtab_reconcile::Reconciler::new(settings());
+        let mut objects = Objects::new(settings.clone());
+        let reconciler = trimtab_reconcile::Reconciler::new(settings);
         let mut world = World::new(reconciler, OrderedKernel::default());
         let mut told = Told::default();
         for event in &events {
@@ -54,6 +56,24 @@ proptest! {
     }
 }
 
+/// All that the configuration can say of Services. Networks of others are left out, as what is in
+/// them stays by design.
+fn any_settings() -> impl Strategy<Value = Settings> {
+    let networks = |text: &str| NodePortAddresses::Networks(vec![text.parse().unwrap()]);
+    let addresses = vec![
+        NodePortAddresses::All,
+        NodePortAddresses::Primary,
+        networks("10.0.0.0/31"),
+        networks("fd00:10::/64"),
+    ];
+    let schedulers = vec![Scheduler::RoundRobin, Scheduler::MaglevHashing];
+    (select(addresses), select(schedulers)).prop_map(|(node_port_addresses, scheduler)| Settings {
+        node_port_addresses,
+        scheduler,
+        ..settings()
+    })
+}
+
 /// A virtual server that somebody else made.
 fn foreign() -> (Frontend, VirtualServerState) {
     let frontend = Frontend::new(Protocol::Tcp, [172, 16, 0, 1].into(), 443);
@@ -65,8 +85,8 @@ fn foreign() -> (Frontend, VirtualServerState) {
 
 /// The objects after some events.
 fn objects() -> impl Strategy<Value = Objects> {
-    prop::collection::vec(event(), 0..40).prop_map(|events| {
-        let mut objects = Objects::default();
+    (any_settings(), prop::collection::vec(event(), 0..40)).prop_map(|(settings, events)| {
+        let mut objects = Objects::new(settings);
         for event in &events {
             objects.take(event);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use trimtab_core::{Family, Protocol, Scheduler};
+use trimtab_core::{Family, Protocol, Scheduler, VirtualServerFlags};
 use trimtab_reconcile::objects::{
     Conditions, Endpoint, EndpointSlice, Hints, LocalAddress, NodeObject, ObjectName, Service,
     ServicePort, ServiceType, SlicePort, TrafficPolicy, Tuning,
@@ -75,23 +75,40 @@ fn service_port() -> impl Strategy<Value = ServicePort> {
 fn tuning() -> impl Strategy<Value = Tuning> {
     (
         prop::option::of(select(vec![Scheduler::LeastConnection, Scheduler::MaglevHashing])),
+        prop::option::of(select(vec![
+            VirtualServerFlags::empty(),
+            VirtualServerFlags::SCHEDULER_1 | VirtualServerFlags::SCHEDULER_3,
+        ])),
         any::<bool>(),
         0u32..3,
         prop::option::of((0u64..40).prop_map(Duration::from_secs)),
     )
-        .prop_map(|(scheduler, one_packet, max_connections, drain_timeout)| Tuning {
-            scheduler,
-            scheduler_flags: None,
-            one_packet,
-            max_connections,
-            drain_timeout,
-        })
+        .prop_map(
+            |(scheduler, scheduler_flags, one_packet, max_connections, drain_timeout)| Tuning {
+                scheduler,
+                scheduler_flags,
+                one_packet,
+                max_connections,
+                drain_timeout,
+            },
+        )
 }
 
 fn service() -> impl Strategy<Value = Service> {
     let addresses = (
-        select(vec![vec!["10.96.0.1"], vec!["10.96.0.2", "fd00::2"], vec!["fd00::1"], vec![]]),
-        select(vec![vec![], vec!["192.0.2.1"], vec!["192.0.2.2", "127.0.0.1"]]),
+        select(vec![
+            vec!["10.96.0.1"],
+            vec!["10.96.0.2", "fd00::2"],
+            vec!["fd00::1"],
+            vec!["fe80::2"],
+            vec![],
+        ]),
+        select(vec![
+            vec![],
+            vec!["192.0.2.1"],
+            vec!["192.0.2.2", "127.0.0.1"],
+            vec!["10.0.0.1", "10.96.0.1", "fd00:10::1"],
+        ]),
         select(vec![vec![], vec!["192.0.2.1"], vec!["192.0.2.9", "2001:db8::9"]]),
         select(vec![
             None,

@@ -49,7 +49,7 @@ proptest! {
     ) {
         let kernel = Moody { state: KernelState::default(), moods, next: 0, calm: false };
         let mut world = World::new(Reconciler::new(settings()), kernel);
-        let mut objects = Objects::default();
+        let mut objects = Objects::new(settings());
         for event in &events {
             objects.take(event);
             tell(&mut world.reconciler, event);

@@ -12,8 +12,9 @@ use trimtab_reconcile::{
 use crate::events::Event;
 
 /// The objects as they are now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Objects {
+    pub(crate) settings: Settings,
     pub(crate) services: BTreeMap<ObjectName, Service>,
     pub(crate) slices: BTreeMap<ObjectName, EndpointSlice>,
     pub(crate) node: Option<NodeObject>,
@@ -22,6 +23,17 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            services: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            node: None,
+            addresses: Vec::new(),
+            weights: BTreeMap::new(),
+        }
+    }
+
     pub(crate) fn take(&mut self, event: &Event) {
         match event {
             Event::Service(service) => {
@@ -50,7 +62,7 @@ impl Objects {
 
     /// A reconciler that is told all of it at once.
     pub(crate) fn reconciler(&self) -> Reconciler {
-        let mut reconciler = Reconciler::new(settings());
+        let mut reconciler = Reconciler::new(self.settings.clone());
         reconciler.set_local_addresses(self.addresses.clone());
         for (node, weight) in &self.weights {
             reconciler.set_node_weight(node, Some(*weight));
