@@ -135,7 +135,7 @@ fn of_two_services_with_one_frontend_the_older_has_it_and_the_other_takes_over()
     assert_eq!(own, Ok(names(["node2-pod1"])));
     let log = proxy.log();
     assert!(log.contains("default/younger") && log.contains("FrontendConflict"), "{log}");
-    assert_eq!(proxy.count("trimtab_problems_total", "FrontendConflict").unwrap(), 2);
+    assert_eq!(proxy.count("trimtab_problems_total", "FrontendConflict").unwrap(), 1);
     cluster.delete_service("older").unwrap();
     until(["node2-pod1"]);
     cluster.publish(&older, &[(1, 1)]).unwrap();

@@ -66,6 +66,11 @@ fn pods_that_listen_on_another_port_get_new_connections_and_keep_the_old_ones() 
     let _proxy = cluster.proxy(1).start().unwrap();
     for family in Family::ALL {
         let to = spec(8080).at(family, 80);
+        eventually("the first pod", || {
+            let found = answers(from, Protocol::Tcp, to);
+            Ok((found == Ok(names(["node1-pod1"]))).then_some(()))
+        })
+        .unwrap();
         let mut open = from.connect(Protocol::Tcp, to).unwrap();
         assert_eq!(open.ask().unwrap().name, "node1-pod1");
         cluster.publish(&spec(9090), &PODS[1..]).unwrap();
