@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use trimtab_core::Family;
 use trimtab_reconcile::{Reconciler, Settings};
 
-use super::{KubeProxyFlags, read_config, resolve};
+use super::{KubeProxyFlags, once, read_config, resolve};
 use crate::config::Config;
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
 use crate::health::Health;
@@ -59,6 +59,19 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     for note in notes {
         warn!("{note}");
     }
+    for flag in arguments.flags.without_effect.given() {
+        warn!("{flag} has no effect here");
+    }
+    if let Some(path) = &arguments.flags.write_config_to {
+        return once::write_config(&config, path).map(|()| ExitCode::SUCCESS);
+    }
+    if arguments.flags.cleanup == Some(true) {
+        return once::cleanup(config).map(|()| ExitCode::SUCCESS);
+    }
+    if arguments.flags.init_only == Some(true) {
+        return once::init(config).map(|()| ExitCode::SUCCESS);
+    }
+    host::adjust_oom_score(config.oom_score_adj);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(arguments, Arc::new(config)))?;
     Ok(ExitCode::SUCCESS)
@@ -106,10 +119,19 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         result = ended.recv() => result.unwrap_or(Ok(())),
         result = sources => result,
         Some(failed) = servers.join_next() => failed?,
+        ended = config_changed(arguments) => ended,
     };
     let _ = stop_sender.send(true);
     let _ = tokio::task::spawn_blocking(move || sync.join()).await;
     outcome
+}
+
+/// Ends with an error when the configuration file changed, for whoever started this to start it
+/// again.
+async fn config_changed(arguments: &RunArgs) -> anyhow::Result<()> {
+    let Some(path) = &arguments.config else { return std::future::pending().await };
+    source::until_changed(path).await?;
+    anyhow::bail!("{} changed: ending, to be started again with it", path.display())
 }
 
 fn on_this_thread<F: Future>(work: F) -> anyhow::Result<F::Output> {
@@ -134,7 +156,7 @@ fn start_servers(
         servers.spawn(http::keep_listening(address, hard, http::health_routes(Arc::clone(health))));
     }
     if let Some(address) = config.metrics_address {
-        servers.spawn(http::keep_listening(address, hard, http::metrics_routes(metrics)));
+        servers.spawn(http::keep_listening(address, hard, http::metrics_routes(metrics, config)));
     }
 }
 
