@@ -4,8 +4,12 @@
 
 #[path = "kernel/agreement.rs"]
 mod agreement;
+#[path = "kernel/bad_input.rs"]
+mod bad_input;
 #[path = "kernel/counts.rs"]
 mod counts;
+#[path = "kernel/once.rs"]
+mod once;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/sources.rs"]

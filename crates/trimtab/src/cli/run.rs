@@ -1,6 +1,7 @@
 //! `trimtab run`.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -78,6 +79,10 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
+    let config_changed: Pin<Box<dyn Future<Output = ()>>> = match &arguments.config {
+        Some(file) => Box::pin(source::until_changed(file)?),
+        None => Box::pin(std::future::pending()),
+    };
     let families = host::families();
     let health = Arc::new(Health::new(config.sync_period, &families));
     let metrics = metric::install()?;
@@ -119,19 +124,13 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         result = ended.recv() => result.unwrap_or(Ok(())),
         result = sources => result,
         Some(failed) = servers.join_next() => failed?,
-        ended = config_changed(arguments) => ended,
+        () = config_changed => Err(anyhow::anyhow!(
+            "the configuration file changed: ending, to be started again with it"
+        )),
     };
     let _ = stop_sender.send(true);
     let _ = tokio::task::spawn_blocking(move || sync.join()).await;
     outcome
-}
-
-/// Ends with an error when the configuration file changed, for whoever started this to start it
-/// again.
-async fn config_changed(arguments: &RunArgs) -> anyhow::Result<()> {
-    let Some(path) = &arguments.config else { return std::future::pending().await };
-    source::until_changed(path).await?;
-    anyhow::bail!("{} changed: ending, to be started again with it", path.display())
 }
 
 fn on_this_thread<F: Future>(work: F) -> anyhow::Result<F::Output> {

@@ -6,11 +6,11 @@ use anyhow::Context as _;
 
 use super::manifests::Watch;
 
-/// Waits until the file has other content; where it lies in a mounted `ConfigMap`, too.
+/// Ends when the file has other content than now; where it lies in a mounted `ConfigMap`, too.
 ///
 /// # Errors
 /// When its folder cannot be watched.
-pub async fn until_changed(file: &Path) -> anyhow::Result<()> {
+pub fn until_changed(file: &Path) -> anyhow::Result<impl Future<Output = ()> + use<>> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -18,15 +18,18 @@ pub async fn until_changed(file: &Path) -> anyhow::Result<()> {
     let mut watch = Watch::new(folder)
         .with_context(|| format!("cannot watch the folder {}", folder.display()))?;
     let before = std::fs::read(file).ok();
-    while watch.changed().await {
-        // Gone for a moment is no change: what replaces it is.
-        let now = std::fs::read(file).ok();
-        if now.is_some() && now != before {
-            return Ok(());
+    let file = file.to_owned();
+    Ok(async move {
+        while watch.changed().await {
+            // Gone for a moment is no change: what replaces it is.
+            let now = std::fs::read(&file).ok();
+            if now.is_some() && now != before {
+                return;
+            }
         }
-    }
-    // Nothing will be heard any more, so nothing is known to change.
-    std::future::pending().await
+        // Nothing will be heard any more, so nothing is known to change.
+        std::future::pending().await
+    })
 }
 
 #[cfg(test)]
@@ -41,9 +44,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("config.yaml");
         std::fs::write(&file, "mode: ipvs\n").unwrap();
-        let path = file.clone();
-        let mut waiting = tokio::spawn(async move { until_changed(&path).await });
-        // From here on it hears: rewriting is seen, and is no change.
+        let mut waiting = tokio::spawn(until_changed(&file).unwrap());
         for _ in 0..3 {
             std::fs::write(&file, "mode: ipvs\n").unwrap();
             let ended = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
@@ -51,7 +52,7 @@ mod tests {
         }
         std::fs::write(folder.join("next"), "mode: ipvs\nclusterCIDR: 10.0.0.0/8\n").unwrap();
         std::fs::rename(folder.join("next"), &file).unwrap();
-        tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }
