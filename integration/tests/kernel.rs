@@ -8,6 +8,8 @@ mod access;
 mod affinity;
 #[path = "kernel/agreement.rs"]
 mod agreement;
+#[path = "kernel/bad_input.rs"]
+mod bad_input;
 #[path = "kernel/counts.rs"]
 mod counts;
 #[path = "kernel/deletion.rs"]
@@ -30,6 +32,8 @@ mod masquerade;
 mod node_ports;
 #[path = "kernel/node_weights.rs"]
 mod node_weights;
+#[path = "kernel/once.rs"]
+mod once;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/service_kinds.rs"]

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod kube_proxy;
+mod once;
 mod plan;
 mod run;
 
@@ -17,7 +18,7 @@ use crate::config::{self, Config, ConfigFile, Notes, Overrides};
 
 /// A Kubernetes service proxy that programs the Linux IPVS load balancer.
 #[derive(Debug, Parser)]
-#[command(name = "trimtab", version, max_term_width = 100)]
+#[command(name = "trimtab", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -4,9 +4,11 @@ mod file;
 mod kernel;
 mod networks;
 mod resolve;
+mod written;
 
 pub use file::{ConfigFile, Notes, Period, parse};
 pub use resolve::{Config, Detect, Overrides, VipBinding, resolve};
+pub use written::written;
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]

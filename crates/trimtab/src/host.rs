@@ -52,3 +52,11 @@ pub fn families() -> Vec<Family> {
             .map_or(true, |text| text.trim() != "1");
     if has_six { Family::ALL.to_vec() } else { vec![Family::V4] }
 }
+
+/// Tells the kernel how inclined to be to end this process when memory is short (proc(5),
+/// oom_score_adj). Lowering it needs CAP_SYS_RESOURCE, so a refusal is only logged.
+pub fn adjust_oom_score(score: i32) {
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", score.to_string()) {
+        tracing::info!(score, %error, "oomScoreAdj could not be set");
+    }
+}

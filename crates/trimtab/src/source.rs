@@ -1,12 +1,14 @@
 //! Where objects come from: the Kubernetes API, or a folder of manifests.
 
 mod addresses;
+mod config_file;
 mod kubernetes;
 mod manifests;
 
 use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, ObjectName, Service};
 
 pub use addresses::follow_addresses;
+pub use config_file::until_changed;
 pub use kubernetes::{connect, watch, watch_node_weights};
 pub use manifests::follow;
 

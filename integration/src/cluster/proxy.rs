@@ -215,6 +215,15 @@ impl Proxy {
         Ok((status, self.log()))
     }
 
+    /// Waits until it ends by itself; its status and its log.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn wait(mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let status = eventually("its end", || Ok(self.child.try_wait()?))?;
+        Ok((status, self.log()))
+    }
+
     fn get(&self, port: u16, path: &str) -> anyhow::Result<(u16, String)> {
         self.node.namespace().run(|| get(port, path))?
     }

@@ -3,12 +3,17 @@
 //! kube-proxy ignores most of its flags, silently, once `--config` is given. Here a flag that is
 //! given always goes before the file.
 
+mod without_effect;
+
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::config::{ConfigFile, Overrides, Period};
 use crate::duration::parse_duration;
+
+use without_effect::WithoutEffect;
 
 /// kube-proxy's flags.
 #[derive(Debug, Default, Args)]
@@ -89,6 +94,62 @@ pub struct KubeProxyFlags {
     /// Exit when one of the two cannot be served.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     bind_address_hard_fail: Option<bool>,
+    /// Deprecated: the port of --healthz-bind-address, 0 for none.
+    #[arg(long, value_name = "PORT")]
+    healthz_port: Option<u16>,
+    /// Deprecated: the port of --metrics-bind-address, 0 for none.
+    #[arg(long, value_name = "PORT")]
+    metrics_port: Option<u16>,
+    /// The kernel's inclination to end this process when memory is short, -1000 to 1000.
+    #[arg(long, value_name = "SCORE", allow_hyphen_values = true)]
+    oom_score_adj: Option<i32>,
+
+    /// Connections to track for each CPU; 0 leaves the limit alone.
+    #[arg(long, value_name = "COUNT")]
+    conntrack_max_per_core: Option<i64>,
+    /// The least number of connections to track.
+    #[arg(long, value_name = "COUNT")]
+    conntrack_min: Option<i64>,
+    /// How long idle TCP connections are tracked; 0 leaves it alone, and so below.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    conntrack_tcp_timeout_established: Option<Period>,
+    /// How long half-closed TCP connections are.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    conntrack_tcp_timeout_close_wait: Option<Period>,
+    /// Take TCP packets outside of the window for valid.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    conntrack_tcp_be_liberal: Option<bool>,
+    /// How long UDP flows without an answer are tracked.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    conntrack_udp_timeout: Option<Period>,
+    /// How long UDP flows with answers are.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    conntrack_udp_timeout_stream: Option<Period>,
+
+    /// Only set what needs more than CAP_NET_ADMIN, sysctls and timeouts, and exit.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) init_only: Option<bool>,
+    /// Remove everything that Trimtab or kube-proxy programmed, and nothing else, and exit.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) cleanup: Option<bool>,
+    /// Write the configuration as it is, defaults included, to this file, and exit.
+    #[arg(long, value_name = "FILE")]
+    pub(super) write_config_to: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) without_effect: WithoutEffect,
+}
+
+/// Replaces the port of an address that may have none.
+fn set_port(address: &mut Option<String>, default: &str, port: Option<u16>) {
+    let Some(port) = port else { return };
+    let text = address.as_deref().unwrap_or(default);
+    let ip = text.parse::<std::net::SocketAddr>().map(|address| address.ip());
+    let ip: Result<IpAddr, _> = ip.or_else(|_| text.parse());
+    // What is no address is refused by name later.
+    if let Ok(ip) = ip {
+        *address = Some(std::net::SocketAddr::new(ip, port).to_string());
+    }
 }
 
 fn period(text: &str) -> Result<Period, String> {
@@ -133,5 +194,18 @@ impl KubeProxyFlags {
         set(&mut file.healthz_bind_address, self.healthz_bind_address.as_ref());
         set(&mut file.metrics_bind_address, self.metrics_bind_address.as_ref());
         set(&mut file.bind_address_hard_fail, self.bind_address_hard_fail.as_ref());
+        set_port(&mut file.healthz_bind_address, "0.0.0.0", self.healthz_port);
+        set_port(&mut file.metrics_bind_address, "127.0.0.1", self.metrics_port);
+        set(&mut file.oom_score_adj, self.oom_score_adj.as_ref());
+        let conntrack = &mut file.conntrack;
+        set(&mut conntrack.max_per_core, self.conntrack_max_per_core.as_ref());
+        set(&mut conntrack.min, self.conntrack_min.as_ref());
+        let established = self.conntrack_tcp_timeout_established.as_ref();
+        set(&mut conntrack.tcp_established_timeout, established);
+        let close_wait = self.conntrack_tcp_timeout_close_wait.as_ref();
+        set(&mut conntrack.tcp_close_wait_timeout, close_wait);
+        set(&mut conntrack.tcp_be_liberal, self.conntrack_tcp_be_liberal.as_ref());
+        set(&mut conntrack.udp_timeout, self.conntrack_udp_timeout.as_ref());
+        set(&mut conntrack.udp_stream_timeout, self.conntrack_udp_timeout_stream.as_ref());
     }
 }

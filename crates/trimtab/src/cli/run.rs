@@ -1,6 +1,7 @@
 //! `trimtab run`.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 use trimtab_core::Family;
 use trimtab_reconcile::{Reconciler, Settings};
 
-use super::{KubeProxyFlags, read_config, resolve};
+use super::{KubeProxyFlags, once, read_config, resolve};
 use crate::config::Config;
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
 use crate::health::Health;
@@ -62,12 +63,29 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     for note in notes {
         warn!("{note}");
     }
+    for flag in arguments.flags.without_effect.given() {
+        warn!("{flag} has no effect here");
+    }
+    if let Some(path) = &arguments.flags.write_config_to {
+        return once::write_config(&config, path).map(|()| ExitCode::SUCCESS);
+    }
+    if arguments.flags.cleanup == Some(true) {
+        return once::cleanup(config).map(|()| ExitCode::SUCCESS);
+    }
+    if arguments.flags.init_only == Some(true) {
+        return once::init(config).map(|()| ExitCode::SUCCESS);
+    }
+    host::adjust_oom_score(config.oom_score_adj);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(arguments, Arc::new(config)))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
+    let config_changed: Pin<Box<dyn Future<Output = ()>>> = match &arguments.config {
+        Some(file) => Box::pin(source::until_changed(file)?),
+        None => Box::pin(std::future::pending()),
+    };
     let families = host::families();
     let health = Arc::new(Health::new(config.sync_period, &families));
     let metrics = metric::install()?;
@@ -116,6 +134,9 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         result = ended.recv() => result.unwrap_or(Ok(())),
         result = sources => result,
         Some(failed) = servers.join_next() => failed?,
+        () = config_changed => Err(anyhow::anyhow!(
+            "the configuration file changed: ending, to be started again with it"
+        )),
     };
     let _ = stop_sender.send(true);
     let _ = tokio::task::spawn_blocking(move || sync.join()).await;
@@ -144,7 +165,7 @@ fn start_servers(
         servers.spawn(http::keep_listening(address, hard, http::health_routes(Arc::clone(health))));
     }
     if let Some(address) = config.metrics_address {
-        servers.spawn(http::keep_listening(address, hard, http::metrics_routes(metrics)));
+        servers.spawn(http::keep_listening(address, hard, http::metrics_routes(metrics, config)));
     }
 }
 

@@ -19,6 +19,7 @@ const SYNC_PERIOD: Duration = Duration::from_secs(30);
 const HEALTH_PORT: u16 = 10256;
 const METRICS_PORT: u16 = 10249;
 const MASQUERADE_BIT: u8 = 14;
+const OOM_SCORE_ADJ: i32 = -999;
 const CONNTRACK_PER_CORE: i64 = 32_768;
 const CONNTRACK_MIN: i64 = 131_072;
 const CONNTRACK_ESTABLISHED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -91,6 +92,8 @@ pub struct Config {
     pub verbosity: Option<u8>,
     /// `logging.format`, where the file gives it.
     pub log_format: Option<String>,
+    /// The kernel's inclination to end this process when memory is short.
+    pub oom_score_adj: i32,
 }
 
 /// How the kernel is told that a VIP is this node's.
@@ -179,8 +182,18 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
             .verbosity
             .map(|level| u8::try_from(level.max(0)).unwrap_or(u8::MAX)),
         log_format: file.logging.format.clone(),
+        oom_score_adj: oom_score_adj(file)?,
     };
     Ok((config, notes))
+}
+
+fn oom_score_adj(file: &ConfigFile) -> Result<i32, Error> {
+    let score = file.oom_score_adj.unwrap_or(OOM_SCORE_ADJ);
+    if !(-1000..=1000).contains(&score) {
+        let message = format!("{score} is not between -1000 and 1000");
+        return Err(Error::value("oomScoreAdj", message));
+    }
+    Ok(score)
 }
 
 fn check_mode(file: &ConfigFile, overrides: &Overrides, notes: &mut Notes) -> Result<(), Error> {

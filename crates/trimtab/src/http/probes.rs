@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
 
 use super::serve::Reply;
+use crate::config::{Config, written};
 use crate::health::{Answer, Health};
 
 const JSON: &str = "application/json";
@@ -22,12 +24,17 @@ pub fn health_routes(health: Arc<Health>) -> impl Fn(&str) -> Reply + Send + Syn
     }
 }
 
-/// `/metrics`, `/proxyMode` and a plain `/healthz`, on port 10249 unless configured.
-pub fn metrics_routes(metrics: PrometheusHandle) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
+/// `/metrics`, `/proxyMode`, `/configz` and a plain `/healthz`, on port 10249 unless configured.
+pub fn metrics_routes(
+    metrics: PrometheusHandle,
+    config: &Config,
+) -> impl Fn(&str) -> Reply + Send + Sync + use<> {
+    let config = json!({"kubeproxy.config.k8s.io": written(config)}).to_string();
     move |path| {
         let ok = |content_type, body| Reply::new(StatusCode::OK, content_type, body);
         match path {
             "/metrics" => ok(EXPOSITION, metrics.render()),
+            "/configz" => ok(JSON, config.clone()),
             "/proxyMode" => ok(TEXT, "ipvs".to_owned()),
             "/healthz" => ok(TEXT, "ok".to_owned()),
             _ => Reply::not_found(),

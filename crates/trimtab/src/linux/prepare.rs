@@ -105,6 +105,19 @@ pub(super) fn timeouts(ipvs: &mut trimtab_ipvs::Client, config: &Config) {
 }
 
 impl super::Linux {
+    /// Sets sysctls and timeouts, and nothing that depends on objects: what needs to be done once
+    /// with more privileges than the rest.
+    ///
+    /// # Errors
+    /// The first sysctl that cannot be written.
+    pub fn init(&mut self) -> anyhow::Result<()> {
+        for line in sysctls(&self.config)? {
+            info!("{line}");
+        }
+        timeouts(&mut self.ipvs, &self.config);
+        Ok(())
+    }
+
     pub(super) fn prepare_host(&mut self) -> anyhow::Result<()> {
         if let crate::config::Detect::NodeNetworks = self.config.detect
             && self.pod_networks.borrow().is_empty()

@@ -71,13 +71,13 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Change>) -> 
 }
 
 /// A watch on the names in a folder.
-struct Watch {
+pub(super) struct Watch {
     touched: mpsc::Receiver<()>,
 }
 
 impl Watch {
     /// Watches from a thread of its own, which waits in the kernel and ends with the program.
-    fn new(folder: &Path) -> std::io::Result<Self> {
+    pub(super) fn new(folder: &Path) -> std::io::Result<Self> {
         let descriptor = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         let what = inotify::WatchFlags::CLOSE_WRITE
             | inotify::WatchFlags::MOVE
@@ -98,7 +98,7 @@ impl Watch {
     }
 
     /// Waits for a change and then for quiet; `false` when there will be none any more.
-    async fn changed(&mut self) -> bool {
+    pub(super) async fn changed(&mut self) -> bool {
         let mut open = self.touched.recv().await.is_some();
         while open {
             match tokio::time::timeout(QUIET, self.touched.recv()).await {

@@ -1,0 +1,45 @@
+//! kube-proxy's flags that there is nothing to do for here.
+
+use clap::Args;
+
+macro_rules! flags {
+    ($($field:ident $flag:literal;)*) => {
+        /// Accepted, so that a command line can be taken over as it is; each that is given is named
+        /// in the log.
+        #[derive(Debug, Default, Args)]
+        pub(crate) struct WithoutEffect {
+            $(
+                #[arg(long = $flag, hide = true, num_args = 0..=1, default_missing_value = "true")]
+                $field: Option<String>,
+            )*
+        }
+
+        impl WithoutEffect {
+            /// The names of those that are given.
+            pub(crate) fn given(&self) -> impl Iterator<Item = &'static str> {
+                [$(self.$field.is_some().then_some(concat!("--", $flag)),)*].into_iter().flatten()
+            }
+        }
+    };
+}
+
+flags! {
+    boot_id_file "boot-id-file";
+    config_sync_period "config-sync-period";
+    feature_gates "feature-gates";
+    iptables_localhost_nodeports "iptables-localhost-nodeports";
+    iptables_min_sync_period "iptables-min-sync-period";
+    iptables_sync_period "iptables-sync-period";
+    kube_api_burst "kube-api-burst";
+    kube_api_content_type "kube-api-content-type";
+    kube_api_qps "kube-api-qps";
+    log_flush_frequency "log-flush-frequency";
+    log_json_info_buffer_size "log-json-info-buffer-size";
+    log_json_split_stream "log-json-split-stream";
+    log_text_info_buffer_size "log-text-info-buffer-size";
+    log_text_split_stream "log-text-split-stream";
+    machine_id_file "machine-id-file";
+    profiling "profiling";
+    show_hidden_metrics_for_version "show-hidden-metrics-for-version";
+    vmodule "vmodule";
+}

@@ -1,0 +1,125 @@
+//! The configuration as the file that would give it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use trimtab_reconcile::NodePortAddresses;
+
+use super::{Config, Detect};
+
+/// A `KubeProxyConfiguration` with every field that has an effect, defaults included. What is
+/// written is JSON, and so YAML.
+pub fn written(config: &Config) -> Value {
+    let (mode, networks, bridge, prefix) = match &config.detect {
+        Detect::Networks(networks) => ("ClusterCIDR", joined(networks), "", ""),
+        Detect::NodeNetworks => ("NodeCIDR", String::new(), "", ""),
+        Detect::Bridge(name) => ("BridgeInterface", String::new(), name.as_str(), ""),
+        Detect::InterfacePrefix(name) => ("InterfaceNamePrefix", String::new(), "", name.as_str()),
+    };
+    let [tcp, tcp_fin, udp] = config.timeouts.map(time);
+    let conntrack = &config.conntrack;
+    json!({
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "ipvs",
+        "hostnameOverride": config.node_name,
+        "clientConnection": {"kubeconfig": config.kubeconfig},
+        "bindAddress": config.bind_address.map(|address| address.to_string()).unwrap_or_default(),
+        "healthzBindAddress": address(config.health_address),
+        "metricsBindAddress": address(config.metrics_address),
+        "bindAddressHardFail": config.bind_address_hard_fail,
+        "clusterCIDR": networks,
+        "detectLocalMode": mode,
+        "detectLocal": {"bridgeInterface": bridge, "interfaceNamePrefix": prefix},
+        "nodePortAddresses": match &config.node_port_addresses {
+            NodePortAddresses::All => Vec::new(),
+            NodePortAddresses::Primary => vec!["primary".to_owned()],
+            NodePortAddresses::Networks(networks) => texts(networks),
+        },
+        "iptables": {
+            "masqueradeBit": config.masquerade_bit,
+            "masqueradeAll": config.masquerade_all,
+        },
+        "ipvs": {
+            "syncPeriod": time(config.sync_period),
+            "minSyncPeriod": time(config.min_sync_period),
+            "scheduler": config.scheduler.name(),
+            "excludeCIDRs": texts(&config.exclude),
+            "strictARP": config.strict_arp,
+            "tcpTimeout": tcp,
+            "tcpFinTimeout": tcp_fin,
+            "udpTimeout": udp,
+        },
+        "conntrack": {
+            "maxPerCore": conntrack.max_per_core,
+            "min": conntrack.min,
+            "tcpEstablishedTimeout": time(conntrack.tcp_established),
+            "tcpCloseWaitTimeout": time(conntrack.tcp_close_wait),
+            "tcpBeLiberal": conntrack.tcp_be_liberal,
+            "udpTimeout": time(conntrack.udp),
+            "udpStreamTimeout": time(conntrack.udp_stream),
+        },
+        "logging": {
+            "format": config.log_format.as_deref().unwrap_or("text"),
+            "verbosity": config.verbosity.unwrap_or(0),
+        },
+        "oomScoreAdj": config.oom_score_adj,
+        "trimtab": {"drainTimeout": time(config.drain_timeout)},
+    })
+}
+
+/// In Go's notation, to the millisecond.
+fn time(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
+    }
+}
+
+/// Port 0 is for nowhere, as an empty text stands for the default.
+fn address(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "0.0.0.0:0".to_owned(), |address| address.to_string())
+}
+
+fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    texts(items).join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{ConfigFile, Overrides, parse, resolve, written};
+
+    fn resolved(file: &ConfigFile) -> String {
+        let overrides = Overrides { host: "node-a".to_owned(), ..Overrides::default() };
+        let (config, _) = resolve(file, &overrides).unwrap();
+        serde_json::to_string_pretty(&written(&config)).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_reads_back_as_the_same_configuration() {
+        for text in [
+            "mode: ipvs",
+            "healthzBindAddress: '[::]:0'\nnodePortAddresses: [primary]\nbindAddress: 'fd00::1'",
+            "detectLocalMode: BridgeInterface\ndetectLocal: {bridgeInterface: cni0}\n\
+             nodePortAddresses: [10.0.0.0/8]",
+            "clusterCIDR: '10.244.0.0/16,fd00:244::/56'\n\
+             ipvs: {scheduler: mh, minSyncPeriod: 1500ms, excludeCIDRs: [192.0.2.0/24]}\n\
+             conntrack: {maxPerCore: 0, udpTimeout: 1m30s}\noomScoreAdj: -5\n\
+             trimtab: {drainTimeout: 0s}\nlogging: {format: json, verbosity: 3}",
+        ] {
+            let path = Path::new("config.yaml");
+            let (file, _) = parse(path, text).unwrap();
+            let first = resolved(&file);
+            let (again, notes) = parse(path, &first).unwrap();
+            assert_eq!(notes, Vec::<String>::new());
+            assert_eq!(resolved(&again), first);
+        }
+    }
+}
