@@ -77,6 +77,8 @@ fn withdraw(plane: &mut Linux, node_name: &str) -> anyhow::Result<usize> {
     }
     let addresses = plane.addresses()?;
     reconciler.observe_addresses(addresses);
+    // Another configuration may have bound VIPs in the other way.
+    plane.retire_other_binding()?;
     for server in plane.virtual_servers()? {
         reconciler.observe_virtual_server(server.frontend, Some(&server));
     }
