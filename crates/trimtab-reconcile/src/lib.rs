@@ -45,6 +45,6 @@ pub use execute::{Kernel, Refused, Report, execute};
 pub use operation::{Action, Operation, Owner, Phase};
 pub use plan::Plan;
 pub use problem::{Problem, Reason};
-pub use reconciler::{Drift, Programmed, Reconciler};
+pub use reconciler::{Drift, Programmed, Reconciler, WithoutLocalEndpoints};
 pub use settings::{NodePortAddresses, Settings};
 pub use state::{KernelState, VirtualServerState};

@@ -6,6 +6,7 @@ mod drain;
 mod elements;
 mod endpoints;
 mod feed;
+mod local_endpoints;
 mod observe;
 mod planning;
 mod programmed;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 use trimtab_core::Frontend;
 
+pub use local_endpoints::WithoutLocalEndpoints;
 pub use observe::Drift;
 pub use programmed::Programmed;
 

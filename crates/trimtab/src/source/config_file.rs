@@ -28,7 +28,7 @@ pub fn until_changed(file: &Path) -> anyhow::Result<impl Future<Output = ()> + u
             }
         }
         // Nothing will be heard any more, so nothing is known to change.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     })
 }
 
