@@ -46,7 +46,9 @@ pub use execute::{Kernel, Refused, Report, execute};
 pub use operation::{Action, Operation, Owner, Phase};
 pub use plan::Plan;
 pub use problem::{Problem, Reason, ServiceProblems};
-pub use reconciler::{Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler};
+pub use reconciler::{
+    Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler, WithoutLocalEndpoints,
+};
 pub use settings::{NodePortAddresses, Settings};
 pub use stable_hash::StableHash;
 pub use state::{KernelState, VirtualServerState};

@@ -7,6 +7,7 @@ mod elements;
 mod endpoints;
 mod feed;
 mod health_check;
+mod local_endpoints;
 mod node_weights;
 mod observe;
 mod planning;
@@ -21,6 +22,7 @@ use hashbrown::{HashMap, HashSet};
 use trimtab_core::Frontend;
 
 pub use health_check::{HealthCheck, HealthCheckFamily};
+pub use local_endpoints::WithoutLocalEndpoints;
 pub use observe::Drift;
 pub use programmed::Programmed;
 

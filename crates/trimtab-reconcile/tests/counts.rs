@@ -189,3 +189,25 @@ fn real_servers_are_added_in_an_order_of_the_nodes_own() {
     assert_eq!(order("a"), order("a"));
     assert_ne!(order("a"), order("b"));
 }
+
+#[test]
+fn services_of_local_policy_without_an_endpoint_here_are_counted() {
+    let mut reconciler = Reconciler::new(Settings::new("here"));
+    let local = |number| Service {
+        internal_policy: trimtab_reconcile::objects::TrafficPolicy::Local,
+        ..service(number)
+    };
+    // With endpoints elsewhere only; with none at all; of another policy; with one here.
+    reconciler.apply_service(local(1));
+    reconciler.apply_slice(&slice(1, 0, [1, 2]));
+    reconciler.apply_service(local(2));
+    reconciler.apply_service(service(3));
+    reconciler.apply_slice(&slice(3, 0, [1]));
+    reconciler.apply_service(local(4));
+    let mut here = slice(4, 0, [1, 2]);
+    here.endpoints[0].node = Some("here".into());
+    reconciler.apply_slice(&here);
+    let counted = reconciler.without_local_endpoints(Family::V4);
+    assert_eq!((counted.internal, counted.external), (1, 0));
+    assert_eq!(reconciler.without_local_endpoints(Family::V6).internal, 0);
+}

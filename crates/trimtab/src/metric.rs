@@ -14,6 +14,13 @@ const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
 const LAST_SYNC: &str = "kubeproxy_sync_proxy_rules_last_timestamp_seconds";
 const SERVICE_CHANGES: &str = "kubeproxy_sync_proxy_rules_service_changes_total";
 const ENDPOINT_CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_total";
+const LAST_QUEUED: &str = "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds";
+const SERVICES_PENDING: &str = "kubeproxy_sync_proxy_rules_service_changes_pending";
+const ENDPOINTS_PENDING: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_pending";
+const NO_LOCAL: &str = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
+const RESTORE_FAILURES: &str = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
+const HEALTHZ: &str = "kubeproxy_proxy_healthz_total";
+const LIVEZ: &str = "kubeproxy_proxy_livez_total";
 const LATENCY: &str = "kubeproxy_network_programming_duration_seconds";
 const OPERATIONS: &str = "trimtab_operations_total";
 const FAILURES: &str = "trimtab_operation_failures_total";
@@ -69,6 +76,16 @@ fn describe() {
     describe_gauge!(LAST_SYNC, "When the kernel last held all that was asked for, Unix seconds");
     describe_counter!(SERVICE_CHANGES, "Service events");
     describe_counter!(ENDPOINT_CHANGES, "EndpointSlice events");
+    describe_gauge!(LAST_QUEUED, "When the last change arrived, Unix seconds");
+    describe_gauge!(SERVICES_PENDING, "Service events that are not in the kernel yet");
+    describe_gauge!(ENDPOINTS_PENDING, "EndpointSlice events that are not in the kernel yet");
+    describe_gauge!(NO_LOCAL, "Services of local traffic policy with endpoints elsewhere only");
+    describe_counter!(
+        RESTORE_FAILURES,
+        "Times that the packet-filter rules could not be put right"
+    );
+    describe_counter!(HEALTHZ, "Answers of /healthz, by status");
+    describe_counter!(LIVEZ, "Answers of /livez, by status");
     describe_histogram!(LATENCY, "Seconds from the cause of an endpoint's change to the kernel");
     describe_counter!(FLOWS, "Tracked UDP flows that were forgotten, by family");
     describe_counter!(OPERATIONS, "Operations on kernel objects, by kind");
@@ -94,11 +111,15 @@ fn describe() {
 /// A Service event arrived.
 pub fn service_change() {
     counter!(SERVICE_CHANGES).increment(1);
+    gauge!(SERVICES_PENDING).increment(1.0);
+    gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
 }
 
 /// An EndpointSlice event arrived.
 pub fn slice_change() {
     counter!(ENDPOINT_CHANGES).increment(1);
+    gauge!(ENDPOINTS_PENDING).increment(1.0);
+    gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
 }
 
 /// A problem was found in an object.
@@ -157,6 +178,23 @@ pub fn settled(took: Duration, reconciler: &Reconciler) {
     gauge!(RETRYING).set(as_f64(reconciler.retrying()));
 }
 
+/// Nothing waits to be programmed.
+pub fn nothing_pending() {
+    gauge!(SERVICES_PENDING).set(0.0);
+    gauge!(ENDPOINTS_PENDING).set(0.0);
+}
+
+/// The packet-filter rules of a family could not be read or written.
+pub fn rules_failed(family: Family) {
+    counter!(RESTORE_FAILURES, "ip_family" => family.to_string()).increment(1);
+}
+
+/// A probe was answered.
+pub fn probed(path: &str, status: u16) {
+    let name = if path == "/livez" { LIVEZ } else { HEALTHZ };
+    counter!(name, "code" => status.to_string()).increment(1);
+}
+
 /// A change of an endpoint is in the kernel this long after its cause.
 pub fn programming_latency(seconds: f64) {
     histogram!(LATENCY).record(seconds);
@@ -174,6 +212,13 @@ pub fn audited(drift: &Drift, reconciler: &Reconciler) {
         counter!(DRIFT, "kind" => kind).increment(count as u64);
     }
     gauge!(DRAINING).set(as_f64(reconciler.draining_servers()));
+    for family in Family::ALL {
+        let lacking = reconciler.without_local_endpoints(family);
+        for (policy, count) in [("internal", lacking.internal), ("external", lacking.external)] {
+            let family = family.to_string();
+            gauge!(NO_LOCAL, "traffic_policy" => policy, "ip_family" => family).set(as_f64(count));
+        }
+    }
     gauge!(RETRYING).set(as_f64(reconciler.retrying()));
 }
 

@@ -368,6 +368,7 @@ impl<D: DataPlane> Sync<D> {
     /// Everything taken in so far is in the kernel.
     fn settled(&mut self) {
         self.retire_other_binding();
+        metric::nothing_pending();
         if let Some(since) = self.pending_since.take() {
             self.shared.health.updated();
             metric::settled(since.elapsed(), &self.reconciler);

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::serve::Reply;
 use crate::config::{Config, written};
 use crate::health::{Answer, Health};
+use crate::metric;
 
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -17,8 +18,8 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// `/healthz`, `/livez` and `/readyz`, on port 10256 unless configured.
 pub fn health_routes(health: Arc<Health>) -> impl Fn(&str) -> Reply + Send + Sync + 'static {
     move |path| match path {
-        "/healthz" => probe(health.healthz()),
-        "/livez" => probe(health.livez()),
+        "/healthz" => counted(path, probe(health.healthz())),
+        "/livez" => counted(path, probe(health.livez())),
         "/readyz" => probe(health.readyz()),
         _ => Reply::not_found(),
     }
@@ -40,6 +41,11 @@ pub fn metrics_routes(
             _ => Reply::not_found(),
         }
     }
+}
+
+fn counted(path: &str, reply: Reply) -> Reply {
+    metric::probed(path, reply.status.as_u16());
+    reply
 }
 
 fn probe(answer: Answer) -> Reply {

@@ -14,6 +14,7 @@ use trimtab_host::sysctl;
 use trimtab_netlink::Socket;
 
 use crate::config::Config;
+use crate::metric;
 use crate::rules::rule_sets;
 
 /// Writes the sysctls that differ; returns what was written, in words.
@@ -75,7 +76,8 @@ pub(super) fn rules(
     let mut done = Vec::new();
     for rules in rule_sets(config, pod_networks, families)? {
         let family = rules.family();
-        if PacketFilter::new(family).ensure(&rules)? {
+        let ensured = PacketFilter::new(family).ensure(&rules);
+        if ensured.inspect_err(|_| metric::rules_failed(family))? {
             done.push(format!("wrote the {family} packet-filter rules"));
         }
     }
