@@ -58,7 +58,8 @@ pub fn render(report: &Report) -> Option<String> {
         );
         for (services, time) in points {
             let (x, y) = (x.place(*services), y.place(*time));
-            let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
+            let _ =
+                writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
         }
         let at = TOP + 18.0 * f64::from(number);
         let (from, to) = (WIDTH - RIGHT + 15.0, WIDTH - RIGHT + 45.0);
@@ -143,7 +144,8 @@ impl Axis {
 
 fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;");
-    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
+    let _ =
+        writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");
 }
 
 fn rule(svg: &mut String, from: (f64, f64), to: (f64, f64)) {

@@ -53,7 +53,11 @@ fn check(run: &Run, proxy: &Proxy) -> Vec<String> {
         at_most("bytes of memory an endpoint", above as f64 / endpoints, BYTES_AN_ENDPOINT);
         if let Some(traffic) = start.traffic {
             let floor = &run.floor;
-            at_most("messages of the cold start", traffic.messages, floor.messages as f64 * MESSAGES);
+            at_most(
+                "messages of the cold start",
+                traffic.messages,
+                floor.messages as f64 * MESSAGES,
+            );
             at_most("bytes of the cold start", traffic.bytes, floor.bytes as f64 * BYTES);
             at_most("system calls", traffic.sends, traffic.messages / MESSAGES_A_CALL + 30.0);
         }

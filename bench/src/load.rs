@@ -99,7 +99,8 @@ impl Load {
             self.unready.insert(place);
         }
         self.steps += 1;
-        let (frontend, real_server) = (Self::frontend(service), self.real_server(service, endpoint));
+        let (frontend, real_server) =
+            (Self::frontend(service), self.real_server(service, endpoint));
         Ok(Expectation { frontend, real_server, serves: ready, at: change.at })
     }
 

@@ -67,14 +67,8 @@ pub fn measure(
     node::fresh(|| {
         let load = Load::start(cluster.clone(), &folder)?;
         let mut proxy = Proxy { name: candidate.name.clone(), ..Proxy::default() };
-        let mut stage = Stage {
-            candidate,
-            load,
-            folder: &folder,
-            setup: setup.clone(),
-            extent,
-            floor_seconds,
-        };
+        let mut stage =
+            Stage { candidate, load, folder: &folder, setup: setup.clone(), extent, floor_seconds };
         if let Err(error) = stage.run(&mut proxy) {
             eprintln!("{}: {error:#}", candidate.name);
             proxy.failure = Some(format!("{error:#}"));
@@ -102,8 +96,7 @@ impl Stage<'_> {
         if self.candidate.is_ipvs() && extent.rolling_endpoints > 0 {
             let (mut running, restart) = restart::measure(self).context("new start")?;
             proxy.restart = restart;
-            proxy.rolling =
-                Some(rolling::measure(self, &mut running).context("rolling update")?);
+            proxy.rolling = Some(rolling::measure(self, &mut running).context("rolling update")?);
             running.terminate()?;
         }
         Ok(())

@@ -25,9 +25,8 @@ impl Spread {
         times.sort_unstable();
         let max = milliseconds(*times.last()?);
         // The nearest rank: the smallest time that so many percent are not above.
-        let rank = |percent: usize| {
-            milliseconds(times[(times.len() * percent).div_ceil(100).max(1) - 1])
-        };
+        let rank =
+            |percent: usize| milliseconds(times[(times.len() * percent).div_ceil(100).max(1) - 1]);
         Some(Self { count: times.len(), p50: rank(50), p99: rank(99), max })
     }
 }

@@ -20,13 +20,9 @@ const ROWS: &[(&str, Cell)] = &[
             floor.ipset_seconds, floor.ipvs_seconds, floor.route_seconds
         ))
     }),
-    ("  messages / bytes", |run, _| {
-        Some(format!("{} / {}", run.floor.messages, run.floor.bytes))
-    }),
+    ("  messages / bytes", |run, _| Some(format!("{} / {}", run.floor.messages, run.floor.bytes))),
     ("cold start, s", |_, proxy| Some(seconds(proxy.cold_start?.seconds))),
-    ("  as a multiple of the floor", |_, proxy| {
-        Some(format!("{:.2}", proxy.cold_start?.ratio))
-    }),
+    ("  as a multiple of the floor", |_, proxy| Some(format!("{:.2}", proxy.cold_start?.ratio))),
     ("  CPU, s (in the kernel)", |_, proxy| Some(cpu(proxy.cold_start?.cpu))),
     ("  CPU of the API server, s", |_, proxy| Some(cpu(proxy.cold_start?.api_cpu))),
     ("  messages / bytes", |_, proxy| {
@@ -53,9 +49,7 @@ const ROWS: &[(&str, Cell)] = &[
         let event = proxy.event?;
         Some(format!("{} / {}", event.latency.count, event.lost))
     }),
-    ("  from its arrival, own mean, ms", |_, proxy| {
-        Some(format!("{:.3}", proxy.event?.own_mean?))
-    }),
+    ("  from its arrival, own mean, ms", |_, proxy| Some(format!("{:.3}", proxy.event?.own_mean?))),
     ("  messages / bytes a change", |_, proxy| {
         let event = proxy.event?;
         let (traffic, changes) = (event.traffic?, per(event.latency.count));

@@ -21,7 +21,8 @@ pub fn exactly(load: &Load) -> Result<()> {
     let set = "KUBE-CLUSTER-IP";
     let elements = vips(load).map(|vip| format!("add {set} {vip},tcp:{}", Cluster::PORT));
     let saved = node::run("ipset", &["save", set])?;
-    let saved: String = lines(&saved).filter(|line| line.starts_with("add ")).collect::<Vec<_>>().join("\n");
+    let saved: String =
+        lines(&saved).filter(|line| line.starts_with("add ")).collect::<Vec<_>>().join("\n");
     compare("ipset save", elements.collect(), &saved)?;
     // An address on an interface has a local route as well, so this shows both ways of binding.
     let routes = node::run("ip", &["-j", "route", "show", "table", "local", "type", "local"])?;

@@ -132,8 +132,7 @@ impl Eyes {
 
     fn has_element(&mut self, vip: Ipv4Addr) -> Result<bool> {
         let set = SetId::new(SetKind::ClusterIp, Family::V4);
-        let element =
-            SetElement::IpPort(vip.into(), trimtab_core::Protocol::Tcp, Cluster::PORT);
+        let element = SetElement::IpPort(vip.into(), trimtab_core::Protocol::Tcp, Cluster::PORT);
         Ok(self.sets.test(set.name(), element)?)
     }
 

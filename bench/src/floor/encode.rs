@@ -69,9 +69,9 @@ pub(super) fn elements(cluster: &Cluster) -> Batch {
         let with_port = vips.clone().map(|vip| Element::IpPort(vip, Cluster::PORT));
         add(&mut batch, SetKind::ClusterIp, &with_port.collect::<Vec<_>>());
         add(&mut batch, SetKind::IpvsIps, &vips.map(Element::Ip).collect::<Vec<_>>());
-        let pods = round.iter().flat_map(|service| {
-            (0..cluster.endpoints()).map(move |endpoint| (*service, endpoint))
-        });
+        let pods = round
+            .iter()
+            .flat_map(|service| (0..cluster.endpoints()).map(move |endpoint| (*service, endpoint)));
         let local = pods.filter(|(service, endpoint)| cluster.node_of(*service, *endpoint) == 0);
         let local = local.map(|(service, endpoint)| {
             Element::IpPortIp(cluster.endpoint(service, endpoint), Cluster::TARGET_PORT)

@@ -23,8 +23,7 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<(Running, ColdStart)> {
             let mut running = stage.start()?;
             let begin = running.begin;
             let patience = stage.extent.patience;
-            let end =
-                witness.wait_for_cluster(&stage.load, begin, patience, || running.check())?;
+            let end = witness.wait_for_cluster(&stage.load, begin, patience, || running.check())?;
             let seconds = (end - begin).as_secs_f64();
             Ok((
                 ColdStart {

@@ -10,6 +10,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use trimtab_core::Family;
 use trimtab_reconcile::{Drift, Plan, Reconciler, Report};
 
+use crate::source::Change;
+
 const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
 const LAST_SYNC: &str = "kubeproxy_sync_proxy_rules_last_timestamp_seconds";
 const SERVICE_CHANGES: &str = "kubeproxy_sync_proxy_rules_service_changes_total";
@@ -108,18 +110,18 @@ fn describe() {
     describe_gauge!(RETRYING, "Kernel objects whose last operation failed");
 }
 
-/// A Service event arrived.
-pub fn service_change() {
-    counter!(SERVICE_CHANGES).increment(1);
-    gauge!(SERVICES_PENDING).increment(1.0);
-    gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
-}
-
-/// An EndpointSlice event arrived.
-pub fn slice_change() {
-    counter!(ENDPOINT_CHANGES).increment(1);
-    gauge!(ENDPOINTS_PENDING).increment(1.0);
-    gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
+/// Changes arrived together.
+pub fn arrived(changes: &[Change]) {
+    let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+    let services = count(|change| matches!(change, Change::Service(_) | Change::ServiceGone(_)));
+    let slices = count(|change| matches!(change, Change::Slice(..) | Change::SliceGone(_)));
+    counter!(SERVICE_CHANGES).increment(services as u64);
+    gauge!(SERVICES_PENDING).increment(as_f64(services));
+    counter!(ENDPOINT_CHANGES).increment(slices as u64);
+    gauge!(ENDPOINTS_PENDING).increment(as_f64(slices));
+    if services + slices > 0 {
+        gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
+    }
 }
 
 /// A problem was found in an object.
