@@ -1,5 +1,6 @@
 //! A program to measure.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,10 +14,28 @@ use trimtab_integration::api::Cluster;
 /// How it is started and watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `trimtab run`, of this or another build.
-    Trimtab,
+    /// `trimtab run`, of this or another build, which binds VIPs this way.
+    Trimtab(Binding),
     /// An unmodified kube-proxy in this mode.
     KubeProxy(Mode),
+}
+
+/// How VIPs are made local.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Addresses of the dummy interface.
+    Address,
+    /// Local routes.
+    Route,
+}
+
+impl Binding {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Route => "route",
+        }
+    }
 }
 
 /// What kube-proxy programs.
@@ -41,7 +60,8 @@ impl Mode {
 }
 
 /// A program to measure, as `NAME=PATH`: `trimtab` and names that begin so are builds of Trimtab,
-/// `kube-proxy`, `kube-proxy:iptables` and `kube-proxy:nftables` are kube-proxy in that mode.
+/// with `:route` at the end of those that bind VIPs by routes; `kube-proxy`, `kube-proxy:iptables` and
+/// `kube-proxy:nftables` are kube-proxy in that mode.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// What the tables call it.
@@ -56,12 +76,13 @@ impl FromStr for Candidate {
 
     fn from_str(text: &str) -> Result<Self> {
         let (name, path) = text.split_once('=').context("write it as NAME=PATH")?;
-        let kind = match name.split_once(':').unwrap_or((name, "ipvs")) {
-            ("kube-proxy", "ipvs") => Kind::KubeProxy(Mode::Ipvs),
+        let kind = match name.split_once(':').unwrap_or((name, "")) {
+            ("kube-proxy", "" | "ipvs") => Kind::KubeProxy(Mode::Ipvs),
             ("kube-proxy", "iptables") => Kind::KubeProxy(Mode::Iptables),
             ("kube-proxy", "nftables") => Kind::KubeProxy(Mode::Nftables),
             ("kube-proxy", mode) => bail!("kube-proxy has no mode {mode:?}"),
-            (own, _) if own.starts_with("trimtab") => Kind::Trimtab,
+            (own, "" | "address") if own.starts_with("trimtab") => Kind::Trimtab(Binding::Address),
+            (own, "route") if own.starts_with("trimtab") => Kind::Trimtab(Binding::Route),
             (other, _) => bail!("{other:?} is neither kube-proxy nor trimtab"),
         };
         Ok(Self { name: name.to_owned(), kind, path: path.into() })
@@ -77,10 +98,25 @@ pub struct Setup {
     pub trimtab: String,
 }
 
+impl Setup {
+    /// Whether a real server that leaves is deleted at once.
+    pub fn is_without_draining(&self) -> bool {
+        self.trimtab.lines().any(|line| line.trim() == "drainTimeout: 0s")
+    }
+}
+
 impl Candidate {
     /// Whether its virtual servers can be seen in the kernel.
     pub fn is_ipvs(&self) -> bool {
-        matches!(self.kind, Kind::Trimtab | Kind::KubeProxy(Mode::Ipvs))
+        matches!(self.kind, Kind::Trimtab(_) | Kind::KubeProxy(Mode::Ipvs))
+    }
+
+    /// How it makes VIPs local.
+    pub fn binding(&self) -> Binding {
+        match self.kind {
+            Kind::Trimtab(binding) => binding,
+            Kind::KubeProxy(_) => Binding::Address,
+        }
     }
 
     /// Starts it in this namespace as the first node's proxy; its files go to `folder`.
@@ -93,7 +129,7 @@ impl Candidate {
         let log = folder.join("log");
         let file = File::options().create(true).append(true).open(&log).context("its log")?;
         let mut command = Command::new(&self.path);
-        if self.kind == Kind::Trimtab {
+        if matches!(self.kind, Kind::Trimtab(_)) {
             command.arg("run");
         }
         command
@@ -112,7 +148,7 @@ impl Candidate {
 
     fn config(&self, kubeconfig: &Path, setup: &Setup) -> String {
         let mode = match self.kind {
-            Kind::Trimtab => Mode::Ipvs,
+            Kind::Trimtab(_) => Mode::Ipvs,
             Kind::KubeProxy(mode) => mode,
         };
         let (mode, period) = (mode.as_str(), setup.sync_period);
@@ -124,12 +160,10 @@ impl Candidate {
              ipvs: {{syncPeriod: {period}s}}\n",
             kubeconfig.display()
         );
-        if self.kind == Kind::Trimtab && !setup.trimtab.is_empty() {
-            text.push_str("trimtab:\n");
+        if let Kind::Trimtab(binding) = self.kind {
+            let _ = writeln!(text, "trimtab:\n  vipBinding: {}", binding.as_str());
             for line in setup.trimtab.lines() {
-                text.push_str("  ");
-                text.push_str(line);
-                text.push('\n');
+                let _ = writeln!(text, "  {line}");
             }
         }
         text
@@ -198,7 +232,8 @@ mod tests {
         let kind = |text: &str| text.parse::<Candidate>().map(|candidate| candidate.kind).ok();
         assert_eq!(kind("kube-proxy=/k"), Some(Kind::KubeProxy(Mode::Ipvs)));
         assert_eq!(kind("kube-proxy:nftables=/k"), Some(Kind::KubeProxy(Mode::Nftables)));
-        assert_eq!(kind("trimtab-before=/t"), Some(Kind::Trimtab));
+        assert_eq!(kind("trimtab-before=/t"), Some(Kind::Trimtab(Binding::Address)));
+        assert_eq!(kind("trimtab:route=/t"), Some(Kind::Trimtab(Binding::Route)));
         for wrong in ["kube-proxy", "kube-proxy:userspace=/k", "cilium=/c"] {
             assert_eq!(kind(wrong), None, "{wrong}");
         }

@@ -13,6 +13,7 @@ use trimtab_integration::api::Cluster;
 use trimtab_ipvs::{Client, ModuleOptions};
 use trimtab_netlink::{Batch, Socket};
 
+use crate::candidate::Binding;
 use crate::node;
 use crate::quantile::median;
 
@@ -25,8 +26,8 @@ pub struct Floor {
     pub ipset_seconds: f64,
     /// for virtual and real servers,
     pub ipvs_seconds: f64,
-    /// and for addresses.
-    pub route_seconds: f64,
+    /// and for addresses or local routes.
+    pub binding_seconds: f64,
     /// Messages written.
     pub messages: usize,
     /// System calls that wrote them.
@@ -40,8 +41,8 @@ pub struct Floor {
 ///
 /// # Errors
 /// When the kernel refuses something.
-pub fn measure(cluster: &Cluster, rounds: usize) -> Result<Floor> {
-    let streams = node::fresh(|| record(cluster))?;
+pub fn measure(cluster: &Cluster, binding: Binding, rounds: usize) -> Result<Floor> {
+    let streams = node::fresh(|| record(cluster, binding))?;
     let mut times: [Vec<Duration>; 4] = Default::default();
     for _ in 0..rounds {
         let parts = node::fresh(|| {
@@ -54,13 +55,13 @@ pub fn measure(cluster: &Cluster, rounds: usize) -> Result<Floor> {
         }
         times[3].push(parts.iter().sum());
     }
-    let [ipset, ipvs, route, all] =
+    let [ipset, ipvs, binding, all] =
         times.map(|times| median(times).unwrap_or_default().as_secs_f64());
     Ok(Floor {
         seconds: all,
         ipset_seconds: ipset,
         ipvs_seconds: ipvs,
-        route_seconds: route,
+        binding_seconds: binding,
         messages: streams.iter().map(|stream| stream.messages).sum(),
         sends: streams.iter().map(|stream| stream.pieces.len()).sum(),
         bytes: streams.iter().map(|stream| stream.bytes.len()).sum(),
@@ -83,7 +84,7 @@ fn prepare() -> Result<u32> {
     Ok(dummy::ensure(&mut route, DUMMY_INTERFACE)?.index())
 }
 
-fn record(cluster: &Cluster) -> Result<[Stream; 3]> {
+fn record(cluster: &Cluster, binding: Binding) -> Result<[Stream; 3]> {
     let interface = prepare()?;
     let mut elements = encode::elements(cluster);
     apply(trimtab_netlink::Family::Netfilter, &mut elements)?;
@@ -92,13 +93,16 @@ fn record(cluster: &Cluster) -> Result<[Stream; 3]> {
     if let Some(failure) = report.failures.first() {
         anyhow::bail!("{}", servers.explain(failure));
     }
-    let mut addresses = encode::addresses(cluster, interface);
-    apply(trimtab_netlink::Family::Route, &mut addresses)?;
+    let mut vips = match binding {
+        Binding::Address => encode::addresses(cluster, interface),
+        Binding::Route => encode::routes(cluster),
+    };
+    apply(trimtab_netlink::Family::Route, &mut vips)?;
     use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
     Ok([
         Stream::cut(NETLINK_NETFILTER, elements.as_bytes().to_vec())?,
         Stream::cut(NETLINK_GENERIC, servers.as_bytes().to_vec())?,
-        Stream::cut(NETLINK_ROUTE, addresses.as_bytes().to_vec())?,
+        Stream::cut(NETLINK_ROUTE, vips.as_bytes().to_vec())?,
     ])
 }
 

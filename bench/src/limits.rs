@@ -1,5 +1,6 @@
 //! What may not get worse: counts, which do not depend on how fast the machine is.
 
+use crate::candidate::Setup;
 use crate::report::{Proxy, Report, Run};
 
 /// Netlink messages of the cold start, as a multiple of the floor's.
@@ -11,10 +12,11 @@ const MESSAGES_A_CALL: f64 = 20.0;
 /// Processes and threads that a cold start takes: six of the program itself, and what it starts to
 /// read and write the packet filter, four a family with the threads and shells that these need.
 const FORKS: u64 = 24;
-/// Messages for one change of an endpoint: one of IPVS, and an ipset element for a local one. With
-/// draining, a real server that stays away is deleted later, which is one more for every second
-/// change.
-const MESSAGES_A_CHANGE: f64 = 1.6;
+/// Messages for one change of an endpoint: one of IPVS, and an ipset element for a local one, which
+/// is one in a hundred.
+const MESSAGES_A_CHANGE: f64 = 1.05;
+/// With draining, a real server that leaves is deleted later, which is one message more.
+const MESSAGES_A_DRAINED_CHANGE: f64 = 2.05;
 /// Bytes of memory for each endpoint, above what the program itself needs.
 const BYTES_AN_ENDPOINT: f64 = 1_200.0;
 /// Memory of a program without any Services, in KiB.
@@ -25,9 +27,12 @@ const MESSAGES_A_REPLACEMENT: f64 = 2.0;
 /// What is beyond its limit, in words; looks at builds of Trimtab only.
 pub fn violations(report: &Report) -> Vec<String> {
     let mut found = Vec::new();
+    let setup = Setup { sync_period: report.sync_period, trimtab: report.settings.clone() };
+    let a_change =
+        if setup.is_without_draining() { MESSAGES_A_CHANGE } else { MESSAGES_A_DRAINED_CHANGE };
     for run in &report.runs {
         for proxy in run.proxies.iter().filter(|proxy| proxy.name.starts_with("trimtab")) {
-            for what in check(run, proxy) {
+            for what in check(run, proxy, a_change) {
                 found.push(format!("{} at {} Services: {what}", proxy.name, run.services));
             }
         }
@@ -36,7 +41,7 @@ pub fn violations(report: &Report) -> Vec<String> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn check(run: &Run, proxy: &Proxy) -> Vec<String> {
+fn check(run: &Run, proxy: &Proxy, messages_a_change: f64) -> Vec<String> {
     let mut found = Vec::new();
     let mut at_most = |what: &str, value: f64, limit: f64| {
         if value > limit {
@@ -52,7 +57,7 @@ fn check(run: &Run, proxy: &Proxy) -> Vec<String> {
         let above = start.memory.peak.saturating_sub(BASE) * 1024;
         at_most("bytes of memory an endpoint", above as f64 / endpoints, BYTES_AN_ENDPOINT);
         if let Some(traffic) = start.traffic {
-            let floor = &run.floor;
+            let floor = &proxy.floor;
             at_most(
                 "messages of the cold start",
                 traffic.messages,
@@ -64,7 +69,7 @@ fn check(run: &Run, proxy: &Proxy) -> Vec<String> {
     }
     if let Some((event, traffic)) = proxy.event.and_then(|event| Some((event, event.traffic?))) {
         let changes = (event.latency.count + event.lost).max(1) as f64;
-        at_most("messages a change", traffic.messages / changes, MESSAGES_A_CHANGE);
+        at_most("messages a change", traffic.messages / changes, messages_a_change);
         at_most("changes that the kernel never held", event.lost as f64, 0.0);
     }
     if let Some(churn) = proxy.churn {
@@ -72,7 +77,7 @@ fn check(run: &Run, proxy: &Proxy) -> Vec<String> {
         at_most("inexact ends of the churn", f64::from(churn.exact == Some(false)), 0.0);
         if let Some(traffic) = churn.traffic {
             let a_change = traffic.messages / churn.changes.max(1) as f64;
-            at_most("messages a change in the churn", a_change, MESSAGES_A_CHANGE);
+            at_most("messages a change in the churn", a_change, messages_a_change);
         }
     }
     if let Some(traffic) = proxy.restart.and_then(|restart| restart.traffic) {

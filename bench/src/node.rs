@@ -1,5 +1,6 @@
 //! A network namespace for one measurement.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 use crate::process;
 
 /// The address that [`trimtab_integration::api::Cluster`] gives its first node.
-const NODE_ADDRESS: &str = "172.16.0.1/16";
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 /// The longest wait for the kernel to take down the namespaces of the runs before.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -30,7 +31,7 @@ pub fn fresh<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
             // Without any address up, the kernel takes no address for unicast.
             run("ip", &["link", "set", "lo", "up"])?;
             run("ip", &["link", "add", "uplink", "type", "dummy"])?;
-            run("ip", &["address", "add", NODE_ADDRESS, "dev", "uplink"])?;
+            run("ip", &["address", "add", &format!("{ADDRESS}/16"), "dev", "uplink"])?;
             run("ip", &["link", "set", "uplink", "up"])?;
             run("ip", &["route", "add", "default", "dev", "uplink"])?;
             work()

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use trimtab_integration::api::Cluster;
 
 use crate::candidate::{Candidate, Running, Setup};
+use crate::floor::Floor;
 use crate::load::Load;
 use crate::node;
 use crate::report::Proxy;
@@ -45,18 +46,18 @@ struct Stage<'a> {
     folder: &'a Path,
     setup: Setup,
     extent: &'a Extent,
-    floor_seconds: f64,
+    floor: Floor,
 }
 
-/// Measures `candidate` in a namespace of its own; its files go below `logs`. What could be measured is in the result, also
-/// when a phase fails.
+/// Measures `candidate` in a namespace of its own; its files go below `logs`. What could be measured
+/// is in the result, also when a phase fails.
 ///
 /// # Errors
 /// When there can be no namespace or no API server.
 pub fn measure(
     candidate: &Candidate,
     cluster: &Cluster,
-    floor_seconds: f64,
+    floor: &Floor,
     setup: &Setup,
     extent: &Extent,
     logs: &Path,
@@ -66,9 +67,10 @@ pub fn measure(
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     node::fresh(|| {
         let load = Load::start(cluster.clone(), &folder)?;
-        let mut proxy = Proxy { name: candidate.name.clone(), ..Proxy::default() };
+        let name = candidate.name.clone();
+        let mut proxy = Proxy { name, floor: *floor, ..Proxy::default() };
         let mut stage =
-            Stage { candidate, load, folder: &folder, setup: setup.clone(), extent, floor_seconds };
+            Stage { candidate, load, folder: &folder, setup: setup.clone(), extent, floor: *floor };
         if let Err(error) = stage.run(&mut proxy) {
             eprintln!("{}: {error:#}", candidate.name);
             proxy.failure = Some(format!("{error:#}"));

@@ -49,6 +49,16 @@ pub fn cpu(pid: u32) -> Result<Cpu> {
     })
 }
 
+/// Pages that a process touched for the first time, or again after they were given back.
+///
+/// # Errors
+/// When it is gone.
+pub fn page_faults(pid: u32) -> Result<u64> {
+    let fields = stat(&format!("/proc/{pid}/stat"))?;
+    // minflt, majflt: fields 10 and 12 (proc(5)).
+    Ok(fields.count(10) + fields.count(12))
+}
+
 /// The CPU time of the threads of this process that have this name.
 ///
 /// # Errors
@@ -137,6 +147,10 @@ pub fn idle_share() -> Result<Share> {
 struct Fields(Vec<String>);
 
 impl Fields {
+    fn count(&self, field: usize) -> u64 {
+        self.0.get(field - 1).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
     /// A time in clock ticks, in seconds.
     fn ticks(&self, field: usize) -> f64 {
         let ticks: f64 = self.0.get(field - 1).and_then(|text| text.parse().ok()).unwrap_or(0.0);

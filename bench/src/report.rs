@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::floor::Floor;
 use crate::process::{Cpu, Memory};
 use crate::quantile::Spread;
-use crate::scrape::Traffic;
+use crate::scrape::{Own, Traffic};
 
 /// All of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub struct Report {
     pub machine: String,
     /// Seconds between comparisons with the kernel.
     pub sync_period: u64,
+    /// Further settings of Trimtab, as lines of its configuration.
+    pub settings: String,
     /// One for each number of Services.
     pub runs: Vec<Run>,
 }
@@ -25,8 +27,6 @@ pub struct Run {
     pub services: usize,
     /// Endpoints of each.
     pub endpoints: usize,
-    /// The bare loop.
-    pub floor: Floor,
     /// The programs.
     pub proxies: Vec<Proxy>,
 }
@@ -36,6 +36,8 @@ pub struct Run {
 pub struct Proxy {
     /// What it is called.
     pub name: String,
+    /// A bare loop that makes VIPs local in the same way.
+    pub floor: Floor,
     /// Why the measurement ended early.
     pub failure: Option<String>,
     /// From nothing to everything.
@@ -63,6 +65,8 @@ pub struct ColdStart {
     pub cpu: Cpu,
     /// That of the API server, which had the same processors.
     pub api_cpu: Cpu,
+    /// Pages that it touched for the first time.
+    pub page_faults: u64,
     /// Netlink traffic.
     pub traffic: Option<Traffic>,
     /// Processes and threads that it started, its own first one included.
@@ -93,8 +97,8 @@ pub struct Event {
     pub latency: Spread,
     /// Changes that the kernel never held.
     pub lost: usize,
-    /// Milliseconds from the change's arrival to the kernel, by the program's own count, on average.
-    pub own_mean: Option<f64>,
+    /// From the change's arrival to the kernel, by the program's own count.
+    pub own: Option<Own>,
     /// Netlink traffic of all of them.
     pub traffic: Option<Traffic>,
     /// CPU time of all of them.
@@ -108,10 +112,13 @@ pub struct Churn {
     pub changes: usize,
     /// Seconds in which the API server made them.
     pub seconds: f64,
-    /// Milliseconds that the kernel was behind, at one change in ten.
+    /// Milliseconds that the kernel was behind, at changes looked for one after the other.
     pub lag: Spread,
     /// Changes of these that the kernel never held.
     pub lost: usize,
+    /// From the first change's arrival to a moment when all were in the kernel, by the program's own
+    /// count.
+    pub own: Option<Own>,
     /// CPU time.
     pub cpu: Cpu,
     /// Netlink traffic.

@@ -46,6 +46,39 @@ impl Metrics {
     }
 }
 
+/// kube-proxy's name for the time from a change's arrival to the end of the sync.
+const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
+
+/// What a proxy says itself about the times that changes took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Own {
+    /// Their mean.
+    pub mean: f64,
+    /// 99 in a hundred took at most so long: the upper end of a bucket.
+    pub p99_below: f64,
+}
+
+impl Own {
+    /// Of all times between two moments; `None` without any.
+    pub fn between(before: &Metrics, after: &Metrics) -> Option<Self> {
+        let grown = |part: &str, labels: &str| {
+            let name = format!("{SYNC_DURATION}_{part}");
+            Some(after.sum(&name, labels)? - before.sum(&name, labels).unwrap_or(0.0))
+        };
+        let count = grown("count", "").filter(|count| *count > 0.0)?;
+        // Twice the lower one each, from a millisecond on.
+        let bounds = (0..15).map(|power| 0.001 * f64::from(1 << power));
+        let p99_below = bounds
+            .filter(|bound| {
+                let below = grown("bucket", &format!("le=\"{bound}\""));
+                below.is_some_and(|below| below >= 0.99 * count)
+            })
+            .next()
+            .unwrap_or(f64::INFINITY);
+        Some(Self { mean: 1e3 * grown("sum", "")? / count, p99_below: 1e3 * p99_below })
+    }
+}
+
 /// Netlink traffic that changed something, by what Trimtab counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Traffic {

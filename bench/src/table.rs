@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::process::Cpu;
 use crate::report::{Proxy, Report, Run};
+use crate::scrape::Own;
 
 /// What a cell shows when nothing was measured.
 const NONE: &str = "-";
@@ -12,15 +13,17 @@ type Cell = fn(&Run, &Proxy) -> Option<String>;
 
 /// Every row: its name and how it is read.
 const ROWS: &[(&str, Cell)] = &[
-    ("floor: bare loop, same bytes, s", |run, _| Some(seconds(run.floor.seconds))),
-    ("  ipsets + IPVS + addresses, s", |run, _| {
-        let floor = &run.floor;
+    ("floor: bare loop, same bytes, s", |_, proxy| Some(seconds(proxy.floor.seconds))),
+    ("  ipsets + IPVS + VIPs, s", |_, proxy| {
+        let floor = &proxy.floor;
         Some(format!(
             "{:.2} + {:.2} + {:.2}",
-            floor.ipset_seconds, floor.ipvs_seconds, floor.route_seconds
+            floor.ipset_seconds, floor.ipvs_seconds, floor.binding_seconds
         ))
     }),
-    ("  messages / bytes", |run, _| Some(format!("{} / {}", run.floor.messages, run.floor.bytes))),
+    ("  messages / bytes", |_, proxy| {
+        Some(format!("{} / {}", proxy.floor.messages, proxy.floor.bytes))
+    }),
     ("cold start, s", |_, proxy| Some(seconds(proxy.cold_start?.seconds))),
     ("  as a multiple of the floor", |_, proxy| Some(format!("{:.2}", proxy.cold_start?.ratio))),
     ("  CPU, s (in the kernel)", |_, proxy| Some(cpu(proxy.cold_start?.cpu))),
@@ -33,6 +36,7 @@ const ROWS: &[(&str, Cell)] = &[
         let traffic = proxy.cold_start?.traffic?;
         Some(format!("{:.1}", traffic.messages / traffic.sends.max(1.0)))
     }),
+    ("  pages touched", |_, proxy| Some(proxy.cold_start?.page_faults.to_string())),
     ("  processes and threads started", |_, proxy| Some(proxy.cold_start?.forks.to_string())),
     ("  resident / peak, MiB", |_, proxy| {
         let memory = proxy.cold_start?.memory;
@@ -49,7 +53,7 @@ const ROWS: &[(&str, Cell)] = &[
         let event = proxy.event?;
         Some(format!("{} / {}", event.latency.count, event.lost))
     }),
-    ("  from its arrival, own mean, ms", |_, proxy| Some(format!("{:.3}", proxy.event?.own_mean?))),
+    ("  by its own count: mean / p99, ms", |_, proxy| Some(own(proxy.event?.own?))),
     ("  messages / bytes a change", |_, proxy| {
         let event = proxy.event?;
         let (traffic, changes) = (event.traffic?, per(event.latency.count));
@@ -67,6 +71,7 @@ const ROWS: &[(&str, Cell)] = &[
         let lag = proxy.churn?.lag;
         Some(format!("{:.2} / {:.2} / {:.2}", lag.p50, lag.p99, lag.max))
     }),
+    ("  by its own count: mean / p99, ms", |_, proxy| Some(own(proxy.churn?.own?))),
     ("  CPU, % of a processor (in the kernel)", |_, proxy| {
         let churn = proxy.churn?;
         let percent = 100.0 * churn.cpu.total() / churn.seconds;
@@ -157,6 +162,10 @@ fn markdown(rows: &[Vec<String>]) -> String {
 
 fn seconds(seconds: f64) -> String {
     format!("{seconds:.3}")
+}
+
+fn own(own: Own) -> String {
+    format!("{:.3} / below {:.0}", own.mean, own.p99_below)
 }
 
 fn cpu(cpu: Cpu) -> String {

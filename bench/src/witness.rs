@@ -6,7 +6,7 @@
 //! nothing more to do.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -206,6 +206,18 @@ impl Watcher {
     pub fn look_for(&self, wanted: Expectation) {
         // A witness that has ended is noticed when the answer is asked for.
         let _ = self.questions.send(wanted);
+    }
+
+    /// The next answer, if there is one already.
+    ///
+    /// # Errors
+    /// When the kernel cannot be read.
+    pub fn ready_answer(&self) -> Result<Option<Option<Duration>>> {
+        match self.answers.try_recv() {
+            Ok(answer) => answer.map(Some),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(anyhow!("the witness has ended")),
+        }
     }
 
     /// How long the kernel took to hold the next change; `None` if it never did.

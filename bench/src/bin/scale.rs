@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use trimtab_bench::candidate::{Candidate, Setup};
+use trimtab_bench::candidate::{Binding, Candidate, Setup};
 use trimtab_bench::phase::Extent;
 use trimtab_bench::report::{Report, Run};
 use trimtab_bench::{chart, floor, limits, phase, table};
@@ -27,6 +27,9 @@ struct Arguments {
     /// A build of Trimtab to measure; its path is in TRIMTAB_BIN otherwise
     #[arg(long, value_name = "PATH", env = "TRIMTAB_BIN")]
     trimtab: PathBuf,
+    /// How it binds VIPs: it is measured once for each way
+    #[arg(long, value_name = "WAY", value_delimiter = ',', default_value = "address,route")]
+    bindings: Vec<String>,
     /// Another program to measure: kube-proxy=PATH, kube-proxy:nftables=PATH, trimtab-old=PATH
     #[arg(long, value_name = "NAME=PATH")]
     peer: Vec<Candidate>,
@@ -112,25 +115,36 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     let Amount { floor_rounds, rolling, sync_period, .. } = arguments.amount;
     ensure!(floor_rounds > 0 && arguments.endpoints > 0, "nothing to measure");
     ensure!(rolling.is_multiple_of(100), "--rolling: slices have 100 endpoints each");
-    let own = format!("trimtab={}", arguments.trimtab.display());
-    let mut candidates: Vec<Candidate> = vec![own.parse()?];
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for binding in &arguments.bindings {
+        candidates.push(format!("trimtab:{binding}={}", arguments.trimtab.display()).parse()?);
+    }
     candidates.extend_from_slice(&arguments.peer);
     let setup =
         Setup { sync_period, trimtab: arguments.amount.trimtab_settings.replace("\\n", "\n") };
     let extent = extent(&arguments.amount);
     let scratch = tempfile::Builder::new().prefix("trimtab-bench-").tempdir()?;
     let logs = arguments.logs.as_deref().unwrap_or(scratch.path());
-    let mut report = Report { machine: machine()?, sync_period, runs: Vec::new() };
+    let settings = setup.trimtab.clone();
+    let mut report = Report { machine: machine()?, sync_period, settings, runs: Vec::new() };
     for services in &arguments.services {
         let cluster = Cluster::synthetic(*services, arguments.endpoints, 1);
         eprintln!("{services} Services: the bare loop");
-        let floor = floor::measure(&cluster, floor_rounds)?;
+        let floors = [Binding::Address, Binding::Route].map(|binding| {
+            let is_used = candidates.iter().any(|candidate| candidate.binding() == binding);
+            is_used.then(|| floor::measure(&cluster, binding, floor_rounds)).transpose()
+        });
+        let [address, route] = floors;
+        let (address, route) = (address?.unwrap_or_default(), route?.unwrap_or_default());
         let mut run =
-            Run { services: *services, endpoints: arguments.endpoints, floor, proxies: Vec::new() };
+            Run { services: *services, endpoints: arguments.endpoints, proxies: Vec::new() };
         for candidate in &candidates {
             eprintln!("{services} Services: {}", candidate.name);
-            let seconds = floor.seconds;
-            run.proxies.push(phase::measure(candidate, &cluster, seconds, &setup, &extent, logs)?);
+            let floor = match candidate.binding() {
+                Binding::Address => &address,
+                Binding::Route => &route,
+            };
+            run.proxies.push(phase::measure(candidate, &cluster, floor, &setup, &extent, logs)?);
         }
         report.runs.push(run);
         // What is there is kept, should the next cluster be too large for the machine.

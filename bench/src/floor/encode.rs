@@ -6,10 +6,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use trimtab_core::{Family, RealServer, RealServerKey, Scheduler, SetId, SetKind, VirtualServer};
+use trimtab_host::local_route;
 use trimtab_integration::api::Cluster;
 use trimtab_netlink::{Batch, Builder, flags};
 
 use crate::load::Load;
+use crate::node;
 
 /// Operations in one of the program's rounds; messages end with them.
 const ROUND: usize = 4096;
@@ -35,6 +37,19 @@ const TCP: u8 = 6;
 const NEW_ADDRESS: u16 = 20;
 const INET: u8 = 2;
 const LOCAL: u16 = 2;
+
+/// `RTM_NEWROUTE`, `RT_TABLE_LOCAL`, `RT_SCOPE_HOST`, `RTN_LOCAL`, and attributes
+/// (include/uapi/linux/rtnetlink.h).
+const NEW_ROUTE: u16 = 24;
+const LOCAL_TABLE: u8 = 255;
+const HOST_SCOPE: u8 = 254;
+const LOCAL_TYPE: u8 = 2;
+const DESTINATION: u16 = 1;
+const OUT_INTERFACE: u16 = 4;
+const PRIORITY: u16 = 6;
+const PREFERRED_SOURCE: u16 = 7;
+/// `LOOPBACK_IFINDEX` (include/net/flow.h).
+const LOOPBACK: u32 = 1;
 
 enum Element {
     Ip(Ipv4Addr),
@@ -127,6 +142,24 @@ pub(super) fn addresses(cluster: &Cluster, interface: u32) -> Batch {
         let [a, b, c, d] = interface.to_ne_bytes();
         message.put(&[INET, 32, 0, 0, a, b, c, d]);
         message.attribute(LOCAL, &Cluster::vip(service).octets());
+    }
+    batch
+}
+
+/// VIPs as local routes.
+pub(super) fn routes(cluster: &Cluster) -> Batch {
+    let mut batch = Batch::new();
+    let all = flags::REQUEST | flags::CREATE | flags::REPLACE;
+    for service in 0..cluster.services() {
+        let mut message = batch.message(NEW_ROUTE, all);
+        // struct rtmsg: family, lengths of destination and source, type of service, table, protocol,
+        // scope, type, flags.
+        message.put(&[INET, 32, 0, 0, LOCAL_TABLE, local_route::PROTOCOL, HOST_SCOPE, LOCAL_TYPE]);
+        message.put(&[0; 4]);
+        message.attribute(DESTINATION, &Cluster::vip(service).octets());
+        message.attribute_u32(OUT_INTERFACE, LOOPBACK);
+        message.attribute_u32(PRIORITY, 1024);
+        message.attribute(PREFERRED_SOURCE, &node::ADDRESS.octets());
     }
     batch
 }

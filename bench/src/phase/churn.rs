@@ -10,11 +10,10 @@ use crate::candidate::Running;
 use crate::process;
 use crate::quantile::Spread;
 use crate::report::Churn;
+use crate::scrape::{Metrics, Own};
 use crate::verify;
 use crate::witness::Watcher;
 
-/// One change in so many is looked for.
-const LOOKED_FOR: usize = 10;
 /// When a change counts as lost, at the latest; before, if the endpoint has changed again by then.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the kernel may take to be exact in the end: draining real servers without connections
@@ -29,8 +28,15 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
     let again = Duration::from_secs_f64(f64::from(distance) / rate);
     let watcher = Watcher::start(is_ipvs, PATIENCE.min(again))?;
     let (traffic_before, cpu_before) = (traffic(), process::cpu(running.pid())?);
+    let before = Metrics::read().ok();
     let start = Instant::now();
-    let mut asked = 0;
+    // One change at a time is looked for: were there several, the witness would be late itself.
+    let mut is_asked = false;
+    let (mut lags, mut lost) = (Vec::new(), 0);
+    let mut note = |answer: Option<Duration>| match answer {
+        Some(lag) => lags.push(lag),
+        None => lost += 1,
+    };
     for number in 0u32.. {
         if number as usize >= changes {
             break;
@@ -40,18 +46,18 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
             thread::sleep(early);
         }
         let expectation = stage.load.toggle()?;
-        if (number as usize).is_multiple_of(LOOKED_FOR) {
+        if let Some(answer) = watcher.ready_answer()? {
+            note(answer);
+            is_asked = false;
+        }
+        if !is_asked {
             watcher.look_for(expectation);
-            asked += 1;
+            is_asked = true;
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    let (mut lags, mut lost) = (Vec::new(), 0);
-    for _ in 0..asked {
-        match watcher.answer()? {
-            Some(lag) => lags.push(lag),
-            None => lost += 1,
-        }
+    if is_asked {
+        note(watcher.answer()?);
     }
     running.check()?;
     let cpu = process::cpu(running.pid())? - cpu_before;
@@ -61,6 +67,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
         seconds,
         lag: Spread::of(lags).unwrap_or_default(),
         lost,
+        own: before.and_then(|before| Own::between(&before, &Metrics::read().ok()?)),
         cpu,
         traffic: traffic_since(traffic_before),
         exact,

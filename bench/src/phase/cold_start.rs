@@ -28,7 +28,8 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<(Running, ColdStart)> {
             Ok((
                 ColdStart {
                     seconds,
-                    ratio: seconds / stage.floor_seconds.max(1e-9),
+                    ratio: seconds / stage.floor.seconds.max(1e-9),
+                    page_faults: process::page_faults(running.pid())?,
                     cpu: process::cpu(running.pid())?,
                     api_cpu: process::thread_cpu(API_THREAD)? - api_before,
                     traffic: traffic(),

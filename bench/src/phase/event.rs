@@ -10,18 +10,16 @@ use crate::candidate::Running;
 use crate::process;
 use crate::quantile::Spread;
 use crate::report::Event;
-use crate::scrape::Metrics;
+use crate::scrape::{Metrics, Own};
 use crate::witness::Watcher;
 
 /// Quiet before a change. Of no common measure with the periods of clocks and programs.
 const QUIET: Duration = Duration::from_micros(8_317);
-/// kube-proxy's name for the time from a change's arrival to the end of the sync.
-const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
 
 pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Event> {
     let watcher = Watcher::start(stage.candidate.is_ipvs(), stage.extent.patience)?;
     let traffic_before = traffic();
-    let own_before = own_times();
+    let before = Metrics::read().ok();
     let cpu_before = process::cpu(running.pid())?;
     let start = Instant::now();
     let (mut latencies, mut lost) = (Vec::new(), 0);
@@ -38,22 +36,11 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ev
             None => lost += 1,
         }
     }
-    let own_mean = own_before.zip(own_times()).and_then(|(before, after)| {
-        let count = after.1 - before.1;
-        (count > 0.0).then(|| 1e3 * (after.0 - before.0) / count)
-    });
     Ok(Event {
         latency: Spread::of(latencies).unwrap_or_default(),
         lost,
-        own_mean,
+        own: before.and_then(|before| Own::between(&before, &Metrics::read().ok()?)),
         traffic: traffic_since(traffic_before),
         cpu: process::cpu(running.pid())? - cpu_before,
     })
-}
-
-/// The sum of the program's own times, and their number.
-fn own_times() -> Option<(f64, f64)> {
-    let metrics = Metrics::read().ok()?;
-    let part = |part: &str| metrics.sum(&format!("{SYNC_DURATION}_{part}"), "");
-    Some((part("sum")?, part("count")?))
 }

@@ -17,9 +17,11 @@ const HEALTH: u16 = 10256;
 /// Also starts programs that do not say when they are ready; then there is nothing to report.
 pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(Running, Option<Restart>)> {
     // From here on, what leaves goes at once, so that messages can be counted.
-    stage.setup.trimtab = "drainTimeout: 0s".to_owned();
+    if !stage.setup.is_without_draining() {
+        stage.setup.trimtab.push_str("\ndrainTimeout: 0s");
+    }
     let mut running = stage.start()?;
-    if stage.candidate.kind != Kind::Trimtab {
+    if !matches!(stage.candidate.kind, Kind::Trimtab(_)) {
         thread::sleep(stage.extent.settle);
         return Ok((running, None));
     }
