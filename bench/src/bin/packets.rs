@@ -53,16 +53,16 @@ struct Arguments {
 #[derive(clap::Args)]
 struct Extent {
     /// How often everything is measured, apart from the round that warms it up
-    #[arg(long, value_name = "COUNT", default_value_t = 5)]
+    #[arg(long, value_name = "COUNT", default_value_t = 12)]
     rounds: usize,
     /// New connections in a round, of all clients at the same time
-    #[arg(long, value_name = "COUNT", default_value_t = 1500)]
+    #[arg(long, value_name = "COUNT", default_value_t = 400)]
     connections: usize,
     /// New connections in a round, of one client alone
-    #[arg(long, value_name = "COUNT", default_value_t = 300)]
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
     singles: usize,
     /// Requests in a round on connections that are open, of one client alone
-    #[arg(long, value_name = "COUNT", default_value_t = 2000)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     requests: usize,
     /// Seconds that a start may take
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
@@ -144,9 +144,9 @@ fn stages(arguments: &Arguments, plan: &Plan, logs: &Path) -> Result<Vec<Stage>>
         for services in &numbers {
             eprintln!("{} starts with {services} Services", candidate.name);
             let stage = Stage::start(plan, candidate, *services, logs);
-            stages.push(stage.with_context(|| {
-                format!("{} with {services} Services", candidate.name)
-            })?);
+            stages.push(
+                stage.with_context(|| format!("{} with {services} Services", candidate.name))?,
+            );
         }
     }
     Ok(stages)

@@ -38,7 +38,6 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "halves and quarters")]
 mod tests {
     use super::*;
     use crate::packets::target::Path;

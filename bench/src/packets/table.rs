@@ -120,7 +120,10 @@ mod tests {
         let rows: Vec<Vec<&str>> =
             text.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
         let last = rows.last().unwrap();
-        assert_eq!(last[1..5], ["trimtab, 7 Services: VIP", "400", "250 / 500 / 1500", "125 / 250 / 500"]);
+        assert_eq!(
+            last[1..5],
+            ["trimtab, 7 Services: VIP", "400", "250 / 500 / 1500", "125 / 250 / 500"]
+        );
         assert_eq!(last[5..8], ["0.40 / 2.50 / 1.00", "0.20 / 5.00 / 1.00", "0.50 / 2.00 / 1.00"]);
         // The node without a proxy has nothing to be compared with.
         assert_eq!(rows[2][5..8], ["-", "-", "-"]);

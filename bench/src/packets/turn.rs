@@ -128,8 +128,7 @@ fn on_open_connections(
     target: &Target,
     count: usize,
 ) -> Result<Vec<Duration>> {
-    let open: Vec<Connection> =
-        (0..target.pods()).map(|_| caller.call()).collect::<Result<_>>()?;
+    let open: Vec<Connection> = (0..target.pods()).map(|_| caller.call()).collect::<Result<_>>()?;
     let mut times = Vec::with_capacity(count);
     for connection in open.iter().cycle().take(count) {
         let begin = Instant::now();
