@@ -176,7 +176,7 @@ fn client(cluster: &Cluster, size: Size, number: u8) -> Result<Client> {
         }
     };
     // All clients of the node share its address.
-    let (part, parts) = if size.from == Origin::Node { (number - 1, size.clients) } else { (0, 1) };
-    let ports = Ports::part(part.into(), parts.into(), size.connections)?;
+    let (part, of) = if size.from == Origin::Node { (number - 1, size.clients) } else { (0, 1) };
+    let ports = Ports::part(part.into(), of.into(), size.connections)?;
     Ok(Client { host: host.clone(), ports })
 }

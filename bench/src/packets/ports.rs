@@ -20,12 +20,12 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Part `part` of `parts` of an address's ports.
+    /// Part `part`, of so many, of an address's ports.
     ///
     /// # Errors
     /// When that is fewer than `needed`.
-    pub fn part(part: usize, parts: usize, needed: usize) -> Result<Self> {
-        let size = (END - FIRST) / parts.max(1);
+    pub fn part(part: usize, of: usize, needed: usize) -> Result<Self> {
+        let size = (END - FIRST) / of.max(1);
         ensure!(
             needed <= size,
             "a client would open {needed} connections and has {size} ports, each for one: take \

@@ -36,6 +36,10 @@ impl Server {
         let listener = namespace
             .run(|| TcpListener::bind(address))?
             .with_context(|| format!("{name} cannot listen on {address}"))?;
+        Self::on(listener, name)
+    }
+
+    fn on(listener: TcpListener, name: &str) -> Result<Self> {
         let (running, stop) = UnixStream::pair().context("a socket pair")?;
         let serving = Serving::new(message::answer(name), listener, &stop)
             .with_context(|| format!("epoll for {name}"))?;
@@ -118,6 +122,30 @@ impl Serving {
         if served.is_err() {
             self.connections[number] = None;
             self.free.push(number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_many_connections_are_answered_and_an_end_leaves_room_for_the_next() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _server = Server::on(listener, "pod").unwrap();
+        let ask = |mut connection: &TcpStream| {
+            connection.write_all(&message::REQUEST).unwrap();
+            let mut answer = [0; LENGTH];
+            connection.read_exact(&mut answer).unwrap();
+            answer
+        };
+        for _ in 0..3 {
+            let open = [(); 70].map(|()| TcpStream::connect(address).unwrap());
+            for connection in open.iter().chain(&open) {
+                assert_eq!(ask(connection), message::answer("pod"));
+            }
         }
     }
 }
