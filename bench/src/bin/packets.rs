@@ -85,7 +85,6 @@ fn main() -> Result<()> {
     // With the round that warms up, and both ways.
     let (turns, pods) = (2 * (rounds + 1), usize::from(arguments.pods));
     let rehearsal = Plan::rehearsal(pods);
-    conntrack::make_room(turns * amount.of_all(pods) + rehearsal)?;
     let size = Size {
         pods: arguments.pods,
         clients: arguments.clients,
@@ -101,7 +100,10 @@ fn main() -> Result<()> {
     };
     let scratch = tempfile::Builder::new().prefix("trimtab-bench-").tempdir()?;
     let logs = arguments.logs.as_deref().unwrap_or(scratch.path());
-    let series = rounds::measure(stages(&arguments, &plan, logs)?, &amount, rounds)?;
+    let stages = stages(&arguments, &plan, logs)?;
+    // By now the programs have loaded the module.
+    conntrack::make_room(turns * amount.of_all(pods) + rehearsal)?;
+    let series = rounds::measure(stages, &amount, rounds)?;
     let report = Report {
         machine: machine()?,
         from: arguments.from,

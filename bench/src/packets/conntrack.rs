@@ -13,7 +13,7 @@ const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 /// # Errors
 /// When they have not, and more room is not to be had.
 pub fn make_room(connections: usize) -> Result<()> {
-    // Reading the setting loads no module: where there is none yet, a proxy will load it.
+    // A kernel without it tracks nothing.
     let Ok(text) = std::fs::read_to_string(MAX) else { return Ok(()) };
     let most: usize = text.trim().parse().with_context(|| format!("{MAX}: {text:?}"))?;
     if most >= connections {
