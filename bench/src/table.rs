@@ -135,7 +135,8 @@ pub fn render(report: &Report) -> String {
     text
 }
 
-fn markdown(rows: &[Vec<String>]) -> String {
+/// Rows of cells as a table in Markdown, the first row as its heading.
+pub fn markdown(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();

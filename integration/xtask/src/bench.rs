@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::cargo;
+use crate::cargo::{self, PROGRAM_VARIABLE};
 use crate::guest::{self, Job, Output};
 
 /// `cargo xtask bench`.
@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
 enum Bench {
     /// The batching IPVS client against a bare loop that writes the same bytes; fails above 1.3
     Ipvs(Run),
+    /// The data path: new connections a second and latency through a VIP, against direct access
+    Packets(Run),
 }
 
 /// Where a benchmark runs, and its own arguments.
@@ -33,7 +35,27 @@ struct Run {
 pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     match &arguments.bench {
         Bench::Ipvs(run) => run_in_guest("ipvs_batch", run),
+        Bench::Packets(run) => run_with_program("packets", run),
     }
+}
+
+/// As [`run_in_guest`], with the program `trimtab` built likewise, unless TRIMTAB_BIN has the path of
+/// another build.
+fn run_with_program(name: &str, run: &Run) -> Result<u8> {
+    let mut arguments = vec!["--release", "--package", "trimtab-bench", "--bin", name];
+    let given = std::env::var_os(PROGRAM_VARIABLE);
+    if given.is_none() {
+        arguments.extend(["--package", "trimtab", "--bin", "trimtab"]);
+    }
+    let executables = cargo::build(&arguments)?;
+    let program = match given {
+        Some(path) => path,
+        None => cargo::program(&executables, "trimtab")?.into(),
+    };
+    let mut command = vec![cargo::program(&executables, name)?.into()];
+    command.extend_from_slice(&run.arguments);
+    let job = Job::here(command)?.env(PROGRAM_VARIABLE, program);
+    Ok(guest::run(&run.guest, &job, Output::Inherit)?.report())
 }
 
 /// Builds the program `name` of `trimtab-bench` as it would be shipped and runs it in a guest with
