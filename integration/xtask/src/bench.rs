@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
 enum Bench {
     /// The batching IPVS client against a bare loop that writes the same bytes; fails above 1.3
     Ipvs(Run),
+    /// A cluster's size: cold start, one change, many changes, memory, against a bare loop and peers
+    Scale(Scale),
     /// The data path: new connections a second and latency through a VIP, against direct access
     Packets(Run),
 }
@@ -32,9 +34,53 @@ struct Run {
     arguments: Vec<OsString>,
 }
 
+/// What the scale benchmark measures.
+#[derive(clap::Args, Debug)]
+struct Scale {
+    #[command(flatten)]
+    guest: guest::Options,
+    /// Numbers of Services, one after the other
+    #[arg(long, value_name = "N,...", default_value = "1000")]
+    services: String,
+    /// Endpoints of each
+    #[arg(long, value_name = "M", default_value_t = 10)]
+    endpoints: usize,
+    /// Another program to measure, such as kube-proxy=PATH; kube-proxy:nftables=PATH in that mode
+    #[arg(long, value_name = "NAME=PATH")]
+    peer: Vec<OsString>,
+    /// Fail when a count is beyond its limit
+    #[arg(long)]
+    check: bool,
+    /// Further arguments of the benchmark: how much of each is measured
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+impl Scale {
+    /// The run: its results go to the folder that the guest may write to, `target/bench` unless the
+    /// command line says otherwise.
+    fn run(&self) -> Run {
+        let mut guest = self.guest.clone();
+        let out = guest.out_or("target/bench");
+        let mut arguments: Vec<OsString> = vec!["--services".into(), self.services.clone().into()];
+        arguments.extend(["--endpoints".into(), self.endpoints.to_string().into()]);
+        for (name, file) in [("--json", "scale.json"), ("--chart", "scale.svg"), ("--logs", "logs")]
+        {
+            arguments.extend([name.into(), out.join(file).into()]);
+        }
+        for peer in &self.peer {
+            arguments.extend(["--peer".into(), peer.clone()]);
+        }
+        arguments.extend(self.check.then(|| "--check".into()));
+        arguments.extend_from_slice(&self.arguments);
+        Run { guest, arguments }
+    }
+}
+
 pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     match &arguments.bench {
         Bench::Ipvs(run) => run_in_guest("ipvs_batch", run),
+        Bench::Scale(scale) => run_with_program("scale", &scale.run()),
         Bench::Packets(run) => run_with_program("packets", run),
     }
 }
