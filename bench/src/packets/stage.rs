@@ -150,7 +150,9 @@ fn holds_all(network: &Network, candidate: &Candidate, services: usize) -> Resul
     }
     // Rules of the packet filter come last.
     node.run(|| match candidate.kind {
-        Kind::Trimtab => crate::scrape::get(HEALTH, "/readyz").is_ok_and(|(code, _)| code == 200),
+        Kind::Trimtab(_) => {
+            crate::scrape::get(HEALTH, "/readyz").is_ok_and(|(code, _)| code == 200)
+        }
         Kind::KubeProxy(_) => {
             Metrics::read().is_ok_and(|metrics| metrics.sum(LAST_SYNC, "").unwrap_or(0.0) > 0.0)
         }
