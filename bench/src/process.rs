@@ -22,9 +22,10 @@ impl Cpu {
         self.user + self.system
     }
 
-    /// The kernel's part of it, from 0 to 1.
-    pub fn kernel_share(self) -> f64 {
-        if self.total() > 0.0 { self.system / self.total() } else { 0.0 }
+    /// The kernel's part of it, from 0 to 1. Nothing where the kernel keeps no account of programs'
+    /// own time, as User-Mode Linux does not.
+    pub fn kernel_share(self) -> Option<f64> {
+        (self.user > 0.0).then(|| self.system / self.total())
     }
 }
 

@@ -75,7 +75,7 @@ const ROWS: &[(&str, Cell)] = &[
     ("  CPU, % of a processor (in the kernel)", |_, proxy| {
         let churn = proxy.churn?;
         let percent = 100.0 * churn.cpu.total() / churn.seconds;
-        Some(format!("{percent:.0} ({:.0} %)", 100.0 * churn.cpu.kernel_share()))
+        Some(format!("{percent:.0}{}", in_the_kernel(churn.cpu)))
     }),
     ("  messages a change", |_, proxy| {
         let churn = proxy.churn?;
@@ -169,8 +169,12 @@ fn own(own: Own) -> String {
     format!("{:.3} / below {:.0}", own.mean, own.p99_below)
 }
 
+fn in_the_kernel(cpu: Cpu) -> String {
+    cpu.kernel_share().map_or_else(String::new, |share| format!(" ({:.0} %)", 100.0 * share))
+}
+
 fn cpu(cpu: Cpu) -> String {
-    format!("{:.2} ({:.0} %)", cpu.total(), 100.0 * cpu.kernel_share())
+    format!("{:.2}{}", cpu.total(), in_the_kernel(cpu))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
