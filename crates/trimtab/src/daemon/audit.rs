@@ -1,10 +1,15 @@
 //! The periodic comparison with the kernel, read beside the work and spread over its period.
+//!
+//! It does not hold up events: it reads on a thread and on sockets of its own, and what it reads goes
+//! to the loop in parts of a hundred or so objects, through a channel that the loop looks at only when
+//! no change waits. There is no lock between the two.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 use tracing::warn;
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
@@ -13,12 +18,17 @@ use crate::health::Health;
 /// A part of what the kernel holds.
 #[derive(Debug)]
 pub enum AuditPart {
-    /// A new comparison begins.
-    Begin,
-    /// All elements of a set.
+    /// A new comparison begins. Nothing is read before the answer: what is written after it may be
+    /// newer than what is read, and is not judged by that.
+    Begin(oneshot::Sender<()>),
+    /// Some elements of a set.
     Elements(SetId, Vec<SetElement>),
-    /// All VIPs on the dummy interface.
+    /// There are no more elements in the set.
+    EndOfElements(SetId),
+    /// Some VIPs on the dummy interface.
     Addresses(Vec<IpAddr>),
+    /// There are no more VIPs.
+    EndOfAddresses,
     /// Some virtual servers.
     VirtualServers(Vec<VirtualServer>),
     /// There are no more virtual servers.
@@ -63,7 +73,7 @@ pub trait Observer {
     fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>>;
 }
 
-/// Virtual servers in one part: a part is handled between two events, so it must be short.
+/// Objects in one part: a part is handled between two events, so it must be short.
 const PART: usize = 128;
 
 /// Reads the kernel once in every period and sends what it finds.
@@ -112,13 +122,23 @@ impl<O: Observer> Auditor<O> {
         for repaired in self.observer.check_host()? {
             warn!("{repaired}");
         }
-        self.send(AuditPart::Begin).await;
+        let (begun, begins) = oneshot::channel();
+        if !self.send(AuditPart::Begin(begun)).await || begins.await.is_err() {
+            return Ok(false);
+        }
         for set in SetId::all() {
             let elements = self.observer.elements(set)?;
-            self.send(AuditPart::Elements(set, elements)).await;
+            for part in elements.chunks(PART) {
+                self.send(AuditPart::Elements(set, part.to_vec())).await;
+            }
+            self.send(AuditPart::EndOfElements(set)).await;
         }
         let addresses = self.observer.addresses()?;
-        self.send(AuditPart::Addresses(addresses)).await;
+        for part in addresses.chunks(PART) {
+            self.send(AuditPart::Addresses(part.to_vec())).await;
+        }
+        drop(addresses);
+        self.send(AuditPart::EndOfAddresses).await;
         let servers = self.observer.virtual_servers()?;
         let frontends: Vec<Frontend> = servers.iter().map(|server| server.frontend).collect();
         for part in servers.chunks(PART) {
