@@ -91,7 +91,10 @@ impl Reconciler {
     }
 
     /// What marks as seen.
-    #[expect(clippy::cast_possible_truncation, reason = "only the last audit is told from this one")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "only the last audit is told from this one"
+    )]
     fn audit_mark(&self) -> u16 {
         self.audit as u16
     }

@@ -1,8 +1,8 @@
 //! The periodic comparison with the kernel, read beside the work and spread over its period.
 //!
 //! It does not hold up events: it reads on a thread and on sockets of its own, and what it reads goes
-//! to the loop in parts of a hundred or so objects, through a channel that the loop looks at only when
-//! no change waits. There is no lock between the two.
+//! to the loop in parts of bounded size, through a channel that the loop looks at only when no change
+//! waits. There is no lock between the two.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -73,8 +73,11 @@ pub trait Observer {
     fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>>;
 }
 
-/// Objects in one part: a part is handled between two events, so it must be short.
-const PART: usize = 128;
+/// Objects in one part: it is handled between two events, so it must be short, some tenths of a
+/// millisecond. Only the real servers of one virtual server are not divided.
+const PART: usize = 2048;
+/// Virtual servers whose real servers are read in one go, which nobody waits for.
+const STRIDE: usize = 128;
 
 /// Reads the kernel once in every period and sends what it finds.
 #[derive(Debug)]
@@ -146,13 +149,20 @@ impl<O: Observer> Auditor<O> {
         }
         drop(servers);
         self.send(AuditPart::EndOfVirtualServers).await;
-        // The rest of the period, less a margin, is shared out among the parts.
-        let parts = u32::try_from(frontends.len().div_ceil(PART)).unwrap_or(u32::MAX).max(1);
-        let pause = self.period * 6 / 10 / parts;
-        for part in frontends.chunks(PART) {
-            let mut read = Vec::with_capacity(part.len());
-            for frontend in part {
-                read.push((*frontend, self.observer.real_servers(frontend)?));
+        // The rest of the period, less a margin, is shared out among the strides.
+        let strides = u32::try_from(frontends.len().div_ceil(STRIDE)).unwrap_or(u32::MAX).max(1);
+        let pause = self.period * 6 / 10 / strides;
+        for stride in frontends.chunks(STRIDE) {
+            let mut read = Vec::with_capacity(stride.len());
+            let mut size = 0;
+            for frontend in stride {
+                let servers = self.observer.real_servers(frontend)?;
+                if size + servers.len() > PART && size > 0 {
+                    self.send(AuditPart::RealServers(std::mem::take(&mut read))).await;
+                    size = 0;
+                }
+                size += servers.len();
+                read.push((*frontend, servers));
             }
             self.send(AuditPart::RealServers(read)).await;
             tokio::time::sleep(pause).await;
