@@ -130,7 +130,7 @@ impl Rig {
     }
 }
 
-fn changes(yaml: &str) -> Vec<Change> {
+pub(crate) fn changes(yaml: &str) -> Vec<Change> {
     let mut manifest = Manifest::default();
     read_text("test", yaml, &mut manifest).unwrap();
     let services = manifest.services.into_iter();

@@ -1,11 +1,11 @@
 //! Rounds, retries, audits and drains, with time paused.
 
 use trimtab::source::{Change, Kind};
-use trimtab_core::VirtualServerFlags;
-use trimtab_reconcile::objects::LocalAddress;
+use trimtab_core::{Family, SetId, SetKind, VirtualServerFlags};
+use trimtab_reconcile::objects::{LocalAddress, ObjectName};
 
-use crate::kernel::FakeKernel;
-use crate::rig::{Rig, service, slice};
+use crate::kernel::{FakeKernel, Read};
+use crate::rig::{Rig, changes, service, slice};
 
 const WEB: &str = "10.96.0.1";
 
@@ -131,6 +131,29 @@ async fn what_somebody_spoils_is_repaired_within_a_period() {
     );
     rig.wait(300).await;
     assert!(rig.kernel.take_log().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_round_writes_while_an_audit_reads_is_not_written_twice() {
+    let set = SetId::new(SetKind::ClusterIp, Family::V4);
+    for read in [Read::Elements(set), Read::Addresses] {
+        let rig = started("ipvs: {syncPeriod: 30s}").await;
+        rig.kernel.take_log();
+        let sender = rig.changes.clone();
+        let mut events = changes(&service("new", "10.96.0.9"));
+        events.push(Change::ServiceGone(ObjectName::new("n", "web")));
+        let happen = move || events.into_iter().for_each(|event| sender.try_send(event).unwrap());
+        rig.kernel.inside().meanwhile = Some((read, Box::new(happen)));
+        rig.wait(60).await;
+        assert!(rig.kernel.inside().meanwhile.is_none(), "no audit has read {read:?}");
+        let mut log = rig.kernel.take_log();
+        let operations = log.len();
+        log.sort();
+        log.dedup();
+        assert_eq!(log.len(), operations, "written twice after {read:?}");
+        assert!(log.contains(&"bind 10.96.0.9".to_owned()), "{log:?}");
+        assert!(log.contains(&format!("unbind {WEB}")), "{log:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
