@@ -1,6 +1,6 @@
 //! Rounds, retries, audits and drains, with time paused.
 
-use trimtab::source::{Change, Kind};
+use trimtab::source::{Arrival, Change, Kind};
 use trimtab_core::{Family, SetId, SetKind, VirtualServerFlags};
 use trimtab_reconcile::objects::{LocalAddress, ObjectName};
 
@@ -142,7 +142,9 @@ async fn what_a_round_writes_while_an_audit_reads_is_not_written_twice() {
         let sender = rig.changes.clone();
         let mut events = changes(&service("new", "10.96.0.9"));
         events.push(Change::ServiceGone(ObjectName::new("n", "web")));
-        let happen = move || events.into_iter().for_each(|event| sender.try_send(event).unwrap());
+        let happen = move || {
+            sender.try_send(Arrival::now(events)).unwrap();
+        };
         rig.kernel.inside().meanwhile = Some((read, Box::new(happen)));
         rig.wait(60).await;
         assert!(rig.kernel.inside().meanwhile.is_none(), "no audit has read {read:?}");
