@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use netlink_packet_core::{NLM_F_ACK, NLMSG_ERROR, NetlinkBuffer};
+use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
 use serde::{Deserialize, Serialize};
 use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
 use trimtab_host::{dummy, ipset};
@@ -98,7 +99,6 @@ fn record(cluster: &Cluster, binding: Binding) -> Result<[Stream; 3]> {
         Binding::Route => encode::routes(cluster),
     };
     apply(trimtab_netlink::Family::Route, &mut vips)?;
-    use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
     Ok([
         Stream::cut(NETLINK_NETFILTER, elements.as_bytes().to_vec())?,
         Stream::cut(NETLINK_GENERIC, servers.as_bytes().to_vec())?,

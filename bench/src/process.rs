@@ -173,6 +173,16 @@ fn fields(text: &str) -> Fields {
     Fields(fields)
 }
 
+/// The kernel's release and the processors of this machine, in words.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn machine() -> Result<String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").context("osrelease")?;
+    let processors = std::thread::available_parallelism()?;
+    Ok(format!("Linux {}, {processors} processor(s)", release.trim_end()))
+}
+
 /// A duration in milliseconds.
 pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
@@ -183,7 +193,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "hundredths of small whole numbers")]
     fn a_name_with_spaces_and_parentheses_shifts_nothing() {
         let text = "7 (a b) c) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 3 4 20 0 5 0";
         let fields = fields(text);

@@ -42,7 +42,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "whole milliseconds")]
     fn percentiles_are_times_that_were_measured() {
         let times = (1..=200).rev().map(Duration::from_millis).collect();
         let spread = Spread::of(times).unwrap();

@@ -67,14 +67,12 @@ impl Own {
         };
         let count = grown("count", "").filter(|count| *count > 0.0)?;
         // Twice the lower one each, from a millisecond on.
-        let bounds = (0..15).map(|power| 0.001 * f64::from(1 << power));
-        let p99_below = bounds
-            .filter(|bound| {
-                let below = grown("bucket", &format!("le=\"{bound}\""));
-                below.is_some_and(|below| below >= 0.99 * count)
-            })
-            .next()
-            .unwrap_or(f64::INFINITY);
+        let mut bounds = (0..15).map(|power| 0.001 * f64::from(1 << power));
+        let p99_below = bounds.find(|bound| {
+            let below = grown("bucket", &format!("le=\"{bound}\""));
+            below.is_some_and(|below| below >= 0.99 * count)
+        });
+        let p99_below = p99_below.unwrap_or(f64::INFINITY);
         Some(Self { mean: 1e3 * grown("sum", "")? / count, p99_below: 1e3 * p99_below })
     }
 }
@@ -139,7 +137,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "sums of small whole numbers")]
     fn series_are_summed_by_name_and_label() {
         let text = "# HELP a b\na{x=\"1\"} 2\na{x=\"2\"} 3\nab 7\nb 1.5e3\n";
         let metrics = Metrics::parse(text);

@@ -203,7 +203,7 @@ mod tests {
             Proxy { name: "a".into(), idle, ..Proxy::default() },
             Proxy { name: "b".into(), failure: Some("it ended".into()), ..Proxy::default() },
         ];
-        let run = Run { services: 7, endpoints: 2, proxies, ..Run::default() };
+        let run = Run { services: 7, endpoints: 2, proxies };
         let text = render(&Report { runs: vec![run], ..Report::default() });
         assert!(text.contains("7 x 2: a"), "{text}");
         let idle = text.lines().find(|line| line.contains("idle: CPU")).unwrap();

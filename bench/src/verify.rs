@@ -17,19 +17,19 @@ const SHOWN: usize = 5;
 /// # Errors
 /// The first lines that are missing or too many, and when a program fails.
 pub fn exactly(load: &Load) -> Result<()> {
-    compare("ipvsadm -Sn", servers(load), &node::run("ipvsadm", &["-Sn"])?)?;
+    compare("ipvsadm -Sn", &servers(load), &node::run("ipvsadm", &["-Sn"])?)?;
     let set = "KUBE-CLUSTER-IP";
     let elements = vips(load).map(|vip| format!("add {set} {vip},tcp:{}", Cluster::PORT));
     let saved = node::run("ipset", &["save", set])?;
     let saved: String =
         lines(&saved).filter(|line| line.starts_with("add ")).collect::<Vec<_>>().join("\n");
-    compare("ipset save", elements.collect(), &saved)?;
+    compare("ipset save", &elements.collect(), &saved)?;
     // An address on an interface has a local route as well, so this shows both ways of binding.
     let routes = node::run("ip", &["-j", "route", "show", "table", "local", "type", "local"])?;
     let routes: Vec<Value> = serde_json::from_str(&routes)?;
     let bound = routes.iter().filter_map(|route| route["dst"].as_str());
     let bound: Vec<&str> = bound.filter(|address| address.starts_with("10.")).collect();
-    compare("ip route", vips(load).collect(), &bound.join("\n"))
+    compare("ip route", &vips(load).collect(), &bound.join("\n"))
 }
 
 fn vips(load: &Load) -> impl Iterator<Item = String> {
@@ -60,7 +60,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim_end).filter(|line| !line.is_empty())
 }
 
-fn compare(what: &str, wanted: HashSet<String>, found: &str) -> Result<()> {
+fn compare(what: &str, wanted: &HashSet<String>, found: &str) -> Result<()> {
     let found: HashSet<&str> = lines(found).collect();
     let missing: Vec<&String> =
         wanted.iter().filter(|line| !found.contains(line.as_str())).collect();
@@ -82,9 +82,9 @@ mod tests {
 
     #[test]
     fn lines_that_differ_are_named() {
-        let wanted = || HashSet::from(["a".to_owned(), "b".to_owned()]);
-        assert!(compare("x", wanted(), "b \n\na\n").is_ok());
-        let error = compare("x", wanted(), "a\nc\n").unwrap_err().to_string();
+        let wanted = HashSet::from(["a".to_owned(), "b".to_owned()]);
+        assert!(compare("x", &wanted, "b \n\na\n").is_ok());
+        let error = compare("x", &wanted, "a\nc\n").unwrap_err().to_string();
         assert_eq!(error, r#"x: 1 lines missing, such as ["b"]; 1 too many, such as ["c"]"#);
     }
 }

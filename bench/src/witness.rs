@@ -166,11 +166,20 @@ fn says_done_since(at: Instant) -> Result<bool> {
     Ok(queued >= at.as_secs_f64() && synced >= queued)
 }
 
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The kernel held it so long after it was made.
+    HeldAfter(Duration),
+    /// It did not, for as long as anybody looked.
+    NeverHeld,
+}
+
 /// A witness on a thread of idle priority, for changes that are made meanwhile.
 #[derive(Debug)]
 pub struct Watcher {
     questions: Sender<Expectation>,
-    answers: Receiver<Result<Option<Duration>>>,
+    answers: Receiver<Result<Outcome>>,
 }
 
 impl Watcher {
@@ -212,7 +221,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the kernel cannot be read.
-    pub fn ready_answer(&self) -> Result<Option<Option<Duration>>> {
+    pub fn ready_answer(&self) -> Result<Option<Outcome>> {
         match self.answers.try_recv() {
             Ok(answer) => answer.map(Some),
             Err(TryRecvError::Empty) => Ok(None),
@@ -220,23 +229,23 @@ impl Watcher {
         }
     }
 
-    /// How long the kernel took to hold the next change; `None` if it never did.
+    /// What became of the next change.
     ///
     /// # Errors
     /// When the kernel cannot be read.
-    pub fn answer(&self) -> Result<Option<Duration>> {
+    pub fn answer(&self) -> Result<Outcome> {
         self.answers.recv().context("the witness has ended")?
     }
 }
 
 impl Witness {
-    fn watch(&mut self, wanted: &Expectation, patience: Duration) -> Result<Option<Duration>> {
+    fn watch(&mut self, wanted: &Expectation, patience: Duration) -> Result<Outcome> {
         loop {
             if self.holds(wanted)? {
-                return Ok(Some(wanted.at.elapsed()));
+                return Ok(Outcome::HeldAfter(wanted.at.elapsed()));
             }
             if wanted.at.elapsed() > patience {
-                return Ok(None);
+                return Ok(Outcome::NeverHeld);
             }
         }
     }

@@ -14,6 +14,7 @@ use trimtab_bench::packets::report::Report;
 use trimtab_bench::packets::stage::{Plan, Stage};
 use trimtab_bench::packets::turn::Amount;
 use trimtab_bench::packets::{conntrack, rounds, table};
+use trimtab_bench::process;
 
 /// Measures new connections a second and the latency of requests through a VIP, and past it.
 #[derive(Parser)]
@@ -105,7 +106,7 @@ fn main() -> Result<()> {
     conntrack::make_room(turns * amount.of_all(pods) + rehearsal)?;
     let series = rounds::measure(stages, &amount, rounds)?;
     let report = Report {
-        machine: machine()?,
+        machine: process::machine()?,
         from: arguments.from,
         pods: arguments.pods,
         clients: arguments.clients,
@@ -152,10 +153,4 @@ fn stages(arguments: &Arguments, plan: &Plan, logs: &Path) -> Result<Vec<Stage>>
         }
     }
     Ok(stages)
-}
-
-fn machine() -> Result<String> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("osrelease")?;
-    let processors = std::thread::available_parallelism()?;
-    Ok(format!("Linux {}, {processors} processor(s)", release.trim_end()))
 }

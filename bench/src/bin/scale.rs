@@ -12,7 +12,7 @@ use clap::Parser;
 use trimtab_bench::candidate::{Binding, Candidate, Setup};
 use trimtab_bench::phase::Extent;
 use trimtab_bench::report::{Report, Run};
-use trimtab_bench::{chart, floor, limits, phase, table};
+use trimtab_bench::{chart, floor, limits, phase, process, table};
 use trimtab_integration::api::Cluster;
 
 /// Measures service proxies with synthetic clusters.
@@ -126,7 +126,8 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     let scratch = tempfile::Builder::new().prefix("trimtab-bench-").tempdir()?;
     let logs = arguments.logs.as_deref().unwrap_or(scratch.path());
     let settings = setup.trimtab.clone();
-    let mut report = Report { machine: machine()?, sync_period, settings, runs: Vec::new() };
+    let mut report =
+        Report { machine: process::machine()?, sync_period, settings, runs: Vec::new() };
     for services in &arguments.services {
         let cluster = Cluster::synthetic(*services, arguments.endpoints, 1);
         eprintln!("{services} Services: the bare loop");
@@ -166,10 +167,4 @@ fn extent(amount: &Amount) -> Extent {
         patience: Duration::from_secs(amount.patience),
         settle: Duration::from_secs(2),
     }
-}
-
-fn machine() -> Result<String> {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("osrelease")?;
-    let processors = std::thread::available_parallelism()?;
-    Ok(format!("Linux {}, {processors} processor(s)", release.trim_end()))
 }

@@ -12,7 +12,7 @@ use crate::quantile::Spread;
 use crate::report::Churn;
 use crate::scrape::{Metrics, Own};
 use crate::verify;
-use crate::witness::Watcher;
+use crate::witness::{Outcome, Watcher};
 
 /// When a change counts as lost, at the latest; before, if the endpoint has changed again by then.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,9 +33,9 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
     // One change at a time is looked for: were there several, the witness would be late itself.
     let mut is_asked = false;
     let (mut lags, mut lost) = (Vec::new(), 0);
-    let mut note = |answer: Option<Duration>| match answer {
-        Some(lag) => lags.push(lag),
-        None => lost += 1,
+    let mut note = |outcome| match outcome {
+        Outcome::HeldAfter(lag) => lags.push(lag),
+        Outcome::NeverHeld => lost += 1,
     };
     for number in 0u32.. {
         if number as usize >= changes {

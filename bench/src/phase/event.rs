@@ -11,7 +11,7 @@ use crate::process;
 use crate::quantile::Spread;
 use crate::report::Event;
 use crate::scrape::{Metrics, Own};
-use crate::witness::Watcher;
+use crate::witness::{Outcome, Watcher};
 
 /// Quiet before a change. Of no common measure with the periods of clocks and programs.
 const QUIET: Duration = Duration::from_micros(8_317);
@@ -32,8 +32,8 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ev
         running.check()?;
         watcher.look_for(stage.load.toggle()?);
         match watcher.answer()? {
-            Some(latency) => latencies.push(latency),
-            None => lost += 1,
+            Outcome::HeldAfter(latency) => latencies.push(latency),
+            Outcome::NeverHeld => lost += 1,
         }
     }
     Ok(Event {

@@ -11,7 +11,7 @@ use crate::candidate::Running;
 use crate::load::{Expectation, Load};
 use crate::process;
 use crate::report::Rolling;
-use crate::witness::Watcher;
+use crate::witness::{Outcome, Watcher};
 
 /// Between two replacements: a fast rolling update, so that some come together.
 const STEP: Duration = Duration::from_millis(2);
@@ -21,7 +21,9 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ro
     let watcher = Watcher::start(true, stage.extent.patience)?;
     stage.load.add_rolling(endpoints)?;
     let last = stage.load.rolling_servers().last().copied();
-    wait_for(&watcher, last, true, running)?;
+    if let Some(last) = last {
+        wait_for(&watcher, last, running)?;
+    }
     // Let the rest of that Service arrive, too.
     thread::sleep(stage.extent.settle);
 
@@ -34,7 +36,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ro
     }
     if let Some(expectation) = expectation {
         watcher.look_for(expectation);
-        ensure!(watcher.answer()?.is_some(), "the last endpoint never went");
+        ensure!(watcher.answer()? != Outcome::NeverHeld, "the last endpoint never went");
     }
     let seconds = start.elapsed().as_secs_f64();
     let cpu = process::cpu(running.pid())? - cpu_before;
@@ -42,17 +44,11 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ro
     Ok(Rolling { endpoints, seconds, cpu, traffic: traffic_since(traffic_before), exact })
 }
 
-fn wait_for(
-    watcher: &Watcher,
-    server: Option<RealServerKey>,
-    serves: bool,
-    running: &mut Running,
-) -> Result<()> {
-    let Some(real_server) = server else { return Ok(()) };
+fn wait_for(watcher: &Watcher, real_server: RealServerKey, running: &mut Running) -> Result<()> {
     let frontend = Load::rolling_frontend();
-    watcher.look_for(Expectation { frontend, real_server, serves, at: Instant::now() });
-    let seen = watcher.answer()?;
+    watcher.look_for(Expectation { frontend, real_server, serves: true, at: Instant::now() });
+    let outcome = watcher.answer()?;
     running.check()?;
-    ensure!(seen.is_some(), "the Service to be updated never came");
+    ensure!(outcome != Outcome::NeverHeld, "the Service to be updated never came");
     Ok(())
 }
