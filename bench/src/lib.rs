@@ -12,6 +12,7 @@
 //! | [`verify`] | what the kernel holds in the end, as `ipvsadm`, `ipset` and `ip` see it |
 //! | [`floor`] | the least time that the same netlink bytes can take |
 //! | [`phase`] | what is measured, one after the other |
+//! | [`objects`] | Services and EndpointSlices in JSON, for what is measured without a kernel |
 //! | [`process`], [`scrape`], [`quantile`] | CPU time and memory, metrics, percentiles |
 //! | [`report`], [`table`], [`chart`], [`limits`] | what comes out |
 
@@ -21,6 +22,7 @@ pub mod floor;
 pub mod limits;
 pub mod load;
 pub mod node;
+pub mod objects;
 pub mod phase;
 pub mod process;
 pub mod quantile;
