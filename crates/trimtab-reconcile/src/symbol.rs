@@ -78,7 +78,7 @@ impl Default for Crowd {
 }
 
 impl Crowd {
-    const LEAST: usize = 1024;
+    const LEAST: usize = 256;
 
     pub(crate) fn after(left: usize) -> Self {
         Self((2 * left).max(Self::LEAST))

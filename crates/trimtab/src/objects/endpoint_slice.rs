@@ -282,3 +282,25 @@ pub(super) fn weight(value: Option<&str>, problems: &mut Problems) -> Option<u16
     }
     weight
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_endpoints_addresses_only_the_first_is_looked_at() {
+        let text = r#"{"metadata": {"labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4", "endpoints": [
+                {"addresses": ["10.244.0.1", "10.244.0.2"]},
+                {"addresses": ["10.244.0.\u0033", "nonsense", 7]},
+                {"addresses": ["nonsense", "10.244.0.4"]},
+                {"addresses": []},
+                {"addresses": null}]}"#;
+        let decoded = serde_json::from_str::<EndpointSliceObject>(text).unwrap().decoded;
+        let endpoints = decoded.value.unwrap().endpoints;
+        let addresses: Vec<_> = endpoints.iter().map(|one| one.address.to_string()).collect();
+        assert_eq!(addresses, ["10.244.0.1", "10.244.0.3"]);
+        let problems: Vec<_> = decoded.problems.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(problems, [2, 3, 4].map(|index| format!("endpoints[{index}].addresses[0]")));
+    }
+}
