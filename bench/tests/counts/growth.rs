@@ -11,11 +11,11 @@ use crate::heap::{Heap, resident};
 const SERVICES: usize = 1000;
 const WARM_UP: usize = 20_000;
 const EVENTS: usize = 100_000;
-/// Less than a byte an event: maps may come out larger by chance, and names of nodes are forgotten many at
+/// A byte an event: maps may come out larger by chance, and names of nodes are forgotten many at
 /// a time.
-const SLACK: isize = 64 << 10;
+const SLACK: isize = 96 << 10;
 /// The allocator's own, and the test's.
-const RESIDENT_SLACK: usize = 2 << 20;
+const RESIDENT_SLACK: usize = 1 << 20;
 
 /// Sends at least `count` events of every kind, and waits until nothing drains any more.
 fn send(daemon: &Daemon, churn: &mut Churn, count: usize) {
