@@ -13,6 +13,7 @@
 //! | [`floor`] | the least time that the same netlink bytes can take |
 //! | [`phase`] | what is measured, one after the other |
 //! | [`packets`] | the data path, with real packets between namespaces |
+//! | [`objects`] | Services and EndpointSlices in JSON, for what is measured without a kernel |
 //! | [`process`], [`scrape`], [`quantile`] | CPU time and memory, metrics, percentiles |
 //! | [`report`], [`table`], [`chart`], [`limits`] | what comes out |
 
@@ -22,6 +23,7 @@ pub mod floor;
 pub mod limits;
 pub mod load;
 pub mod node;
+pub mod objects;
 pub mod packets;
 pub mod phase;
 pub mod process;

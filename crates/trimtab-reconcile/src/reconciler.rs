@@ -8,6 +8,7 @@ mod endpoints;
 mod feed;
 mod health_check;
 mod local_endpoints;
+mod names;
 mod node_weights;
 mod observe;
 mod planning;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{Config as WatchConfig, Event};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -131,12 +131,12 @@ where
     let mut failing = false;
     let mut last_expiry = None;
     loop {
-        let events = watcher(api.clone(), config.clone()).default_backoff();
-        let mut events = pin!(events.ready_chunks(TOGETHER));
+        let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
         let mut has_expired = false;
-        while !has_expired && let Some(ready) = events.next().await {
-            let mut known = Vec::with_capacity(ready.len());
-            for event in ready {
+        while !has_expired && let Some(first) = events.next().await {
+            let mut known = Vec::new();
+            let mut next = Some(first);
+            while let Some(event) = next {
                 match event {
                     Ok(event) => {
                         if std::mem::take(&mut failing) {
@@ -144,12 +144,18 @@ where
                         }
                         known.push(change(event, kind));
                     }
-                    Err(error) if is_expired(&error) => has_expired = true,
+                    Err(error) if is_expired(&error) => {
+                        has_expired = true;
+                        break;
+                    }
                     Err(error) => {
                         note_failure(kind, &error, failing);
                         failing = true;
                     }
                 }
+                // Whatever else is ready now goes with it.
+                let full = known.len() == TOGETHER;
+                next = if full { None } else { events.next().now_or_never().flatten() };
             }
             if !known.is_empty() && changes.send(Arrival::now(known)).await.is_err() {
                 return;
