@@ -99,6 +99,16 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The same, but that a real server that leaves is deleted at once.
+    #[must_use]
+    pub fn without_draining(&self) -> Self {
+        let mut setup = self.clone();
+        if !setup.is_without_draining() {
+            setup.trimtab.push_str("\ndrainTimeout: 0s");
+        }
+        setup
+    }
+
     /// Whether a real server that leaves is deleted at once.
     pub fn is_without_draining(&self) -> bool {
         self.trimtab.lines().any(|line| line.trim() == "drainTimeout: 0s")

@@ -1,6 +1,6 @@
 //! The cluster that a proxy is shown, and its changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -38,8 +38,10 @@ pub struct Load {
     kubeconfig: PathBuf,
     /// Endpoints that are not ready, by Service and number.
     unready: BTreeSet<(usize, usize)>,
-    /// Toggles so far.
-    steps: usize,
+    /// The same in the order in which they went.
+    away: VecDeque<(usize, usize)>,
+    /// How many have gone so far.
+    gone: usize,
     /// Endpoints of the Service that is updated as a whole, replaced so far; `None` without it.
     rolling: Option<Vec<usize>>,
 }
@@ -54,8 +56,8 @@ impl Load {
         api.load(&cluster);
         let kubeconfig = folder.join("kubeconfig.yaml");
         api.write_kubeconfig(&kubeconfig)?;
-        let unready = BTreeSet::new();
-        Ok(Self { api, cluster, kubeconfig, unready, steps: 0, rolling: None })
+        let (unready, away) = (BTreeSet::new(), VecDeque::new());
+        Ok(Self { api, cluster, kubeconfig, unready, away, gone: 0, rolling: None })
     }
 
     /// The cluster as it began.
@@ -83,41 +85,46 @@ impl Load {
         !self.unready.contains(&(service, endpoint))
     }
 
-    /// Makes an endpoint ready or not: of all Services in turn, though not one after the other. Of
-    /// each Service, half of the endpoints go one by one, and come back in the same order.
+    /// Makes an endpoint ready or not. They go in all Services in turn, though not one after the other,
+    /// and come back in the order in which they went: once enough are away, one for each that goes.
     ///
     /// # Errors
     /// When the cluster has no such endpoint.
     pub fn toggle(&mut self) -> Result<Expectation> {
-        let place @ (service, endpoint) = self.place();
-        let ready = !self.is_ready(service, endpoint);
+        let returning = self.away.len() > self.most_away();
+        let returns = returning.then(|| self.away.pop_front()).flatten();
+        let place @ (service, endpoint) = returns.unwrap_or_else(|| self.next());
+        let ready = returns.is_some();
         let (slice, index) = Cluster::slice(service, endpoint);
         let change = self.api.change_endpoint(&slice, &EndpointChange::Ready { index, ready })?;
         if ready {
             self.unready.remove(&place);
         } else {
             self.unready.insert(place);
+            self.away.push_back(place);
         }
-        self.steps += 1;
         let (frontend, real_server) =
             (Self::frontend(service), self.real_server(service, endpoint));
         Ok(Expectation { frontend, real_server, serves: ready, at: change.at })
     }
 
-    fn place(&self) -> (usize, usize) {
+    /// The endpoint that goes next.
+    fn next(&mut self) -> (usize, usize) {
         let services = self.cluster.services();
-        let (pass, step) = (self.steps / services, self.steps % services);
-        ((step * stride(services)) % services, pass % self.toggled())
+        let (pass, step) = (self.gone / services, self.gone % services);
+        self.gone += 1;
+        // Half of a Service's endpoints never go.
+        let toggled = (self.cluster.endpoints() / 2).max(1);
+        ((step * stride(services)) % services, pass % toggled)
     }
 
-    /// Endpoints of each Service that go and come back.
-    fn toggled(&self) -> usize {
-        (self.cluster.endpoints() / 2).max(1)
-    }
-
-    /// How many changes there are between two of the same endpoint.
-    pub fn distance(&self) -> usize {
-        self.toggled() * self.cluster.services()
+    /// How many endpoints are away at most, and how many changes there are at least between two of the
+    /// same endpoint.
+    pub fn most_away(&self) -> usize {
+        // The kernel keeps what was deleted for two minutes and looks through all of that for each
+        // real server that is added (ip_vs_trash_get_dest): were all to go before one comes back,
+        // that would be all there is to see.
+        self.cluster.services().min(4000)
     }
 
     /// Adds a Service with this many endpoints, to be updated as a whole.
@@ -224,18 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_endpoints_go_and_all_come_back() {
+    fn endpoints_go_and_come_back_one_for_one() {
         let folder = tempfile::tempdir().unwrap();
         let mut load = Load::start(Cluster::synthetic(3, 5, 1), folder.path()).unwrap();
-        assert_eq!(load.distance(), 6);
-        for _ in 0..load.distance() {
-            assert!(!load.toggle().unwrap().serves);
-        }
-        assert_eq!(load.unready.len(), 6);
-        for _ in 0..load.distance() {
-            assert!(load.toggle().unwrap().serves);
-        }
-        assert!(load.unready.is_empty());
+        assert_eq!(load.most_away(), 3);
+        let serve: Vec<bool> = (0..20).map(|_| load.toggle().unwrap().serves).collect();
+        assert_eq!(serve[..4], [false; 4]);
+        assert!(serve[4..].chunks(2).all(|pair| pair == [true, false]), "{serve:?}");
+        assert_eq!((load.unready.len(), load.away.len()), (4, 4));
     }
 
     #[test]

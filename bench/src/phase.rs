@@ -91,21 +91,27 @@ impl Stage<'_> {
         if extent.events > 0 {
             proxy.event = Some(event::measure(self, &mut running).context("single changes")?);
         }
+        // Before the churn: the kernel keeps what that deletes for two minutes, and looks through it
+        // for each real server that is added.
+        if self.candidate.is_ipvs() && extent.rolling_endpoints > 0 {
+            running.terminate()?;
+            // What leaves goes at once here, so that messages can be counted.
+            let (mut without_draining, restart) =
+                restart::measure(self, &self.setup.without_draining()).context("new start")?;
+            proxy.restart = Some(restart);
+            let rolling = rolling::measure(self, &mut without_draining);
+            proxy.rolling = Some(rolling.context("rolling update")?);
+            without_draining.terminate()?;
+            running = restart::measure(self, &self.setup).context("third start")?.0;
+        }
         if extent.churn_seconds > 0 {
             proxy.churn = Some(churn::measure(self, &mut running).context("churn")?);
         }
-        running.terminate()?;
-        if self.candidate.is_ipvs() && extent.rolling_endpoints > 0 {
-            let (mut running, restart) = restart::measure(self).context("new start")?;
-            proxy.restart = restart;
-            proxy.rolling = Some(rolling::measure(self, &mut running).context("rolling update")?);
-            running.terminate()?;
-        }
-        Ok(())
+        running.terminate()
     }
 
-    fn start(&self) -> Result<Running> {
-        self.candidate.start(self.folder, self.load.kubeconfig(), &self.setup)
+    fn start(&self, setup: &Setup) -> Result<Running> {
+        self.candidate.start(self.folder, self.load.kubeconfig(), setup)
     }
 }
 

@@ -97,8 +97,8 @@ pub struct Event {
     pub latency: Spread,
     /// Changes that the kernel never held.
     pub lost: usize,
-    /// From the change's arrival to the kernel, by the program's own count.
-    pub own: Option<Own>,
+    /// Milliseconds from the change's arrival at the program to the kernel, by its own count.
+    pub own: Option<Spread>,
     /// Netlink traffic of all of them.
     pub traffic: Option<Traffic>,
     /// CPU time of all of them.

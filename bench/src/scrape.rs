@@ -49,6 +49,28 @@ impl Metrics {
 /// kube-proxy's name for the time from a change's arrival to the end of the sync.
 const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
 
+/// What a proxy has counted of the times that changes took, so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnSum {
+    seconds: f64,
+    count: f64,
+}
+
+impl OwnSum {
+    /// Asks the proxy of this namespace; `None` if it does not count.
+    pub fn read() -> Option<Self> {
+        let metrics = Metrics::read().ok()?;
+        let part = |part: &str| metrics.sum(&format!("{SYNC_DURATION}_{part}"), "");
+        Some(Self { seconds: part("sum")?, count: part("count")? })
+    }
+
+    /// The time of the one change since then; `None` if there was none or several.
+    pub fn only_since(self, before: Self) -> Option<Duration> {
+        let is_one = (self.count - before.count - 1.0).abs() < 0.5;
+        is_one.then(|| Duration::try_from_secs_f64(self.seconds - before.seconds).ok()).flatten()
+    }
+}
+
 /// What a proxy says itself about the times that changes took, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Own {

@@ -53,7 +53,10 @@ const ROWS: &[(&str, Cell)] = &[
         let event = proxy.event?;
         Some(format!("{} / {}", event.latency.count, event.lost))
     }),
-    ("  by its own count: mean / p99, ms", |_, proxy| Some(own(proxy.event?.own?))),
+    ("  from its arrival: p50 / p99 / max, ms", |_, proxy| {
+        let own = proxy.event?.own?;
+        Some(format!("{:.3} / {:.3} / {:.3}", own.p50, own.p99, own.max))
+    }),
     ("  messages / bytes a change", |_, proxy| {
         let event = proxy.event?;
         let (traffic, changes) = (event.traffic?, per(event.latency.count));
@@ -71,7 +74,7 @@ const ROWS: &[(&str, Cell)] = &[
         let lag = proxy.churn?.lag;
         Some(format!("{:.2} / {:.2} / {:.2}", lag.p50, lag.p99, lag.max))
     }),
-    ("  by its own count: mean / p99, ms", |_, proxy| Some(own(proxy.churn?.own?))),
+    ("  from the first arrival: mean / p99, ms", |_, proxy| Some(own(proxy.churn?.own?))),
     ("  CPU, % of a processor (in the kernel)", |_, proxy| {
         let churn = proxy.churn?;
         let percent = 100.0 * churn.cpu.total() / churn.seconds;

@@ -24,7 +24,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
     let is_ipvs = stage.candidate.is_ipvs();
     let changes = (stage.extent.churn_rate * stage.extent.churn_seconds) as usize;
     let rate = f64::from(stage.extent.churn_rate);
-    let distance = u32::try_from(stage.load.distance()).unwrap_or(u32::MAX);
+    let distance = u32::try_from(stage.load.most_away()).unwrap_or(u32::MAX);
     let again = Duration::from_secs_f64(f64::from(distance) / rate);
     let watcher = Watcher::start(is_ipvs, PATIENCE.min(again))?;
     let (traffic_before, cpu_before) = (traffic(), process::cpu(running.pid())?);

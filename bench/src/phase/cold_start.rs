@@ -20,7 +20,7 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<(Running, ColdStart)> {
             let mut witness = Witness::open(is_ipvs)?;
             be_idle()?;
             let forks_before = process::forks()?;
-            let mut running = stage.start()?;
+            let mut running = stage.start(&stage.setup)?;
             let begin = running.begin;
             let patience = stage.extent.patience;
             let end = witness.wait_for_cluster(&stage.load, begin, patience, || running.check())?;

@@ -10,7 +10,7 @@ use crate::candidate::Running;
 use crate::process;
 use crate::quantile::Spread;
 use crate::report::Event;
-use crate::scrape::{Metrics, Own};
+use crate::scrape::OwnSum;
 use crate::witness::{Outcome, Watcher};
 
 /// Quiet before a change. Of no common measure with the periods of clocks and programs.
@@ -19,7 +19,8 @@ const QUIET: Duration = Duration::from_micros(8_317);
 pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Event> {
     let watcher = Watcher::start(stage.candidate.is_ipvs(), stage.extent.patience)?;
     let traffic_before = traffic();
-    let before = Metrics::read().ok();
+    let mut own_before = OwnSum::read();
+    let mut own = Vec::new();
     let cpu_before = process::cpu(running.pid())?;
     let start = Instant::now();
     let (mut latencies, mut lost) = (Vec::new(), 0);
@@ -35,11 +36,14 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ev
             Outcome::HeldAfter(latency) => latencies.push(latency),
             Outcome::NeverHeld => lost += 1,
         }
+        let own_after = OwnSum::read();
+        own.extend(own_before.zip(own_after).and_then(|(before, after)| after.only_since(before)));
+        own_before = own_after;
     }
     Ok(Event {
         latency: Spread::of(latencies).unwrap_or_default(),
         lost,
-        own: before.and_then(|before| Own::between(&before, &Metrics::read().ok()?)),
+        own: Spread::of(own),
         traffic: traffic_since(traffic_before),
         cpu: process::cpu(running.pid())? - cpu_before,
     })
