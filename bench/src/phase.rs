@@ -94,6 +94,8 @@ impl Stage<'_> {
         // Before the churn: the kernel keeps what that deletes for two minutes, and looks through it
         // for each real server that is added.
         if self.candidate.is_ipvs() && extent.rolling_endpoints > 0 {
+            // Those that drain go first: a new start is to find nothing to do.
+            churn::in_the_end(self);
             running.terminate()?;
             // What leaves goes at once here, so that messages can be counted.
             let (mut without_draining, restart) =

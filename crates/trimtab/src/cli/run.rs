@@ -122,7 +122,10 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         let _ = ended_sender.blocking_send(result.and_then(|ended| ended.map(|_plane| ())));
     })?;
     let auditor = Auditor::new(reader, config.sync_period, part_sender, health_seen);
-    thread::Builder::new().name("audit".to_owned()).spawn(move || on_this_thread(auditor.run()))?;
+    thread::Builder::new().name("audit".to_owned()).spawn(move || {
+        host::give_way();
+        on_this_thread(auditor.run())
+    })?;
 
     let sources = start_sources(arguments, &config, change_sender, board).await?;
     let outcome = tokio::select! {

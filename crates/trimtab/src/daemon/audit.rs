@@ -1,8 +1,8 @@
 //! The periodic comparison with the kernel, read beside the work and spread over its period.
 //!
-//! It does not hold up events: it reads on a thread and on sockets of its own, and what it reads goes
-//! to the loop in parts of bounded size, through a channel that the loop looks at only when no change
-//! waits. There is no lock between the two.
+//! It does not hold up events: it reads on sockets and on a thread of its own, which gives way to
+//! others, and what it reads goes to the loop in parts of bounded size, through a channel that the
+//! loop looks at only when no change waits. There is no lock between the two.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -77,8 +77,9 @@ pub trait Observer {
 /// Objects in one part: it is handled between two events, so it must be short, some tenths of a
 /// millisecond. Only the real servers of one virtual server are not divided.
 const PART: usize = 2048;
-/// Virtual servers whose real servers are read in one go, which nobody waits for.
-const STRIDE: usize = 128;
+/// Virtual servers whose real servers are read in one go: on a node with one processor an event may
+/// have to wait for that, some tenths of a millisecond.
+const STRIDE: usize = 16;
 
 /// Reading the real servers, a request for each virtual server, takes at most this part of a
 /// processor: half a percent. Where that is not enough for all of them in one period, a comparison
