@@ -84,6 +84,8 @@ pub struct Sync<D> {
     /// A list ended, and with it the need for much memory.
     listed: bool,
     next_drain_poll: Option<Instant>,
+    /// Virtual servers that are still to be asked for their connections.
+    to_ask: Vec<Frontend>,
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
     drift: Drift,
@@ -106,6 +108,7 @@ impl<D: DataPlane> Sync<D> {
             retired: false,
             listed: false,
             next_drain_poll: None,
+            to_ask: Vec::new(),
             pending_since: None,
             triggers: Vec::new(),
             drift: Drift::default(),
@@ -151,6 +154,9 @@ impl<D: DataPlane> Sync<D> {
             return None;
         }
         let now = Instant::now();
+        if !self.to_ask.is_empty() {
+            return Some(now);
+        }
         let round = (!self.reconciler.is_settled()).then(|| self.pace.earliest(now).unwrap_or(now));
         let retry = self.reconciler.next_retry().map(|due| self.epoch + due);
         [round, retry, self.next_drain_poll].into_iter().flatten().min()

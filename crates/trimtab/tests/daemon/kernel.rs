@@ -7,11 +7,12 @@ use trimtab::daemon::{DataPlane, Observer};
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
 
-/// What an audit reads.
+/// What an audit reads, or the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Elements(SetId),
     Addresses,
+    Connections,
 }
 
 /// What the fake kernel holds, and what was asked of it.
@@ -26,9 +27,11 @@ pub(crate) struct Inside {
     pub(crate) lacks: Option<String>,
     /// Connections of every real server.
     pub(crate) connections: u64,
+    /// Whether the log has what the loop asks as well.
+    pub(crate) log_questions: bool,
     /// How often an audit looked at what does not depend on Services.
     pub(crate) host_checks: u32,
-    /// What happens when an audit has read something, and before it can tell.
+    /// What happens when something has been read, and before anybody knows what.
     pub(crate) meanwhile: Option<(Read, Box<dyn FnOnce() + Send>)>,
 }
 
@@ -118,6 +121,10 @@ impl DataPlane for FakeKernel {
 
     fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>> {
         let connections = self.inside().connections;
+        if self.inside().log_questions {
+            self.inside().log.push("ask for connections".to_owned());
+        }
+        self.has_read(Read::Connections);
         Ok(DataPlane::real_servers(self, frontend)?
             .into_iter()
             .map(|server| (server.key, connections))

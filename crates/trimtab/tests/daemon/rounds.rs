@@ -294,6 +294,32 @@ async fn a_drained_real_server_goes_when_its_connections_have_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_does_not_wait_until_all_that_drain_have_been_asked() {
+    let rig = started("trimtab: {drainTimeout: 900s}").await;
+    rig.kernel.inside().connections = 1;
+    let vip = |number: u32| format!("10.96.1.{number}");
+    for number in 0..200 {
+        let name = format!("web-{number}");
+        rig.apply(&(service(&name, &vip(number)) + &slice(&name, &["10.244.1.1"]))).await;
+        rig.apply(&slice(&name, &["10.244.1.2"])).await;
+    }
+    // As soon as the first is asked, an endpoint comes.
+    let sender = rig.changes.clone();
+    let events = changes(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3"]));
+    let happen = move || sender.try_send(Arrival::now(events)).unwrap();
+    rig.wait(4).await;
+    rig.kernel.take_log();
+    rig.kernel.inside().log_questions = true;
+    rig.kernel.inside().meanwhile = Some((Read::Connections, Box::new(happen)));
+    rig.wait(5).await;
+    let log = rig.kernel.take_log();
+    let came = "add real server 10.244.0.3:8080 to TCP 10.96.0.1:80";
+    let asked_before = log.iter().position(|words| words == came).unwrap();
+    assert!(asked_before < 50, "{asked_before} were asked first");
+    assert!(log.len() > 200, "the others have their turn: {}", log.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_goes_on_after_a_restart() {
     let rig = started("trimtab: {drainTimeout: 60s}").await;
     rig.kernel.inside().connections = 1;
