@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn every_program_has_two_lines_inside_the_frame() {
         let run = |services, p50, p99| {
-            let latency = Spread { count: 9, p50, p99, max: p99 };
+            let latency = Spread { count: 9, p50, p90: p50, p99, max: p99 };
             let event = Some(Event { latency, ..Event::default() });
             let proxy = Proxy { name: "a<b".into(), event, ..Proxy::default() };
             Run { services, proxies: vec![proxy], ..Run::default() }

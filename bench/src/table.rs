@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::process::Cpu;
+use crate::quantile::Spread;
 use crate::report::{Proxy, Report, Run};
 use crate::scrape::Own;
 
@@ -45,18 +46,15 @@ const ROWS: &[(&str, Cell)] = &[
     ("idle: CPU, % of a processor", |_, proxy| Some(format!("{:.2}", proxy.idle?.percent))),
     ("  comparisons with the kernel", |_, proxy| Some(proxy.idle?.audits.to_string())),
     ("  resident, MiB", |_, proxy| Some(format!("{:.1}", mebi(proxy.idle?.memory.resident)))),
-    ("one change: p50 / p99 / max, ms", |_, proxy| {
+    ("one change: p50 / p90 / p99 / max, ms", |_, proxy| {
         let latency = proxy.event?.latency;
-        Some(format!("{:.2} / {:.2} / {:.2}", latency.p50, latency.p99, latency.max))
+        Some(spread(latency))
     }),
     ("  changes seen / lost", |_, proxy| {
         let event = proxy.event?;
         Some(format!("{} / {}", event.latency.count, event.lost))
     }),
-    ("  from its arrival: p50 / p99 / max, ms", |_, proxy| {
-        let own = proxy.event?.own?;
-        Some(format!("{:.3} / {:.3} / {:.3}", own.p50, own.p99, own.max))
-    }),
+    ("  from its arrival: p50 / p90 / p99 / max, ms", |_, proxy| Some(spread(proxy.event?.own?))),
     ("  messages / bytes a change", |_, proxy| {
         let event = proxy.event?;
         let (traffic, changes) = (event.traffic?, per(event.latency.count));
@@ -70,9 +68,9 @@ const ROWS: &[(&str, Cell)] = &[
         let churn = proxy.churn?;
         Some(format!("{:.0} for {:.0} s", per(churn.changes) / churn.seconds, churn.seconds))
     }),
-    ("  lag p50 / p99 / max, ms", |_, proxy| {
+    ("  lag p50 / p90 / p99 / max, ms", |_, proxy| {
         let lag = proxy.churn?.lag;
-        Some(format!("{:.2} / {:.2} / {:.2}", lag.p50, lag.p99, lag.max))
+        Some(spread(lag))
     }),
     ("  from the first arrival: mean / p99, ms", |_, proxy| Some(own(proxy.churn?.own?))),
     ("  CPU, % of a processor (in the kernel)", |_, proxy| {
@@ -166,6 +164,10 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
 
 fn seconds(seconds: f64) -> String {
     format!("{seconds:.3}")
+}
+
+fn spread(times: Spread) -> String {
+    format!("{:.2} / {:.2} / {:.2} / {:.2}", times.p50, times.p90, times.p99, times.max)
 }
 
 fn own(own: Own) -> String {
