@@ -94,8 +94,8 @@ mod tests {
             services,
             path,
             rounds: vec![Round { rate, new: 1.0 / rate, kept: 0.1 }],
-            new: Spread { count: 1, p50: 0.25, p99: 0.5, max: 1.5 },
-            kept: Spread { count: 1, p50: 0.125, p99: 0.25, max: 0.5 },
+            new: Spread { count: 1, p50: 0.25, p90: 0.375, p99: 0.5, max: 1.5 },
+            kept: Spread { count: 1, p50: 0.125, p90: 0.1875, p99: 0.25, max: 0.5 },
         }
     }
 
