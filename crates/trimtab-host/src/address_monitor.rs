@@ -7,13 +7,14 @@ use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::AsyncSocket as _;
 use rtnetlink::{MulticastGroup, new_multicast_connection};
+use socket2::{SockFilter, SockRef};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::Error;
 
-/// Room in the kernel for the events of one burst, such as the binding of thousands of VIPs, which
-/// arrive here too. What does not fit is not lost: the kernel says so, and that counts as a change.
+/// Room in the kernel for the events of one burst. What does not fit is not lost: the kernel says so,
+/// and that counts as a change.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// How long to wait before a lost subscription is made again.
@@ -44,7 +45,7 @@ impl AddressMonitor {
     /// As [`AddressMonitor::subscribe`].
     pub fn with_receive_buffer(ignored: u32, bytes: usize) -> Result<Self, Error> {
         // The first subscription is made here, so that no change after the return goes unnoticed.
-        let mut subscription = Some(Subscription::open(bytes)?);
+        let mut subscription = Some(Subscription::open(ignored, bytes)?);
         let (sender, changes) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             loop {
@@ -55,7 +56,7 @@ impl AddressMonitor {
                     return;
                 }
                 tokio::time::sleep(RETRY).await;
-                match Subscription::open(bytes) {
+                match Subscription::open(ignored, bytes) {
                     Ok(again) => {
                         subscription = Some(again);
                         // Something may have changed in between.
@@ -90,7 +91,7 @@ struct Subscription {
 }
 
 impl Subscription {
-    fn open(bytes: usize) -> Result<Self, Error> {
+    fn open(ignored: u32, bytes: usize) -> Result<Self, Error> {
         let groups = [MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
         let (mut connection, _requests, events) =
             new_multicast_connection(&groups).map_err(Error::Monitor)?;
@@ -99,6 +100,7 @@ impl Subscription {
         if rustix::net::sockopt::set_socket_recv_buffer_size_force(&*socket, bytes).is_err() {
             socket.set_rx_buf_sz(bytes).map_err(Error::Monitor)?;
         }
+        SockRef::from(&*socket).attach_filter(&all_but(ignored)).map_err(Error::Monitor)?;
         let connection = tokio::spawn(connection);
         Ok(Self { events: events.map(|(message, _)| message.payload).boxed(), connection })
     }
@@ -119,6 +121,26 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.connection.abort();
     }
+}
+
+/// A filter that has the kernel drop events of interface `ignored`: the binding of thousands of VIPs
+/// wakes nobody up here.
+fn all_but(ignored: u32) -> [SockFilter; 4] {
+    // struct nlmsghdr (include/uapi/linux/netlink.h), then struct ifaddrmsg with the interface's
+    // number behind four bytes (include/uapi/linux/if_addr.h).
+    const INTERFACE: u32 = 16 + 4;
+    // include/uapi/linux/bpf_common.h
+    const LOAD_WORD: u16 = 0x20;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    // What is loaded is taken for big-endian, and the number is in the host's order.
+    let ignored = u32::from_be_bytes(ignored.to_ne_bytes());
+    [
+        SockFilter::new(LOAD_WORD, 0, 0, INTERFACE),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, ignored),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
 }
 
 fn is_change(event: &NetlinkPayload<RouteNetlinkMessage>, ignored: u32) -> bool {

@@ -16,7 +16,7 @@ mod error;
 mod header;
 mod wire;
 
-pub use change::{Change, Repeat};
+pub use change::{Change, Repeat, messages};
 pub use client::{Client, Set};
 pub use ensure::{Ensured, Grown, SetSpec, apply_growing, ensure};
 pub use error::IpsetError;

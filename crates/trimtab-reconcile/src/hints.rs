@@ -1,9 +1,10 @@
 //! Topology hints as numbers: many endpoints share few hints.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::objects::Hints;
 use crate::stable_hash::StableHash;
+use crate::symbol::Crowd;
 
 /// A combination of hints that was seen. Like a symbol, its number comes from what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +13,11 @@ pub(crate) struct HintId(u32);
 impl HintId {
     /// No hints.
     pub(crate) const NONE: Self = Self(0);
+
+    /// Where a combination goes whose number another has.
+    fn next(self) -> Self {
+        Self(self.0.checked_add(1).unwrap_or(1))
+    }
 }
 
 /// What a combination of hints means on this node.
@@ -28,17 +34,18 @@ pub(crate) struct Meaning {
     pub(crate) this_node: bool,
 }
 
-/// The combinations seen so far and what they mean on this node.
+/// The combinations seen and not forgotten, and what they mean on this node.
 #[derive(Debug)]
 pub(crate) struct HintTable {
     node: Box<str>,
     zone: Option<Box<str>>,
     seen: HashMap<HintId, (Hints, Meaning)>,
+    crowd: Crowd,
 }
 
 impl HintTable {
     pub(crate) fn new(node: &str) -> Self {
-        Self { node: node.into(), zone: None, seen: HashMap::new() }
+        Self { node: node.into(), zone: None, seen: HashMap::new(), crowd: Crowd::default() }
     }
 
     pub(crate) fn intern(&mut self, hints: &Hints) -> HintId {
@@ -50,19 +57,31 @@ impl HintTable {
             hash = names.iter().fold(hash, |hash, name| hash.take(name.as_bytes())).take(&[]);
         }
         let mut id = HintId(hash.finish_u32());
+        if id == HintId::NONE {
+            id = id.next();
+        }
         loop {
-            if id != HintId::NONE {
-                match self.seen.get(&id) {
-                    Some((known, _)) if known == hints => return id,
-                    Some(_) => {}
-                    None => {
-                        self.seen.insert(id, (hints.clone(), self.meaning_of(hints)));
-                        return id;
-                    }
+            match self.seen.get(&id) {
+                Some((known, _)) if known == hints => return id,
+                Some(_) => id = id.next(),
+                None => {
+                    self.seen.insert(id, (hints.clone(), self.meaning_of(hints)));
+                    return id;
                 }
             }
-            id.0 = id.0.wrapping_add(1);
         }
+    }
+
+    /// Whether there are so many that it is time to look which are still used.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowd.is_at(self.seen.len())
+    }
+
+    /// Forgets combinations that are not used; as [`Symbols::keep_only`](crate::symbol::Symbols).
+    pub(crate) fn keep_only(&mut self, used: &HashSet<HintId>) {
+        let all: HashSet<HintId> = self.seen.keys().copied().collect();
+        self.seen.retain(|id, _| used.contains(id) || all.contains(&id.next()));
+        self.crowd = Crowd::after(self.seen.len());
     }
 
     pub(crate) fn meaning(&self, id: HintId) -> Meaning {

@@ -8,6 +8,7 @@ mod endpoints;
 mod feed;
 mod health_check;
 mod local_endpoints;
+mod names;
 mod node_weights;
 mod observe;
 mod planning;
@@ -63,6 +64,8 @@ pub struct Reconciler {
     first_drain_end: Option<Deadline>,
     suspects: HashSet<Frontend>,
     audit: u32,
+    /// The set elements and addresses that were changed since an audit began to read those.
+    changed_since_read: Option<HashSet<Item>>,
     troubled: HashSet<ObjectName>,
     health_checks: HashSet<ObjectName>,
 }
@@ -91,6 +94,7 @@ impl Reconciler {
             first_drain_end: None,
             suspects: HashSet::new(),
             audit: 0,
+            changed_since_read: None,
             troubled: HashSet::new(),
             health_checks: HashSet::new(),
         }

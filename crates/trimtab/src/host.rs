@@ -53,6 +53,15 @@ pub fn families() -> Vec<Family> {
     if has_six { Family::ALL.to_vec() } else { vec![Family::V4] }
 }
 
+/// Lets other threads go before the calling one, which nobody waits for.
+pub fn give_way() {
+    // Linux has a nice value for each thread, under the thread's number.
+    let this = Some(rustix::thread::gettid());
+    if let Err(error) = rustix::process::setpriority_process(this, 10) {
+        tracing::debug!(%error, "the nice value could not be set");
+    }
+}
+
 /// Tells the kernel how inclined to be to end this process when memory is short (proc(5),
 /// oom_score_adj). Lowering it needs CAP_SYS_RESOURCE, so a refusal is only logged.
 pub fn adjust_oom_score(score: i32) {

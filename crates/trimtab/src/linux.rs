@@ -3,6 +3,7 @@
 mod apply;
 mod binding;
 mod connection_table;
+pub mod messages;
 mod observe;
 mod prepare;
 

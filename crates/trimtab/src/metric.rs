@@ -3,12 +3,16 @@
 //! Names that kube-proxy has are kept, so that dashboards go on; what it has not begins with
 //! `trimtab_`.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use trimtab_core::Family;
 use trimtab_reconcile::{Drift, Plan, Reconciler, Report};
+
+use crate::source::Change;
 
 const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
 const LAST_SYNC: &str = "kubeproxy_sync_proxy_rules_last_timestamp_seconds";
@@ -42,6 +46,13 @@ const STATISTICS: &str = "trimtab_kernel_statistics_bytes";
 const DRAINING: &str = "trimtab_draining_real_servers";
 const RETRYING: &str = "trimtab_retrying_objects";
 
+/// Samples of histograms that may wait to be counted into their buckets.
+const WAITING: usize = 1024;
+
+/// Who counts them.
+static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
+static SAMPLES: AtomicUsize = AtomicUsize::new(0);
+
 /// Starts collecting. The handle renders what `/metrics` serves.
 ///
 /// # Errors
@@ -54,7 +65,19 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &latency_buckets())?
         .install_recorder()?;
     describe();
+    EXPORTER.get_or_init(|| handle.clone());
     Ok(handle)
+}
+
+/// Records a sample of a histogram. The exporter keeps every single one until it is asked for the
+/// metrics or for this, and perhaps nobody ever asks for the metrics.
+fn sample(name: &'static str, value: f64) {
+    histogram!(name).record(value);
+    if SAMPLES.fetch_add(1, Ordering::Relaxed) % WAITING == WAITING - 1
+        && let Some(exporter) = EXPORTER.get()
+    {
+        exporter.run_upkeep();
+    }
 }
 
 /// kube-proxy's: 0.25, 0.5, every second to a minute, every five to two, every thirty to five.
@@ -108,18 +131,18 @@ fn describe() {
     describe_gauge!(RETRYING, "Kernel objects whose last operation failed");
 }
 
-/// A Service event arrived.
-pub fn service_change() {
-    counter!(SERVICE_CHANGES).increment(1);
-    gauge!(SERVICES_PENDING).increment(1.0);
-    gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
-}
-
-/// An EndpointSlice event arrived.
-pub fn slice_change() {
-    counter!(ENDPOINT_CHANGES).increment(1);
-    gauge!(ENDPOINTS_PENDING).increment(1.0);
-    gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
+/// Changes arrived together.
+pub fn arrived(changes: &[Change]) {
+    let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+    let services = count(|change| matches!(change, Change::Service(_) | Change::ServiceGone(_)));
+    let slices = count(|change| matches!(change, Change::Slice(..) | Change::SliceGone(_)));
+    counter!(SERVICE_CHANGES).increment(services as u64);
+    gauge!(SERVICES_PENDING).increment(as_f64(services));
+    counter!(ENDPOINT_CHANGES).increment(slices as u64);
+    gauge!(ENDPOINTS_PENDING).increment(as_f64(slices));
+    if services + slices > 0 {
+        gauge!(LAST_QUEUED).set(jiff::Timestamp::now().as_duration().as_secs_f64());
+    }
 }
 
 /// A problem was found in an object.
@@ -144,7 +167,7 @@ pub fn event_dropped() {
 
 /// A plan was carried out.
 pub fn round(plan: &Plan, report: &Report, took: Duration) {
-    histogram!(ROUND).record(took.as_secs_f64());
+    sample(ROUND, took.as_secs_f64());
     let mut counts: std::collections::BTreeMap<&'static str, u64> =
         std::collections::BTreeMap::new();
     for operation in plan.operations() {
@@ -172,7 +195,7 @@ pub fn flows_forgotten(family: Family, count: usize) {
 
 /// All changes are in the kernel, the first of them after this time.
 pub fn settled(took: Duration, reconciler: &Reconciler) {
-    histogram!(SYNC_DURATION).record(took.as_secs_f64());
+    sample(SYNC_DURATION, took.as_secs_f64());
     gauge!(LAST_SYNC).set(jiff::Timestamp::now().as_duration().as_secs_f64());
     gauge!(SERVICES).set(as_f64(reconciler.service_count()));
     gauge!(RETRYING).set(as_f64(reconciler.retrying()));
@@ -197,7 +220,7 @@ pub fn probed(path: &str, status: u16) {
 
 /// A change of an endpoint is in the kernel this long after its cause.
 pub fn programming_latency(seconds: f64) {
-    histogram!(LATENCY).record(seconds);
+    sample(LATENCY, seconds);
 }
 
 /// A comparison with the kernel is complete.

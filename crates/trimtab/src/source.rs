@@ -5,6 +5,7 @@ mod config_file;
 mod kubernetes;
 mod manifests;
 
+use tokio::time::Instant;
 use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, ObjectName, Service};
 
 pub use addresses::follow_addresses;
@@ -13,6 +14,22 @@ pub use kubernetes::{connect, watch, watch_node_weights};
 pub use manifests::follow;
 
 use crate::objects::{Decoded, NodeState};
+
+/// Changes that became known together: a page of a list, or what a watch had ready.
+#[derive(Debug)]
+pub struct Arrival {
+    /// When they did.
+    pub at: Instant,
+    /// In the order in which they are to be taken in.
+    pub changes: Vec<Change>,
+}
+
+impl Arrival {
+    /// Changes that became known just now.
+    pub fn now(changes: Vec<Change>) -> Self {
+        Self { at: Instant::now(), changes }
+    }
+}
 
 /// Something that became known.
 #[derive(Debug)]

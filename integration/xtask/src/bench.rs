@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::cargo;
+use crate::cargo::{self, PROGRAM_VARIABLE};
 use crate::guest::{self, Job, Output};
 
 /// `cargo xtask bench`.
@@ -18,6 +18,10 @@ pub(crate) struct Arguments {
 enum Bench {
     /// The batching IPVS client against a bare loop that writes the same bytes; fails above 1.3
     Ipvs(Run),
+    /// A cluster's size: cold start, one change, many changes, memory, against a bare loop and peers
+    Scale(Scale),
+    /// The data path: new connections a second and latency through a VIP, against direct access
+    Packets(Run),
 }
 
 /// Where a benchmark runs, and its own arguments.
@@ -30,10 +34,74 @@ struct Run {
     arguments: Vec<OsString>,
 }
 
+/// What the scale benchmark measures.
+#[derive(clap::Args, Debug)]
+struct Scale {
+    #[command(flatten)]
+    guest: guest::Options,
+    /// Numbers of Services, one after the other
+    #[arg(long, value_name = "N,...", default_value = "1000")]
+    services: String,
+    /// Endpoints of each
+    #[arg(long, value_name = "M", default_value_t = 10)]
+    endpoints: usize,
+    /// Another program to measure, such as kube-proxy=PATH; kube-proxy:nftables=PATH in that mode
+    #[arg(long, value_name = "NAME=PATH")]
+    peer: Vec<OsString>,
+    /// Fail when a count is beyond its limit
+    #[arg(long)]
+    check: bool,
+    /// Further arguments of the benchmark: how much of each is measured
+    #[arg(last = true)]
+    arguments: Vec<OsString>,
+}
+
+impl Scale {
+    /// The run: its results go to the folder that the guest may write to, `target/bench` unless the
+    /// command line says otherwise.
+    fn run(&self) -> Run {
+        let mut guest = self.guest.clone();
+        let out = guest.out_or("target/bench");
+        let mut arguments: Vec<OsString> = vec!["--services".into(), self.services.clone().into()];
+        arguments.extend(["--endpoints".into(), self.endpoints.to_string().into()]);
+        for (name, file) in [("--json", "scale.json"), ("--chart", "scale.svg"), ("--logs", "logs")]
+        {
+            arguments.extend([name.into(), out.join(file).into()]);
+        }
+        for peer in &self.peer {
+            arguments.extend(["--peer".into(), peer.clone()]);
+        }
+        arguments.extend(self.check.then(|| "--check".into()));
+        arguments.extend_from_slice(&self.arguments);
+        Run { guest, arguments }
+    }
+}
+
 pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     match &arguments.bench {
         Bench::Ipvs(run) => run_in_guest("ipvs_batch", run),
+        Bench::Scale(scale) => run_with_program("scale", &scale.run()),
+        Bench::Packets(run) => run_with_program("packets", run),
     }
+}
+
+/// As [`run_in_guest`], with the program `trimtab` built likewise, unless TRIMTAB_BIN has the path of
+/// another build.
+fn run_with_program(name: &str, run: &Run) -> Result<u8> {
+    let mut arguments = vec!["--release", "--package", "trimtab-bench", "--bin", name];
+    let given = std::env::var_os(PROGRAM_VARIABLE);
+    if given.is_none() {
+        arguments.extend(["--package", "trimtab", "--bin", "trimtab"]);
+    }
+    let executables = cargo::build(&arguments)?;
+    let program = match given {
+        Some(path) => path,
+        None => cargo::program(&executables, "trimtab")?.into(),
+    };
+    let mut command = vec![cargo::program(&executables, name)?.into()];
+    command.extend_from_slice(&run.arguments);
+    let job = Job::here(command)?.env(PROGRAM_VARIABLE, program);
+    Ok(guest::run(&run.guest, &job, Output::Inherit)?.report())
 }
 
 /// Builds the program `name` of `trimtab-bench` as it would be shipped and runs it in a guest with

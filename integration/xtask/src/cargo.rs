@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The environment variable that tells tests and demonstrations where the program `trimtab` is.
 pub(crate) const PROGRAM_VARIABLE: &str = "TRIMTAB_BIN";
 
+/// How the variables begin that cargo sets for a package that it runs.
+const OF_THIS_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// A program that cargo built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Executable {
@@ -55,6 +58,13 @@ pub(crate) fn program<'a>(executables: &'a [Executable], name: &str) -> Result<&
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
+    // What cargo told this program about its own package would be news to the build scripts of
+    // others, which would all run again.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|o| name.starts_with(o))) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

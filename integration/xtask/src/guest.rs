@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Options {
     /// Where to run; auto takes the first that is to be had: prefix, host, qemu
-    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    #[arg(long, visible_alias = "guest", value_enum, default_value_t = Kind::Auto)]
     kernel: Kind,
     /// Memory of a virtual machine; 4G if it is ours
     #[arg(long, value_name = "SIZE", value_parser = memory_size)]
@@ -75,6 +75,11 @@ enum Kind {
 }
 
 impl Options {
+    /// The directory that the guest may write to; `default` if none was chosen.
+    pub(crate) fn out_or(&mut self, default: &str) -> PathBuf {
+        self.out.get_or_insert_with(|| default.into()).clone()
+    }
+
     fn limit(&self) -> Duration {
         Duration::from_secs(self.timeout)
     }

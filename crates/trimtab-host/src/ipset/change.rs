@@ -93,7 +93,7 @@ impl Client {
                 split(changes, range, &mut messages, &mut applied);
             }
             for range in &messages {
-                self.encode(&mut batch, &changes[range.clone()], range.start, repeat);
+                encode(&mut batch, &changes[range.clone()], range.start, repeat, self.protocol);
             }
             let report = self
                 .socket
@@ -118,24 +118,36 @@ impl Client {
         applied.failed.sort_by_key(|failed| failed.index);
         Ok(applied)
     }
+}
 
-    /// One message for changes that do the same to the same set; `first` is the index of the first.
-    fn encode(&self, batch: &mut Batch, changes: &[Change<'_>], first: usize, repeat: Repeat) {
-        let command = if changes[0].add { Command::Add } else { Command::Delete };
-        let exclusive = match repeat {
-            Repeat::Allow => 0,
-            Repeat::Refuse => flags::EXCL,
-        };
-        let mut message = wire::begin(batch, command, flags::REQUEST | exclusive, self.protocol);
-        message.attribute_text(attr::SETNAME, changes[0].set);
-        // The kernel writes the refused element's number here; 0 stays if it refused the message.
-        message.attribute_u32(attr::LINENO, 0);
-        message.nested(attr::ADT, |all| {
-            for (index, change) in (first..).zip(changes) {
-                element::encode(all, &change.element, line(index));
-            }
-        });
+/// The messages that [`Client::change`] sends for these changes, for who counts or measures them
+/// without a kernel: of the newest protocol, and without what cannot be sent.
+pub fn messages(changes: &[Change<'_>], repeat: Repeat) -> Batch {
+    let mut batch = Batch::new();
+    let mut ranges = Vec::new();
+    split(changes, 0..changes.len(), &mut ranges, &mut Applied::default());
+    for range in ranges {
+        encode(&mut batch, &changes[range.clone()], range.start, repeat, wire::PROTOCOL);
     }
+    batch
+}
+
+/// One message for changes that do the same to the same set; `first` is the index of the first.
+fn encode(batch: &mut Batch, changes: &[Change<'_>], first: usize, repeat: Repeat, protocol: u8) {
+    let command = if changes[0].add { Command::Add } else { Command::Delete };
+    let exclusive = match repeat {
+        Repeat::Allow => 0,
+        Repeat::Refuse => flags::EXCL,
+    };
+    let mut message = wire::begin(batch, command, flags::REQUEST | exclusive, protocol);
+    message.attribute_text(attr::SETNAME, changes[0].set);
+    // The kernel writes the refused element's number here; 0 stays if it refused the message.
+    message.attribute_u32(attr::LINENO, 0);
+    message.nested(attr::ADT, |all| {
+        for (index, change) in (first..).zip(changes) {
+            element::encode(all, &change.element, line(index));
+        }
+    });
 }
 
 /// The number of an element on the wire: from 1, as 0 means none.

@@ -1,5 +1,6 @@
 //! The node's addresses, and word of their changes.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use trimtab_core::DUMMY_INTERFACE;
@@ -47,6 +48,11 @@ async fn changed(monitor: &mut AddressMonitor) -> bool {
     tokio::time::timeout(Duration::from_secs(1), monitor.changed()).await.is_ok()
 }
 
+/// A thousand addresses.
+fn many() -> Vec<IpAddr> {
+    (0..1000u32).map(|n| Ipv4Addr::from_bits(0x0a60_0000 + n).into()).collect()
+}
+
 fn with_runtime(body: impl AsyncFnOnce()) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body());
 }
@@ -88,14 +94,16 @@ fn events_that_the_kernel_had_to_drop_count_as_a_change_and_the_next_ones_arrive
     isolated(|| {
         run("ip link add eth0 type dummy && ip link set eth0 up && sleep 0.1");
         let mut socket = Socket::open(Family::Route).unwrap();
-        let dummy = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();
+        let ours = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();
+        let other = dummy::ensure(&mut socket, "other").unwrap();
         with_runtime(async move || {
-            // Room for a handful of events, while thousands come of our own interface.
-            let mut monitor = AddressMonitor::with_receive_buffer(dummy.index(), 4096).unwrap();
-            let vips: Vec<_> = (0..1000u16)
-                .map(|n| std::net::IpAddr::from([10, 96, n.to_be_bytes()[0], n.to_be_bytes()[1]]))
-                .collect();
-            dummy.add(&mut socket, &vips).unwrap();
+            // Room for a handful of events.
+            let mut monitor = AddressMonitor::with_receive_buffer(ours.index(), 4096).unwrap();
+            let many = many();
+            ours.add(&mut socket, &many).unwrap();
+            assert!(!changed(&mut monitor).await, "those of our own interface take no room");
+            ours.delete(&mut socket, &many).unwrap();
+            other.add(&mut socket, &many).unwrap();
             assert!(changed(&mut monitor).await, "what was dropped may have been a change");
             while changed(&mut monitor).await {}
             run("ip addr add 192.0.2.10/24 dev eth0");

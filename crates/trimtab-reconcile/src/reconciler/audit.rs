@@ -1,19 +1,102 @@
 //! The periodic comparison with the kernel.
 //!
 //! An audit is read beside the work, in pieces, so what it saw may be out of date when it gets
-//! here. It therefore only raises suspicions about virtual servers, which are then read again; set
-//! elements and addresses can be added and deleted twice without harm, so those are put right at
-//! once.
+//! here. It therefore only raises suspicions about virtual servers, which are then read again. Set
+//! elements and addresses, of which the kernel shows all or none, are put right at once, except those
+//! that were changed since the audit began: what it saw of them may be from before.
+//!
+//! Pieces are small and whatever concerns a whole table is one walk over it, so that an audit holds up
+//! events for a millisecond at most.
 
-use trimtab_core::{Frontend, RealServer, VirtualServer};
+use std::hash::Hash;
+use std::net::IpAddr;
 
-use super::Reconciler;
-use crate::tables::{KnownServer, KnownVirtualServer};
+use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
+use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
+
+use super::{Drift, Reconciler};
+use crate::operation::Owner;
+use crate::tables::{Counted, Item, KnownServer, KnownVirtualServer};
 
 impl Reconciler {
-    /// A new audit begins.
+    /// A new audit begins: from now on it reads sets and addresses.
     pub fn begin_audit(&mut self) {
         self.audit = self.audit.wrapping_add(1);
+        self.changed_since_read = Some(HashSet::new());
+    }
+
+    /// Some of the elements that a set in the kernel has.
+    pub fn audit_elements(&mut self, set: SetId, elements: &[SetElement]) -> Drift {
+        let mut drift = Drift::default();
+        for element in elements {
+            let item = Item::Element(set, *element);
+            let judged = !self.is_changed_since_read(&item);
+            let audit = self.audit_mark();
+            if saw(self.tables.elements.of_mut(set), *element, audit, judged) {
+                drift.elements += 1;
+                self.touch(Owner::NOBODY, item);
+            }
+        }
+        drift
+    }
+
+    /// All elements of a set have been seen.
+    pub fn end_audit_of_elements(&mut self, set: SetId) -> Drift {
+        let audit = self.audit_mark();
+        let missing: Vec<Item> = unseen(self.tables.elements.of(set), audit)
+            .map(|element| Item::Element(set, element))
+            .filter(|item| !self.is_changed_since_read(item))
+            .collect();
+        for item in &missing {
+            if let Item::Element(set, element) = item {
+                self.tables.elements.count(*set, *element).present = false;
+            }
+            self.touch(Owner::NOBODY, *item);
+        }
+        Drift { elements: missing.len(), ..Drift::default() }
+    }
+
+    /// Some of the VIPs that are bound.
+    pub fn audit_addresses(&mut self, addresses: &[IpAddr]) -> Drift {
+        let mut drift = Drift::default();
+        for address in addresses {
+            let item = Item::Address(*address);
+            let judged = !self.is_changed_since_read(&item);
+            let audit = self.audit_mark();
+            if saw(&mut self.tables.addresses, *address, audit, judged) {
+                drift.addresses += 1;
+                self.touch(Owner::NOBODY, item);
+            }
+        }
+        drift
+    }
+
+    /// All VIPs have been seen, and all elements of all sets before.
+    pub fn end_audit_of_addresses(&mut self) -> Drift {
+        let audit = self.audit_mark();
+        let missing: Vec<IpAddr> = unseen(&self.tables.addresses, audit)
+            .filter(|address| !self.is_changed_since_read(&Item::Address(*address)))
+            .collect();
+        for address in &missing {
+            self.tables.addresses.entry(*address).or_default().present = false;
+            self.touch(Owner::NOBODY, Item::Address(*address));
+        }
+        self.changed_since_read = None;
+        Drift { addresses: missing.len(), ..Drift::default() }
+    }
+
+    fn is_changed_since_read(&self, item: &Item) -> bool {
+        self.changed_since_read.as_ref().is_some_and(|changed| changed.contains(item))
+    }
+
+    /// What marks as seen.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "only the last audit is told from this one"
+    )]
+    fn audit_mark(&self) -> u16 {
+        self.audit as u16
     }
 
     /// Some of the virtual servers that the kernel has.
@@ -69,4 +152,26 @@ impl Reconciler {
     pub fn suspect(&mut self, frontend: Frontend) {
         self.suspects.insert(frontend);
     }
+}
+
+/// Notes that an audit saw an object; whether it should not have been there.
+fn saw<K: Eq + Hash>(table: &mut HashMap<K, Counted>, key: K, audit: u16, judged: bool) -> bool {
+    match table.entry(key) {
+        Entry::Occupied(mut known) => {
+            let known = known.get_mut();
+            known.seen = audit;
+            judged && !std::mem::replace(&mut known.present, true)
+        }
+        Entry::Vacant(unknown) => {
+            if judged {
+                unknown.insert(Counted { wanted: 0, present: true, seen: audit });
+            }
+            judged
+        }
+    }
+}
+
+/// What should have been there and was not seen.
+fn unseen<K: Copy>(table: &HashMap<K, Counted>, audit: u16) -> impl Iterator<Item = K> {
+    table.iter().filter(move |(_, it)| it.present && it.seen != audit).map(|(key, _)| *key)
 }

@@ -48,6 +48,7 @@ impl Reconciler {
             }
         }
         self.slices.insert(slice.name.clone(), stored);
+        self.forget_unused_names();
     }
 
     /// An EndpointSlice was deleted.

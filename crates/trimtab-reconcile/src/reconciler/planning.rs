@@ -112,6 +112,7 @@ impl Reconciler {
                 let Some(counted) = elements.get_mut(&element) else { return };
                 if counted.differs() {
                     counted.present = counted.wanted > 0;
+                    self.changed_since_read.as_mut().map(|changed| changed.insert(item));
                     plan.push(
                         owner,
                         if counted.present {
@@ -129,6 +130,7 @@ impl Reconciler {
                 let Some(counted) = self.tables.addresses.get_mut(&address) else { return };
                 if counted.differs() {
                     counted.present = counted.wanted > 0;
+                    self.changed_since_read.as_mut().map(|changed| changed.insert(item));
                     plan.push(
                         owner,
                         if counted.present {

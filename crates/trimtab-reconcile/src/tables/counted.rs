@@ -9,6 +9,8 @@ use trimtab_core::{SetElement, SetId};
 pub(crate) struct Counted {
     pub(crate) wanted: u32,
     pub(crate) present: bool,
+    /// The last audit that saw it, modulo 2^16: no more memory than alignment takes anyway.
+    pub(crate) seen: u16,
 }
 
 impl Counted {

@@ -215,9 +215,12 @@ impl<K: Visible> World<K> {
         self.reconciler.begin_audit();
         for set in SetId::all() {
             let elements = state.elements.iter().filter(|(s, _)| *s == set).map(|(_, e)| *e);
-            self.reconciler.observe_elements(set, elements);
+            self.reconciler.audit_elements(set, &elements.collect::<Vec<_>>());
+            self.reconciler.end_audit_of_elements(set);
         }
-        self.reconciler.observe_addresses(state.addresses.iter().copied());
+        let addresses: Vec<_> = state.addresses.iter().copied().collect();
+        self.reconciler.audit_addresses(&addresses);
+        self.reconciler.end_audit_of_addresses();
         let servers: Vec<_> = state.virtual_servers.values().map(|s| s.server.clone()).collect();
         self.reconciler.audit_virtual_servers(&servers);
         self.reconciler.end_audit_of_virtual_servers();

@@ -20,13 +20,13 @@ use crate::health::Health;
 use crate::health_check::HealthChecks;
 use crate::linux::{KernelReader, Linux};
 use crate::logging::{self, LogFormat};
-use crate::source::{self, Change};
+use crate::source::{self, Arrival};
 use crate::warning::{Board, Publisher, Warnings};
 use crate::{allocator, host, http, metric, plan};
 
-/// Changes that may wait between the source and the loop: enough to keep both busy, few enough that
+/// Arrivals that may wait between the source and the loop: enough to keep both busy, few enough that
 /// a large cluster's list is never in memory twice.
-const CHANGES: usize = 1024;
+const ARRIVALS: usize = 4;
 /// Parts of an audit that may wait.
 const AUDIT_PARTS: usize = 4;
 
@@ -92,7 +92,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let mut servers = tokio::task::JoinSet::new();
     start_servers(&config, &health, metrics, &mut servers);
 
-    let (change_sender, changes) = mpsc::channel::<Change>(CHANGES);
+    let (change_sender, changes) = mpsc::channel::<Arrival>(ARRIVALS);
     let (part_sender, parts) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
     let (stop_sender, stop) = watch::channel(false);
     let (pod_networks, pod_networks_seen) = watch::channel(Vec::new());
@@ -122,7 +122,10 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         let _ = ended_sender.blocking_send(result.and_then(|ended| ended.map(|_plane| ())));
     })?;
     let auditor = Auditor::new(reader, config.sync_period, part_sender, health_seen);
-    thread::Builder::new().name("audit".to_owned()).spawn(move || on_this_thread(auditor.run()))?;
+    thread::Builder::new().name("audit".to_owned()).spawn(move || {
+        host::give_way();
+        on_this_thread(auditor.run())
+    })?;
 
     let sources = start_sources(arguments, &config, change_sender, board).await?;
     let outcome = tokio::select! {
@@ -173,7 +176,7 @@ fn start_servers(
 async fn start_sources(
     arguments: &RunArgs,
     config: &Config,
-    changes: mpsc::Sender<Change>,
+    changes: mpsc::Sender<Arrival>,
     board: Option<Arc<Board>>,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
     let addresses = tokio::spawn(source::follow_addresses(changes.clone()));

@@ -1,10 +1,16 @@
 //! The periodic comparison with the kernel, read beside the work and spread over its period.
+//!
+//! It does not hold up events: it reads on sockets and on a thread of its own, which gives way to
+//! others, and what it reads goes to the loop in parts of bounded size, through a channel that the
+//! loop looks at only when no change waits. There is no lock between the two.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::warn;
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
@@ -13,12 +19,17 @@ use crate::health::Health;
 /// A part of what the kernel holds.
 #[derive(Debug)]
 pub enum AuditPart {
-    /// A new comparison begins.
-    Begin,
-    /// All elements of a set.
+    /// A new comparison begins. Nothing is read before the answer: what is written after it may be
+    /// newer than what is read, and is not judged by that.
+    Begin(oneshot::Sender<()>),
+    /// Some elements of a set.
     Elements(SetId, Vec<SetElement>),
-    /// All VIPs on the dummy interface.
+    /// There are no more elements in the set.
+    EndOfElements(SetId),
+    /// Some VIPs on the dummy interface.
     Addresses(Vec<IpAddr>),
+    /// There are no more VIPs.
+    EndOfAddresses,
     /// Some virtual servers.
     VirtualServers(Vec<VirtualServer>),
     /// There are no more virtual servers.
@@ -63,8 +74,22 @@ pub trait Observer {
     fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>>;
 }
 
-/// Virtual servers in one part: a part is handled between two events, so it must be short.
-const PART: usize = 128;
+/// Objects in one part: it is handled between two events, so it must be short, some tenths of a
+/// millisecond. Only the real servers of one virtual server are not divided.
+const PART: usize = 2048;
+/// Virtual servers whose real servers are read in one go: on a node with one processor an event may
+/// have to wait for that, some tenths of a millisecond.
+const STRIDE: usize = 16;
+
+/// Reading the real servers, a request for each virtual server, takes at most this part of a
+/// processor: half a percent. Where that is not enough for all of them in one period, a comparison
+/// takes longer than the period, and the next one begins when it is complete.
+const SHARE: u32 = 200;
+
+/// How long to rest after a stride that took so long, if `even` would spread all strides evenly.
+fn rest(took: Duration, even: Duration) -> Duration {
+    even.max(took * (SHARE - 1))
+}
 
 /// Reads the kernel once in every period and sends what it finds.
 #[derive(Debug)]
@@ -89,7 +114,7 @@ impl<O: Observer> Auditor<O> {
     /// Audits until nobody listens any more.
     pub async fn run(mut self) {
         loop {
-            let start = tokio::time::Instant::now();
+            let start = Instant::now();
             tokio::time::sleep(self.period / 10).await;
             // What has not been programmed yet cannot have been spoiled.
             if !self.health.is_ready() && !self.parts.is_closed() {
@@ -112,13 +137,23 @@ impl<O: Observer> Auditor<O> {
         for repaired in self.observer.check_host()? {
             warn!("{repaired}");
         }
-        self.send(AuditPart::Begin).await;
+        let (begun, begins) = oneshot::channel();
+        if !self.send(AuditPart::Begin(begun)).await || begins.await.is_err() {
+            return Ok(false);
+        }
         for set in SetId::all() {
             let elements = self.observer.elements(set)?;
-            self.send(AuditPart::Elements(set, elements)).await;
+            for part in elements.chunks(PART) {
+                self.send(AuditPart::Elements(set, part.to_vec())).await;
+            }
+            self.send(AuditPart::EndOfElements(set)).await;
         }
         let addresses = self.observer.addresses()?;
-        self.send(AuditPart::Addresses(addresses)).await;
+        for part in addresses.chunks(PART) {
+            self.send(AuditPart::Addresses(part.to_vec())).await;
+        }
+        drop(addresses);
+        self.send(AuditPart::EndOfAddresses).await;
         let servers = self.observer.virtual_servers()?;
         let frontends: Vec<Frontend> = servers.iter().map(|server| server.frontend).collect();
         for part in servers.chunks(PART) {
@@ -126,21 +161,42 @@ impl<O: Observer> Auditor<O> {
         }
         drop(servers);
         self.send(AuditPart::EndOfVirtualServers).await;
-        // The rest of the period, less a margin, is shared out among the parts.
-        let parts = u32::try_from(frontends.len().div_ceil(PART)).unwrap_or(u32::MAX).max(1);
-        let pause = self.period * 6 / 10 / parts;
-        for part in frontends.chunks(PART) {
-            let mut read = Vec::with_capacity(part.len());
-            for frontend in part {
-                read.push((*frontend, self.observer.real_servers(frontend)?));
+        // The rest of the period, less a margin, is shared out among the strides.
+        let strides = u32::try_from(frontends.len().div_ceil(STRIDE)).unwrap_or(u32::MAX).max(1);
+        let even = self.period * 6 / 10 / strides;
+        for stride in frontends.chunks(STRIDE) {
+            let start = Instant::now();
+            let mut read = Vec::with_capacity(stride.len());
+            let mut size = 0;
+            for frontend in stride {
+                let servers = self.observer.real_servers(frontend)?;
+                if size + servers.len() > PART && size > 0 {
+                    self.send(AuditPart::RealServers(std::mem::take(&mut read))).await;
+                    size = 0;
+                }
+                size += servers.len();
+                read.push((*frontend, servers));
             }
             self.send(AuditPart::RealServers(read)).await;
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(rest(start.elapsed(), even)).await;
         }
         Ok(self.send(AuditPart::End).await)
     }
 
     async fn send(&self, part: AuditPart) -> bool {
         self.parts.send(part).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strides_are_spread_evenly_until_that_would_take_more_than_their_share() {
+        let milliseconds = Duration::from_millis;
+        assert_eq!(rest(milliseconds(1), milliseconds(500)), milliseconds(500));
+        assert_eq!(rest(milliseconds(5), milliseconds(500)), milliseconds(995));
+        assert_eq!(rest(Duration::ZERO, Duration::ZERO), Duration::ZERO);
     }
 }

@@ -26,7 +26,7 @@ use crate::host::Machine;
 use crate::metric;
 use crate::node;
 use crate::objects::NodeState;
-use crate::source::{Change, Kind};
+use crate::source::{Arrival, Change, Kind};
 use crate::warning::Warnings;
 
 /// Operations in one round: small enough that a round takes some tens of milliseconds.
@@ -84,6 +84,8 @@ pub struct Sync<D> {
     /// A list ended, and with it the need for much memory.
     listed: bool,
     next_drain_poll: Option<Instant>,
+    /// Virtual servers that are still to be asked for their connections.
+    to_ask: Vec<Frontend>,
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
     drift: Drift,
@@ -106,6 +108,7 @@ impl<D: DataPlane> Sync<D> {
             retired: false,
             listed: false,
             next_drain_poll: None,
+            to_ask: Vec::new(),
             pending_since: None,
             triggers: Vec::new(),
             drift: Drift::default(),
@@ -118,7 +121,7 @@ impl<D: DataPlane> Sync<D> {
     /// When the host cannot be prepared, or the kernel not be read at the start.
     pub async fn run(
         mut self,
-        mut changes: mpsc::Receiver<Change>,
+        mut changes: mpsc::Receiver<Arrival>,
         mut audit: mpsc::Receiver<AuditPart>,
         mut stop: watch::Receiver<bool>,
     ) -> anyhow::Result<D> {
@@ -127,12 +130,12 @@ impl<D: DataPlane> Sync<D> {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                change = changes.recv() => {
-                    let Some(change) = change else { break };
-                    self.take(change);
-                    for _ in 1..INTAKE {
-                        let Ok(change) = changes.try_recv() else { break };
-                        self.take(change);
+                arrival = changes.recv() => {
+                    let Some(arrival) = arrival else { break };
+                    let mut taken = self.take_all(arrival);
+                    while taken < INTAKE {
+                        let Ok(arrival) = changes.try_recv() else { break };
+                        taken += self.take_all(arrival);
                     }
                 }
                 Some(part) = audit.recv(), if self.stage != Stage::Listing => self.compare(part),
@@ -151,21 +154,33 @@ impl<D: DataPlane> Sync<D> {
             return None;
         }
         let now = Instant::now();
+        if !self.to_ask.is_empty() {
+            return Some(now);
+        }
         let round = (!self.reconciler.is_settled()).then(|| self.pace.earliest(now).unwrap_or(now));
         let retry = self.reconciler.next_retry().map(|due| self.epoch + due);
         [round, retry, self.next_drain_poll].into_iter().flatten().min()
     }
 
-    fn take(&mut self, change: Change) {
+    /// Takes an arrival in; how many changes it had.
+    fn take_all(&mut self, arrival: Arrival) -> usize {
         if self.stage != Stage::Listing && self.pending_since.is_none() {
-            self.pending_since = Some(Instant::now());
+            self.pending_since = Some(arrival.at);
             self.shared.health.queued();
         }
+        let count = arrival.changes.len();
+        metric::arrived(&arrival.changes);
+        for change in arrival.changes {
+            self.take(change);
+        }
+        count
+    }
+
+    fn take(&mut self, change: Change) {
         match change {
             Change::Begin(kind) => self.lists.begin(kind),
             Change::End(kind) => self.end_of_list(kind),
             Change::Service(decoded) => {
-                metric::service_change();
                 self.lists.service(&decoded.name);
                 self.findings.service(&decoded);
                 match decoded.value {
@@ -174,12 +189,10 @@ impl<D: DataPlane> Sync<D> {
                 }
             }
             Change::ServiceGone(name) => {
-                metric::service_change();
                 self.findings.service_gone(&name);
                 self.reconciler.delete_service(&name);
             }
             Change::Slice(decoded, changed) => {
-                metric::slice_change();
                 self.lists.slice(&decoded.name);
                 self.findings.slice(&decoded, &self.reconciler);
                 match decoded.value {
@@ -191,7 +204,6 @@ impl<D: DataPlane> Sync<D> {
                 }
             }
             Change::SliceGone(name) => {
-                metric::slice_change();
                 self.findings.slice_gone(&name);
                 self.reconciler.delete_slice(&name);
             }

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use tracing::warn;
-use trimtab_host::ipset::{Change, Repeat, apply_growing};
+use trimtab_host::ipset::{Repeat, apply_growing};
 use trimtab_netlink::Failure;
 use trimtab_reconcile::{Action, Kernel, Phase, Refused};
 
-use super::Linux;
+use super::{Linux, messages};
 use crate::metric;
 
 impl Kernel for Linux {
@@ -22,21 +22,7 @@ impl Kernel for Linux {
 
 impl Linux {
     fn change_elements(&mut self, actions: &[&Action]) -> Vec<(usize, Refused)> {
-        let mut changes: Vec<(usize, Change<'_>)> = Vec::with_capacity(actions.len());
-        for (position, action) in actions.iter().enumerate() {
-            match action {
-                Action::AddElement(set, element) => {
-                    changes.push((position, Change::add(set.name(), *element)));
-                }
-                Action::DeleteElement(set, element) => {
-                    changes.push((position, Change::delete(set.name(), *element)));
-                }
-                _ => {}
-            }
-        }
-        // Neighbours of one set share a message; within a phase the order does not matter.
-        changes.sort_by_key(|(_, change)| change.set);
-        let (positions, changes): (Vec<usize>, Vec<Change<'_>>) = changes.into_iter().unzip();
+        let (positions, changes) = messages::element_changes(actions);
         match apply_growing(&mut self.sets, &changes, Repeat::Allow) {
             Ok(grown) => {
                 for (set, size) in grown.sets {
@@ -55,22 +41,7 @@ impl Linux {
         self.batch.clear();
         // Every action of these phases is one message, so positions are the batch's indexes.
         for action in actions {
-            let batch = &mut self.batch;
-            match action {
-                Action::AddVirtualServer(server) => batch.add_virtual_server(server),
-                Action::SetVirtualServer(server) => batch.set_virtual_server(server),
-                Action::DeleteVirtualServer(frontend) => batch.delete_virtual_server(frontend),
-                Action::AddRealServer(frontend, server) => batch.add_real_server(frontend, server),
-                Action::SetRealServer(frontend, server)
-                | Action::DrainRealServer(frontend, server) => {
-                    batch.set_real_server(frontend, server)
-                }
-                Action::DeleteRealServer(frontend, key) => batch.delete_real_server(frontend, key),
-                Action::AddElement(..)
-                | Action::DeleteElement(..)
-                | Action::AddAddress(_)
-                | Action::DeleteAddress(_) => unreachable!("{action} is of another phase"),
-            };
+            messages::push_server_change(&mut self.batch, action);
         }
         match self.ipvs.apply(&mut self.batch) {
             Ok(report) => {

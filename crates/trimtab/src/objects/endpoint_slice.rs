@@ -1,9 +1,11 @@
 //! EndpointSlices.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use kube::core::ObjectMeta;
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use trimtab_core::{Family, Protocol};
 use trimtab_reconcile::objects::{
     Conditions, Endpoint, EndpointSlice, Hints, ObjectName, SlicePort,
@@ -49,10 +51,79 @@ struct Wire {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct EndpointWire {
-    addresses: Option<Vec<String>>,
+    addresses: FirstAddress,
     conditions: Option<ConditionsWire>,
     node_name: Option<Box<str>>,
     hints: Option<HintsWire>,
+}
+
+/// The first of `addresses`, read without a copy of its text: there may be a hundred thousand. The
+/// API says that all addresses of an endpoint are interchangeable and that only the first is to be
+/// used.
+#[derive(Debug, Default, PartialEq)]
+enum FirstAddress {
+    #[default]
+    Missing,
+    Ip(IpAddr),
+    /// What is there instead.
+    Other(Box<str>),
+}
+
+impl<'de> Deserialize<'de> for FirstAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(FirstAddressVisitor)
+    }
+}
+
+struct FirstAddressVisitor;
+
+impl<'de> Visitor<'de> for FirstAddressVisitor {
+    type Value = FirstAddress;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of strings")
+    }
+
+    fn visit_none<E>(self) -> Result<FirstAddress, E> {
+        Ok(FirstAddress::Missing)
+    }
+
+    fn visit_unit<E>(self) -> Result<FirstAddress, E> {
+        Ok(FirstAddress::Missing)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<FirstAddress, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstAddress, A::Error> {
+        let first = list.next_element::<Text>()?;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first.map_or(FirstAddress::Missing, |Text(address)| address))
+    }
+}
+
+/// One address as it is written.
+struct Text(FirstAddress);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.parse().map_or_else(|_| FirstAddress::Other(text.into()), FirstAddress::Ip)))
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -143,16 +214,18 @@ fn decode_endpoint(
     problems: &mut Problems,
 ) -> Option<Endpoint> {
     let field = || format!("endpoints[{index}].addresses[0]");
-    // The API says that all addresses of an endpoint are interchangeable and that only the first
-    // is to be used.
-    let Some(text) = wire.addresses.as_deref().and_then(<[String]>::first) else {
-        problems.invalid(field(), "missing; the endpoint is left out".into());
-        return None;
-    };
-    let Ok(address) = text.parse::<IpAddr>() else {
-        let message = format!("{} is not an IP address; the endpoint is left out", quoted(text));
-        problems.invalid(field(), message);
-        return None;
+    let address = match wire.addresses {
+        FirstAddress::Ip(address) => address,
+        FirstAddress::Missing => {
+            problems.invalid(field(), "missing; the endpoint is left out".into());
+            return None;
+        }
+        FirstAddress::Other(text) => {
+            let message =
+                format!("{} is not an IP address; the endpoint is left out", quoted(&text));
+            problems.invalid(field(), message);
+            return None;
+        }
     };
     if Family::of(address) != family {
         let message = format!("{address} is not an {family} address; the endpoint is left out");
@@ -208,4 +281,26 @@ pub(super) fn weight(value: Option<&str>, problems: &mut Problems) -> Option<u16
         problems.add(Severity::Ignored, format!("metadata.annotations[{WEIGHT}]"), message);
     }
     weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_endpoints_addresses_only_the_first_is_looked_at() {
+        let text = r#"{"metadata": {"labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4", "endpoints": [
+                {"addresses": ["10.244.0.1", "10.244.0.2"]},
+                {"addresses": ["10.244.0.\u0033", "nonsense", 7]},
+                {"addresses": ["nonsense", "10.244.0.4"]},
+                {"addresses": []},
+                {"addresses": null}]}"#;
+        let decoded = serde_json::from_str::<EndpointSliceObject>(text).unwrap().decoded;
+        let endpoints = decoded.value.unwrap().endpoints;
+        let addresses: Vec<_> = endpoints.iter().map(|one| one.address.to_string()).collect();
+        assert_eq!(addresses, ["10.244.0.1", "10.244.0.3"]);
+        let problems: Vec<_> = decoded.problems.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(problems, [2, 3, 4].map(|index| format!("endpoints[{index}].addresses[0]")));
+    }
 }

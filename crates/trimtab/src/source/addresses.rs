@@ -7,14 +7,14 @@ use trimtab_host::address_monitor::AddressMonitor;
 use trimtab_host::dummy;
 use trimtab_netlink::{Family, Socket};
 
-use super::Change;
+use super::{Arrival, Change};
 use crate::host::local_addresses;
 
 /// Sends this host's addresses, even if there are none, and again whenever they change, until the receiver is gone.
 ///
 /// # Errors
 /// When the kernel does not list them, or cannot be subscribed to.
-pub async fn follow_addresses(changes: Sender<Change>) -> anyhow::Result<()> {
+pub async fn follow_addresses(changes: Sender<Arrival>) -> anyhow::Result<()> {
     // The dummy interface is made here if it is missing: its number must be known, so that the VIPs
     // that come and go on it are not taken for changes of the node.
     let mut socket = Socket::open(Family::Route)?;
@@ -26,7 +26,8 @@ pub async fn follow_addresses(changes: Sender<Change>) -> anyhow::Result<()> {
         if last.as_ref() != Some(&addresses) {
             debug!(addresses = addresses.len(), "this host's addresses changed");
             last = Some(addresses.clone());
-            if changes.send(Change::LocalAddresses(addresses)).await.is_err() {
+            let arrival = Arrival::now(vec![Change::LocalAddresses(addresses)]);
+            if changes.send(arrival).await.is_err() {
                 return Ok(());
             }
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{Config as WatchConfig, Event};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -13,11 +13,13 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Change, Kind};
+use super::{Arrival, Change, Kind};
 use crate::objects::{EndpointSliceObject, NodeObject, NodeWeightObject, ServiceObject};
 
 /// Objects a page: client-go's choice, some hundred kilobytes of JSON.
 const PAGE: u32 = 500;
+/// Changes that are handed on together at most: a wake-up each would take longer than the change.
+const TOGETHER: usize = 256;
 /// The shortest time between two lists that expired watches lead to.
 const EXPIRY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -45,12 +47,16 @@ pub async fn connect(kubeconfig: Option<&Path>, master: Option<&str>) -> anyhow:
         config.cluster_url =
             master.parse().with_context(|| format!("--master: {master:?} is not a URL"))?;
     }
+    if config.cluster_url.scheme_str() == Some("http") && config.root_cert.is_none() {
+        // Nothing to trust: else all certificates of the host would be read for it.
+        config.root_cert = Some(Vec::new());
+    }
     info!(server = %config.cluster_url, "using the API server");
     Client::try_from(config).context("cannot set up the connection to the API server")
 }
 
 /// Lists and watches all kinds until the receiver is gone.
-pub async fn watch(client: Client, node_name: &str, changes: Sender<Change>) {
+pub async fn watch(client: Client, node_name: &str, changes: Sender<Arrival>) {
     // Services with the label are another proxy's, headless ones are nobody's: not even sent here.
     let services = WatchConfig::default()
         .labels("!service.kubernetes.io/service-proxy-name")
@@ -67,7 +73,7 @@ pub async fn watch(client: Client, node_name: &str, changes: Sender<Change>) {
 
 /// Lists and watches the metadata of all Nodes until the receiver is gone. Every heartbeat of a node
 /// that writes its status is an event here.
-pub async fn watch_node_weights(client: Client, changes: Sender<Change>) {
+pub async fn watch_node_weights(client: Client, changes: Sender<Arrival>) {
     let nodes = WatchConfig::default().page_size(PAGE);
     follow(Api::<NodeWeightObject>::all(client), nodes, Kind::NodeWeights, &changes).await;
 }
@@ -118,7 +124,7 @@ impl Watched for NodeWeightObject {
     }
 }
 
-async fn follow<K>(api: Api<K>, config: WatchConfig, kind: Kind, changes: &Sender<Change>)
+async fn follow<K>(api: Api<K>, config: WatchConfig, kind: Kind, changes: &Sender<Arrival>)
 where
     K: Watched + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
 {
@@ -126,37 +132,52 @@ where
     let mut last_expiry = None;
     loop {
         let mut events = pin!(watcher(api.clone(), config.clone()).default_backoff());
-        while let Some(event) = events.next().await {
-            let change = match event {
-                Ok(Event::Init) => Change::Begin(kind),
-                Ok(Event::InitApply(object) | Event::Apply(object)) => object.change(),
-                Ok(Event::Delete(object)) => object.gone(),
-                Ok(Event::InitDone) => Change::End(kind),
-                Err(error) if is_expired(&error) => {
-                    info!(kind = kind.as_str(), "the watch fell behind: listing again");
-                    // The watcher asks for the same revision again unless the word comes inside a
-                    // watch, so it is replaced by one that begins with a list; at once the first
-                    // time, and without haste if that does not help.
-                    if last_expiry.is_some_and(|last: Instant| last.elapsed() < EXPIRY_PAUSE) {
-                        tokio::time::sleep(EXPIRY_PAUSE).await;
+        let mut has_expired = false;
+        while !has_expired && let Some(first) = events.next().await {
+            let mut known = Vec::new();
+            let mut next = Some(first);
+            while let Some(event) = next {
+                match event {
+                    Ok(event) => {
+                        if std::mem::take(&mut failing) {
+                            info!(kind = kind.as_str(), "the API server answers again");
+                        }
+                        known.push(change(event, kind));
                     }
-                    last_expiry = Some(Instant::now());
-                    break;
+                    Err(error) if is_expired(&error) => {
+                        has_expired = true;
+                        break;
+                    }
+                    Err(error) => {
+                        note_failure(kind, &error, failing);
+                        failing = true;
+                    }
                 }
-                Err(error) => {
-                    note_failure(kind, &error, failing);
-                    failing = true;
-                    continue;
-                }
-            };
-            if failing {
-                failing = false;
-                info!(kind = kind.as_str(), "the API server answers again");
+                // Whatever else is ready now goes with it.
+                let full = known.len() == TOGETHER;
+                next = if full { None } else { events.next().now_or_never().flatten() };
             }
-            if changes.send(change).await.is_err() {
+            if !known.is_empty() && changes.send(Arrival::now(known)).await.is_err() {
                 return;
             }
         }
+        info!(kind = kind.as_str(), "the watch fell behind: listing again");
+        // The watcher asks for the same revision again unless the word comes inside a watch, so it
+        // is replaced by one that begins with a list; at once the first time, and without haste if
+        // that does not help.
+        if last_expiry.is_some_and(|last: Instant| last.elapsed() < EXPIRY_PAUSE) {
+            tokio::time::sleep(EXPIRY_PAUSE).await;
+        }
+        last_expiry = Some(Instant::now());
+    }
+}
+
+fn change<K: Watched>(event: Event<K>, kind: Kind) -> Change {
+    match event {
+        Event::Init => Change::Begin(kind),
+        Event::InitApply(object) | Event::Apply(object) => object.change(),
+        Event::Delete(object) => object.gone(),
+        Event::InitDone => Change::End(kind),
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::inotify;
 use tokio::sync::mpsc::{self, Sender};
 use tracing::{error, info, warn};
 
-use super::{Change, Kind};
+use super::{Arrival, Change, Kind};
 use crate::manifest::{Manifest, read_paths};
 
 /// How long the folder must be quiet before it is read: editors and ConfigMap updates touch several
@@ -22,7 +22,7 @@ const QUIET: Duration = Duration::from_millis(50);
 pub async fn follow(
     folder: PathBuf,
     node_name: String,
-    changes: Sender<Change>,
+    changes: Sender<Arrival>,
 ) -> anyhow::Result<()> {
     use anyhow::Context as _;
     let mut watch = Watch::new(&folder)
@@ -43,7 +43,7 @@ pub async fn follow(
 }
 
 /// Sends everything as complete lists; `false` when nobody listens any more.
-async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Change>) -> bool {
+async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Arrival>) -> bool {
     for note in &manifest.notes {
         warn!("{note}");
     }
@@ -62,12 +62,7 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Change>) -> 
     all.push(Change::Begin(Kind::Services));
     all.extend(services.into_iter().map(|(_, one)| Change::Service(Box::new(one.decoded))));
     all.push(Change::End(Kind::Services));
-    for change in all {
-        if changes.send(change).await.is_err() {
-            return false;
-        }
-    }
-    true
+    changes.send(Arrival::now(all)).await.is_ok()
 }
 
 /// A watch on the names in a folder.

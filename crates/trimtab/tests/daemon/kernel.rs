@@ -7,8 +7,16 @@ use trimtab::daemon::{DataPlane, Observer};
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
 
+/// What an audit reads, or the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Elements(SetId),
+    Addresses,
+    Connections,
+}
+
 /// What the fake kernel holds, and what was asked of it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inside {
     pub(crate) state: KernelState,
     /// Operations done, in words.
@@ -19,8 +27,18 @@ pub(crate) struct Inside {
     pub(crate) lacks: Option<String>,
     /// Connections of every real server.
     pub(crate) connections: u64,
+    /// Whether the log has what the loop asks as well.
+    pub(crate) log_questions: bool,
     /// How often an audit looked at what does not depend on Services.
     pub(crate) host_checks: u32,
+    /// What happens when something has been read, and before anybody knows what.
+    pub(crate) meanwhile: Option<(Read, Box<dyn FnOnce() + Send>)>,
+}
+
+impl std::fmt::Debug for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inside").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 /// A handle to it; clones share the kernel.
@@ -35,6 +53,13 @@ impl FakeKernel {
     /// What has been done since the last call.
     pub(crate) fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut self.inside().log)
+    }
+
+    fn has_read(&self, read: Read) {
+        let meanwhile = self.inside().meanwhile.take_if(|(when, _)| *when == read);
+        if let Some((_, happen)) = meanwhile {
+            happen();
+        }
     }
 }
 
@@ -96,6 +121,10 @@ impl DataPlane for FakeKernel {
 
     fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>> {
         let connections = self.inside().connections;
+        if self.inside().log_questions {
+            self.inside().log.push("ask for connections".to_owned());
+        }
+        self.has_read(Read::Connections);
         Ok(DataPlane::real_servers(self, frontend)?
             .into_iter()
             .map(|server| (server.key, connections))
@@ -110,11 +139,15 @@ impl Observer for FakeKernel {
     }
 
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
-        DataPlane::elements(self, set)
+        let elements = DataPlane::elements(self, set);
+        self.has_read(Read::Elements(set));
+        elements
     }
 
     fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
-        DataPlane::addresses(self)
+        let addresses = DataPlane::addresses(self);
+        self.has_read(Read::Addresses);
+        addresses
     }
 
     fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod api;
+mod audit;
 mod bad_input;
 mod health_checks;
 mod kernel;

@@ -12,7 +12,7 @@ use trimtab::health_check::HealthChecks;
 use trimtab::manifest::{Manifest, read_text};
 use trimtab::objects::NodeState;
 use trimtab::plan::settings;
-use trimtab::source::{Change, Kind};
+use trimtab::source::{Arrival, Change, Kind};
 use trimtab::warning::{Board, Warnings};
 use trimtab_core::Family;
 use trimtab_reconcile::Reconciler;
@@ -22,7 +22,7 @@ use crate::kernel::FakeKernel;
 /// A daemon's loop and audit, running, and what they share with the test.
 pub(crate) struct Rig {
     pub(crate) kernel: FakeKernel,
-    pub(crate) changes: mpsc::Sender<Change>,
+    pub(crate) changes: mpsc::Sender<Arrival>,
     pub(crate) health: Arc<Health>,
     pub(crate) warnings: Arc<Warnings>,
     stop: watch::Sender<bool>,
@@ -46,7 +46,8 @@ impl Rig {
     /// With a board for what is to become Events.
     pub(crate) fn start_with(kernel: FakeKernel, yaml: &str, board: Option<Arc<Board>>) -> Self {
         let rig = Self::start_bare(kernel, yaml, board);
-        rig.changes.try_send(Change::LocalAddresses(Vec::new())).unwrap();
+        let addresses = Change::LocalAddresses(Vec::new());
+        rig.changes.try_send(Arrival::now(vec![addresses])).unwrap();
         rig
     }
 
@@ -85,7 +86,7 @@ impl Rig {
     }
 
     pub(crate) async fn send(&self, change: Change) {
-        self.changes.send(change).await.unwrap();
+        self.changes.send(Arrival::now(vec![change])).await.unwrap();
     }
 
     /// Sends everything in a manifest, as changes.
@@ -129,7 +130,7 @@ impl Rig {
     }
 }
 
-fn changes(yaml: &str) -> Vec<Change> {
+pub(crate) fn changes(yaml: &str) -> Vec<Change> {
     let mut manifest = Manifest::default();
     read_text("test", yaml, &mut manifest).unwrap();
     let services = manifest.services.into_iter();

@@ -1,11 +1,11 @@
 //! Rounds, retries, audits and drains, with time paused.
 
-use trimtab::source::{Change, Kind};
-use trimtab_core::VirtualServerFlags;
-use trimtab_reconcile::objects::LocalAddress;
+use trimtab::source::{Arrival, Change, Kind};
+use trimtab_core::{Family, SetId, SetKind, VirtualServerFlags};
+use trimtab_reconcile::objects::{LocalAddress, ObjectName};
 
-use crate::kernel::FakeKernel;
-use crate::rig::{Rig, service, slice};
+use crate::kernel::{FakeKernel, Read};
+use crate::rig::{Rig, changes, service, slice};
 
 const WEB: &str = "10.96.0.1";
 
@@ -131,6 +131,31 @@ async fn what_somebody_spoils_is_repaired_within_a_period() {
     );
     rig.wait(300).await;
     assert!(rig.kernel.take_log().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_round_writes_while_an_audit_reads_is_not_written_twice() {
+    let set = SetId::new(SetKind::ClusterIp, Family::V4);
+    for read in [Read::Elements(set), Read::Addresses] {
+        let rig = started("ipvs: {syncPeriod: 30s}").await;
+        rig.kernel.take_log();
+        let sender = rig.changes.clone();
+        let mut events = changes(&service("new", "10.96.0.9"));
+        events.push(Change::ServiceGone(ObjectName::new("n", "web")));
+        let happen = move || {
+            sender.try_send(Arrival::now(events)).unwrap();
+        };
+        rig.kernel.inside().meanwhile = Some((read, Box::new(happen)));
+        rig.wait(60).await;
+        assert!(rig.kernel.inside().meanwhile.is_none(), "no audit has read {read:?}");
+        let mut log = rig.kernel.take_log();
+        let operations = log.len();
+        log.sort();
+        log.dedup();
+        assert_eq!(log.len(), operations, "written twice after {read:?}");
+        assert!(log.contains(&"bind 10.96.0.9".to_owned()), "{log:?}");
+        assert!(log.contains(&format!("unbind {WEB}")), "{log:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,6 +291,32 @@ async fn a_drained_real_server_goes_when_its_connections_have_ended() {
     rig.kernel.inside().connections = 0;
     rig.wait(10).await;
     assert_eq!(rig.kernel.take_log(), ["delete real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_does_not_wait_until_all_that_drain_have_been_asked() {
+    let rig = started("trimtab: {drainTimeout: 900s}").await;
+    rig.kernel.inside().connections = 1;
+    let vip = |number: u32| format!("10.96.1.{number}");
+    for number in 0..200 {
+        let name = format!("web-{number}");
+        rig.apply(&(service(&name, &vip(number)) + &slice(&name, &["10.244.1.1"]))).await;
+        rig.apply(&slice(&name, &["10.244.1.2"])).await;
+    }
+    // As soon as the first is asked, an endpoint comes.
+    let sender = rig.changes.clone();
+    let events = changes(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3"]));
+    let happen = move || sender.try_send(Arrival::now(events)).unwrap();
+    rig.wait(4).await;
+    rig.kernel.take_log();
+    rig.kernel.inside().log_questions = true;
+    rig.kernel.inside().meanwhile = Some((Read::Connections, Box::new(happen)));
+    rig.wait(5).await;
+    let log = rig.kernel.take_log();
+    let came = "add real server 10.244.0.3:8080 to TCP 10.96.0.1:80";
+    let asked_before = log.iter().position(|words| words == came).unwrap();
+    assert!(asked_before < 50, "{asked_before} were asked first");
+    assert!(log.len() > 200, "the others have their turn: {}", log.len());
 }
 
 #[tokio::test(start_paused = true)]

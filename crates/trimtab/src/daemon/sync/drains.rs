@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::warn;
-use trimtab_core::Frontend;
 
 use super::Sync;
 use crate::daemon::DataPlane;
@@ -12,24 +11,32 @@ use crate::daemon::DataPlane;
 /// How often at least real servers that drain are asked for their connections.
 const DRAIN_POLL: Duration = Duration::from_secs(5);
 
+/// Virtual servers that are asked in one go; then come the events that have arrived meanwhile.
+const ASKED_TOGETHER: usize = 16;
+
 impl<D: DataPlane> Sync<D> {
     pub(super) fn poll_drains(&mut self) {
-        if self.next_drain_poll.is_none_or(|due| due > Instant::now()) {
-            return;
+        if self.to_ask.is_empty() {
+            if self.next_drain_poll.is_none_or(|due| due > Instant::now()) {
+                return;
+            }
+            self.next_drain_poll = None;
+            self.to_ask.extend(self.reconciler.draining());
         }
         let now = self.now();
-        let draining: Vec<Frontend> = self.reconciler.draining().collect();
-        for frontend in &draining {
-            match self.plane.connections(frontend) {
-                Ok(connections) => self.reconciler.observe_connections(*frontend, connections, now),
+        let left = self.to_ask.len().saturating_sub(ASKED_TOGETHER);
+        for frontend in self.to_ask.split_off(left) {
+            match self.plane.connections(&frontend) {
+                Ok(connections) => self.reconciler.observe_connections(frontend, connections, now),
                 Err(error) => {
                     warn!(error = format!("{error:#}"), "cannot read connections of {frontend}");
                 }
             }
         }
-        self.reconciler.find_next_drain_end(now);
-        self.next_drain_poll = None;
-        self.schedule_drain_poll();
+        if self.to_ask.is_empty() {
+            self.reconciler.find_next_drain_end(now);
+            self.schedule_drain_poll();
+        }
     }
 
     /// In a while, or as soon as the first time to drain is over.

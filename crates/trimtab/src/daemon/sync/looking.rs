@@ -34,16 +34,22 @@ impl<D: DataPlane> Sync<D> {
     /// Takes a part of a comparison in.
     pub(super) fn compare(&mut self, part: AuditPart) {
         match part {
-            AuditPart::Begin => {
+            AuditPart::Begin(begun) => {
                 self.reconciler.begin_audit();
                 self.drift = Drift::default();
+                // Nobody waits any more where the program ends.
+                let _ = begun.send(());
             }
             AuditPart::Elements(set, elements) => {
-                self.drift += self.reconciler.observe_elements(set, elements);
+                self.drift += self.reconciler.audit_elements(set, &elements);
+            }
+            AuditPart::EndOfElements(set) => {
+                self.drift += self.reconciler.end_audit_of_elements(set);
             }
             AuditPart::Addresses(addresses) => {
-                self.drift += self.reconciler.observe_addresses(addresses);
+                self.drift += self.reconciler.audit_addresses(&addresses);
             }
+            AuditPart::EndOfAddresses => self.drift += self.reconciler.end_audit_of_addresses(),
             AuditPart::VirtualServers(servers) => self.reconciler.audit_virtual_servers(&servers),
             AuditPart::EndOfVirtualServers => self.reconciler.end_audit_of_virtual_servers(),
             AuditPart::RealServers(all) => {

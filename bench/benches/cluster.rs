@@ -1,0 +1,57 @@
+//! Synthetic objects as the reconciler takes them, and a kernel that takes everything.
+
+use std::time::Duration;
+
+use trimtab::objects::{EndpointSliceObject, ServiceObject};
+use trimtab_bench::objects;
+use trimtab_integration::api::Cluster;
+use trimtab_reconcile::objects::{EndpointSlice, Service};
+use trimtab_reconcile::{Reconciler, Report, Settings};
+
+/// Operations in one of the program's rounds.
+const ROUND: usize = 4096;
+
+/// A Service.
+pub(crate) fn service(number: usize) -> Service {
+    let text = objects::service(&Cluster::service_name(number), Cluster::vip(number));
+    let object: ServiceObject = serde_json::from_str(&text).expect("a Service");
+    object.decoded.value.expect("a Service to proxy")
+}
+
+/// Its endpoints.
+pub(crate) fn slice(cluster: &Cluster, number: usize) -> EndpointSlice {
+    let endpoints = objects::endpoints(cluster, number);
+    let text = objects::slice(&Cluster::service_name(number), 0, &endpoints);
+    let object: EndpointSliceObject = serde_json::from_str(&text).expect("a slice");
+    object.decoded.value.expect("a slice to proxy")
+}
+
+/// A reconciler on the first node that knows nothing, without draining.
+pub(crate) fn empty() -> Reconciler {
+    let settings = Settings::new(&Cluster::node_name(0));
+    Reconciler::new(Settings { drain_timeout: Duration::ZERO, ..settings })
+}
+
+/// A reconciler that has taken a cluster in and planned nothing.
+pub(crate) fn reconciler(cluster: &Cluster) -> Reconciler {
+    let mut reconciler = empty();
+    for number in 0..cluster.services() {
+        reconciler.apply_service(service(number));
+        reconciler.apply_slice(&slice(cluster, number));
+    }
+    reconciler
+}
+
+/// Plans all that is due, as if the kernel took it; returns how many operations that were.
+pub(crate) fn program(reconciler: &mut Reconciler) -> usize {
+    let mut operations = 0;
+    loop {
+        let plan = reconciler.plan(Duration::ZERO, ROUND);
+        if plan.is_empty() && reconciler.is_settled() {
+            return operations;
+        }
+        operations += plan.len();
+        let report = Report { done: plan.len(), ..Report::default() };
+        reconciler.settle(&plan, &report, Duration::ZERO);
+    }
+}

@@ -1,0 +1,125 @@
+//! Bytes and texts into values and back: `cargo bench -p trimtab-bench --bench codec`.
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use kube::core::WatchEvent;
+use trimtab::objects::{EndpointSliceObject, ServiceObject};
+use trimtab_bench::objects::{self, Endpoint};
+use trimtab_core::{
+    Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetId, SetKind,
+    VirtualServer,
+};
+use trimtab_host::ipset::{self, Change, Repeat};
+use trimtab_integration::api::Cluster;
+use trimtab_ipvs::{Batch, wire};
+
+/// What Linux 7.2 answers about a masqueraded real server, without the netlink header; words of
+/// four bytes.
+const REAL_SERVER: &str = "\
+     05010000 50010200 14000100 0a090909 00000000 00000000 00000000 06000200 14e90000 08000300 \
+     00000000 08000400 03000000 05000d00 00000000 06000e00 00000000 06000f00 00000000 08000500 \
+     64000000 08000600 32000000 08000700 00000000 08000800 03000000 08000900 00000000 06000b00 \
+     02000000 5c000a00 08000100 03000000 08000200 03000000 08000300 00000000 0c000400 66000000 \
+     00000000 0c000500 00000000 00000000 08000600 00000000 08000700 00000000 08000800 00000000 \
+     08000900 0a000000 08000a00 00000000 7c000c00 0c000100 03000000 00000000 0c000200 03000000 \
+     00000000 0c000300 00000000 00000000 0c000400 66000000 00000000 0c000500 00000000 00000000 \
+     0c000600 00000000 00000000 0c000700 00000000 00000000 0c000800 00000000 00000000 0c000900 \
+     0a000000 00000000 0c000a00 00000000 00000000";
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<char> = hex.chars().filter(|digit| !digit.is_whitespace()).collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
+    digits.chunks(2).map(|pair| byte(pair).expect("hexadecimal digits")).collect()
+}
+
+fn servers(criterion: &mut Criterion) {
+    const SERVICES: usize = 100;
+    let cluster = Cluster::synthetic(SERVICES, 10, 1);
+    let table: Vec<(VirtualServer, Vec<RealServer>)> = (0..SERVICES)
+        .map(|service| {
+            let vip = IpAddr::from(Cluster::vip(service));
+            let frontend = Frontend::new(Protocol::Tcp, vip, Cluster::PORT);
+            let server = |number| {
+                let address = IpAddr::from(cluster.endpoint(service, number));
+                RealServer::masqueraded(RealServerKey::new(address, Cluster::TARGET_PORT))
+            };
+            let server_of = VirtualServer::new(frontend, Scheduler::RoundRobin);
+            (server_of, (0..10).map(server).collect())
+        })
+        .collect();
+    let mut batch = Batch::new();
+    let mut group = criterion.benchmark_group("ipvs");
+    group.throughput(Throughput::Elements(1100));
+    group.bench_function("encode 100 virtual servers with 10 real servers each", |bencher| {
+        bencher.iter(|| {
+            batch.clear();
+            for (server, real_servers) in black_box(&table) {
+                batch.add_virtual_server(server);
+                for real_server in real_servers {
+                    batch.add_real_server(&server.frontend, real_server);
+                }
+            }
+            batch.as_bytes().len()
+        });
+    });
+    let answer = bytes(REAL_SERVER);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("decode a real server", |bencher| {
+        bencher.iter(|| wire::decode_real_server(black_box(&answer), Family::V4));
+    });
+    group.finish();
+}
+
+fn elements(criterion: &mut Criterion) {
+    const ELEMENTS: usize = 1000;
+    let set = SetId::new(SetKind::ClusterIp, Family::V4).name();
+    let changes: Vec<Change<'_>> = (0..ELEMENTS)
+        .map(|number| {
+            let vip = IpAddr::from(Cluster::vip(number));
+            Change::add(set, SetElement::IpPort(vip, Protocol::Tcp, Cluster::PORT))
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("ipset");
+    group.throughput(Throughput::Elements(ELEMENTS as u64));
+    group.bench_function("encode 1,000 elements", |bencher| {
+        bencher.iter(|| ipset::messages(black_box(&changes), Repeat::Allow).len());
+    });
+    group.finish();
+}
+
+/// Lines of a watch, decoded as the client decodes them.
+fn watch_lines(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("json");
+    let name = Cluster::service_name(7);
+    let line = objects::event("MODIFIED", &objects::service(&name, Cluster::vip(7)));
+    group.throughput(Throughput::Bytes(line.len() as u64));
+    group.bench_function("decode a Service", |bencher| {
+        bencher.iter(|| {
+            serde_json::from_str::<WatchEvent<ServiceObject>>(black_box(&line)).expect("a Service")
+        });
+    });
+    for count in [10u8, 100] {
+        let endpoints: Vec<Endpoint> = (0..count)
+            .map(|number| Endpoint {
+                address: Ipv4Addr::new(10, 128, 7, number),
+                node: number.into(),
+                ready: true,
+                hint: false,
+            })
+            .collect();
+        let line = objects::event("MODIFIED", &objects::slice(&name, 0, &endpoints));
+        group.throughput(Throughput::Bytes(line.len() as u64));
+        let id = BenchmarkId::new("decode an EndpointSlice", count);
+        group.bench_with_input(id, &line, |bencher, line| {
+            bencher.iter(|| {
+                serde_json::from_str::<WatchEvent<EndpointSliceObject>>(line).expect("a slice")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(codec, servers, elements, watch_lines);
+criterion_main!(codec);

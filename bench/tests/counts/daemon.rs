@@ -1,0 +1,145 @@
+//! The program between the two ends.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+use trimtab::config::{Config, ConfigFile, Overrides, resolve};
+use trimtab::daemon::{AuditPart, Shared, Sync, SyncSettings};
+use trimtab::health::Health;
+use trimtab::health_check::HealthChecks;
+use trimtab::host::Machine;
+use trimtab::source::{self, Arrival, Change};
+use trimtab::warning::Warnings;
+use trimtab::{allocator, metric};
+use trimtab_core::Family;
+use trimtab_integration::api::Cluster;
+use trimtab_reconcile::Reconciler;
+
+use crate::api::{Api, Resource};
+use crate::heap::Heap;
+use crate::kernel::{Counter, Tally};
+
+/// The node that the program runs on: the first of the cluster.
+pub(crate) const HERE: usize = 0;
+/// Turns of the scheduler in which a change makes its way from the watch to the kernel, with some to
+/// spare for what should not follow it.
+const TURNS: usize = 12;
+
+/// A program that has listed a cluster and is ready. There is one at a time, so that what is counted
+/// is its own.
+pub(crate) struct Daemon {
+    pub(crate) kernel: Counter,
+    /// What listing and programming everything took.
+    pub(crate) start: Heap,
+    api: Api,
+    runtime: Runtime,
+    _ends: (watch::Sender<bool>, mpsc::Sender<AuditPart>),
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Daemon {
+    /// With the defaults and `yaml` as its configuration.
+    pub(crate) fn start(cluster: &Cluster, yaml: &str) -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        record_metrics();
+        allocator::configure();
+        let before = Heap::now();
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.unwrap();
+        let api = Api::new(cluster.clone());
+        let kernel = Counter::default();
+        let (health, ends) = runtime.block_on(run(&config(yaml), &api, &kernel));
+        runtime.block_on(async {
+            while !health.readyz().ok {
+                tokio::task::yield_now().await;
+            }
+        });
+        let start = Heap::now() - before;
+        Self { kernel, start, api, runtime, _ends: ends, _turn: turn }
+    }
+
+    /// Sends a line of a watch and lets the program do what follows from it; what that took.
+    pub(crate) fn send(&self, (resource, line): (Resource, String)) -> Heap {
+        let line = line.into();
+        let before = Heap::now();
+        self.runtime.block_on(async {
+            self.api.send(resource, line).await;
+            settle().await;
+        });
+        Heap::now() - before
+    }
+
+    /// Sends lines one after the other; what they took, in the kernel and of memory.
+    pub(crate) fn send_all(
+        &self,
+        lines: impl IntoIterator<Item = (Resource, String)>,
+    ) -> (Tally, Heap) {
+        let before = self.kernel.tally();
+        let mut heap = Heap::default();
+        for line in lines {
+            heap += self.send(line);
+        }
+        (self.kernel.tally() - before, heap)
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&self, time: Duration) {
+        self.runtime.block_on(async {
+            tokio::time::advance(time).await;
+            settle().await;
+        });
+    }
+}
+
+async fn settle() {
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The metrics are recorded as in the program, and nobody asks for them.
+fn record_metrics() {
+    static RECORDED: OnceLock<()> = OnceLock::new();
+    RECORDED.get_or_init(|| drop(metric::install().unwrap()));
+}
+
+fn config(yaml: &str) -> Arc<Config> {
+    let (mut file, _): (ConfigFile, _) =
+        trimtab::config::parse("config.yaml".as_ref(), yaml).unwrap();
+    file.mode = Some("ipvs".to_owned());
+    let overrides = Overrides { hostname: Some(Cluster::node_name(HERE)), ..Overrides::default() };
+    Arc::new(resolve(&file, &overrides).unwrap().0)
+}
+
+async fn run(
+    config: &Arc<Config>,
+    api: &Api,
+    kernel: &Counter,
+) -> (Arc<Health>, (watch::Sender<bool>, mpsc::Sender<AuditPart>)) {
+    let (changes, taken) = mpsc::channel(1024);
+    let (parts, parts_taken) = mpsc::channel(4);
+    let (stop, stopped) = watch::channel(false);
+    let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
+    let shared = Shared {
+        health: Arc::clone(&health),
+        pod_networks: watch::channel(Vec::new()).0,
+        warnings: Arc::new(Warnings::new(None)),
+        health_checks: Arc::new(HealthChecks::default()),
+    };
+    let settings = SyncSettings {
+        min_sync_period: config.min_sync_period,
+        config: Arc::clone(config),
+        machine: Machine { possible_cpus: 4, memory: Some(16 << 30) },
+    };
+    let reconciler = Reconciler::new(trimtab::plan::settings(config));
+    let sync = Sync::new(reconciler, kernel.clone(), settings, shared);
+    tokio::spawn(sync.run(taken, parts_taken, stopped));
+    changes.send(Arrival::now(vec![Change::LocalAddresses(Vec::new())])).await.unwrap();
+    let client = api.client();
+    let node = config.node_name.clone();
+    tokio::spawn(async move { source::watch(client, &node, changes).await });
+    (health, (stop, parts))
+}

@@ -1,0 +1,29 @@
+//! Forgetting names that no endpoint has any more.
+//!
+//! Nodes come and go, and each endpoint may hint at a node of its own, so that there would be ever
+//! more of them.
+
+use hashbrown::HashSet;
+
+use super::Reconciler;
+use crate::backends::Facts;
+use crate::hints::HintId;
+use crate::nodes::Nodes;
+use crate::symbol::Symbol;
+
+impl Reconciler {
+    /// Looks at every endpoint, but only when there are twice as many names as last time.
+    pub(super) fn forget_unused_names(&mut self) {
+        let facts =
+            || self.slices.values().flat_map(|slice| &slice.endpoints).map(|(_, facts)| *facts);
+        if self.symbols.is_crowded() {
+            let mut used: HashSet<Symbol> = facts().map(Facts::node).collect();
+            used.extend(self.nodes.iter().flat_map(Nodes::weighted));
+            self.symbols.keep_only(&used);
+        }
+        if self.hints.is_crowded() {
+            let used: HashSet<HintId> = facts().map(Facts::hints).collect();
+            self.hints.keep_only(&used);
+        }
+    }
+}
