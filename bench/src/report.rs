@@ -114,7 +114,7 @@ pub struct Churn {
     pub seconds: f64,
     /// Milliseconds that the kernel was behind, at changes looked for one after the other.
     pub lag: Spread,
-    /// Changes of these that the kernel never held.
+    /// Changes of these that were not seen before the endpoint changed again.
     pub lost: usize,
     /// From the first change's arrival to a moment when all were in the kernel, by the program's own
     /// count.

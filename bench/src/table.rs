@@ -82,7 +82,7 @@ const ROWS: &[(&str, Cell)] = &[
         let churn = proxy.churn?;
         Some(format!("{:.2}", churn.traffic?.messages / per(churn.changes)))
     }),
-    ("  exact in the end / lost", |_, proxy| {
+    ("  exact in the end / not seen in time", |_, proxy| {
         let churn = proxy.churn?;
         Some(format!("{} / {}", yes(churn.exact?), churn.lost))
     }),

@@ -1,9 +1,9 @@
 //! When the kernel holds something.
 //!
-//! Seen by polling, as IPVS tells nobody of its changes. The thread that polls has idle priority
-//! (SCHED_IDLE): it runs when nothing else wants the processor, so that on a machine with a single
-//! one it delays neither the proxy nor the API server, and sees the kernel right after the proxy has
-//! nothing more to do.
+//! Seen by polling, as IPVS tells nobody of its changes. Where single changes are timed, the thread
+//! that polls has idle priority (SCHED_IDLE): it runs when nothing else wants the processor, so that
+//! on a machine with a single one it delays neither the proxy nor the API server, and sees the kernel
+//! right after the proxy has nothing more to do.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -166,6 +166,15 @@ fn says_done_since(at: Instant) -> Result<bool> {
     Ok(queued >= at.as_secs_f64() && synced >= queued)
 }
 
+/// How a witness looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// All the time, at idle priority: nobody waits for it, and on a busy processor it waits for all.
+    AtIdle,
+    /// Every millisecond, as everybody else: it takes some of the processor.
+    NowAndThen,
+}
+
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -175,7 +184,7 @@ pub enum Outcome {
     NeverHeld,
 }
 
-/// A witness on a thread of idle priority, for changes that are made meanwhile.
+/// A witness on a thread of its own, for changes that are made meanwhile.
 #[derive(Debug)]
 pub struct Watcher {
     questions: Sender<Expectation>,
@@ -187,12 +196,13 @@ impl Watcher {
     ///
     /// # Errors
     /// When there is no thread.
-    pub fn start(is_ipvs: bool, patience: Duration) -> Result<Self> {
+    pub fn start(is_ipvs: bool, patience: Duration, manner: Manner) -> Result<Self> {
         let (questions, asked) = channel::<Expectation>();
         let (answer, answers) = channel();
         let (ready, started) = channel();
         let watch = move || {
-            let mut witness = match be_idle().and_then(|()| Witness::open(is_ipvs)) {
+            let prepared = if manner == Manner::AtIdle { be_idle() } else { Ok(()) };
+            let mut witness = match prepared.and_then(|()| Witness::open(is_ipvs)) {
                 Ok(witness) => witness,
                 Err(error) => {
                     let _ = ready.send(Err(error));
@@ -201,7 +211,7 @@ impl Watcher {
             };
             let _ = ready.send(Ok(()));
             for wanted in asked {
-                if answer.send(witness.watch(&wanted, patience)).is_err() {
+                if answer.send(witness.watch(&wanted, patience, manner)).is_err() {
                     return;
                 }
             }
@@ -239,13 +249,21 @@ impl Watcher {
 }
 
 impl Witness {
-    fn watch(&mut self, wanted: &Expectation, patience: Duration) -> Result<Outcome> {
+    fn watch(
+        &mut self,
+        wanted: &Expectation,
+        patience: Duration,
+        manner: Manner,
+    ) -> Result<Outcome> {
         loop {
             if self.holds(wanted)? {
                 return Ok(Outcome::HeldAfter(wanted.at.elapsed()));
             }
             if wanted.at.elapsed() > patience {
                 return Ok(Outcome::NeverHeld);
+            }
+            if manner == Manner::NowAndThen {
+                thread::sleep(Duration::from_millis(1));
             }
         }
     }

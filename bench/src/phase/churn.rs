@@ -12,7 +12,7 @@ use crate::quantile::Spread;
 use crate::report::Churn;
 use crate::scrape::{Metrics, Own};
 use crate::verify;
-use crate::witness::{Outcome, Watcher};
+use crate::witness::{Manner, Outcome, Watcher};
 
 /// When a change counts as lost, at the latest; before, if the endpoint has changed again by then.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
     let rate = f64::from(stage.extent.churn_rate);
     let distance = u32::try_from(stage.load.most_away()).unwrap_or(u32::MAX);
     let again = Duration::from_secs_f64(f64::from(distance) / rate);
-    let watcher = Watcher::start(is_ipvs, PATIENCE.min(again))?;
+    let watcher = Watcher::start(is_ipvs, PATIENCE.min(again), Manner::NowAndThen)?;
     let (traffic_before, cpu_before) = (traffic(), process::cpu(running.pid())?);
     let before = Metrics::read().ok();
     let start = Instant::now();

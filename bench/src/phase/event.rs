@@ -11,13 +11,14 @@ use crate::process;
 use crate::quantile::Spread;
 use crate::report::Event;
 use crate::scrape::OwnSum;
-use crate::witness::{Outcome, Watcher};
+use crate::witness::{Manner, Outcome, Watcher};
 
 /// Quiet before a change. Of no common measure with the periods of clocks and programs.
 const QUIET: Duration = Duration::from_micros(8_317);
 
 pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Event> {
-    let watcher = Watcher::start(stage.candidate.is_ipvs(), stage.extent.patience)?;
+    let is_ipvs = stage.candidate.is_ipvs();
+    let watcher = Watcher::start(is_ipvs, stage.extent.patience, Manner::AtIdle)?;
     let traffic_before = traffic();
     let cpu_before = process::cpu(running.pid())?;
     let start = Instant::now();

@@ -11,14 +11,14 @@ use crate::candidate::Running;
 use crate::load::{Expectation, Load};
 use crate::process;
 use crate::report::Rolling;
-use crate::witness::{Outcome, Watcher};
+use crate::witness::{Manner, Outcome, Watcher};
 
 /// Between two replacements: a fast rolling update, so that some come together.
 const STEP: Duration = Duration::from_millis(2);
 
 pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Rolling> {
     let endpoints = stage.extent.rolling_endpoints;
-    let watcher = Watcher::start(true, stage.extent.patience)?;
+    let watcher = Watcher::start(true, stage.extent.patience, Manner::NowAndThen)?;
     stage.load.add_rolling(endpoints)?;
     let last = stage.load.rolling_servers().last().copied();
     if let Some(last) = last {

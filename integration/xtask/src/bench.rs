@@ -51,6 +51,9 @@ struct Scale {
     /// Fail when a count is beyond its limit
     #[arg(long)]
     check: bool,
+    /// Build without optimisation: times say nothing then, counts are the same
+    #[arg(long)]
+    dev: bool,
     /// Further arguments of the benchmark: how much of each is measured
     #[arg(last = true)]
     arguments: Vec<OsString>,
@@ -80,15 +83,19 @@ impl Scale {
 pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     match &arguments.bench {
         Bench::Ipvs(run) => run_in_guest("ipvs_batch", run),
-        Bench::Scale(scale) => run_with_program("scale", &scale.run()),
-        Bench::Packets(run) => run_with_program("packets", run),
+        Bench::Scale(scale) if scale.dev => run_with_program("scale", &scale.run(), &[]),
+        Bench::Scale(scale) => run_with_program("scale", &scale.run(), AS_SHIPPED),
+        Bench::Packets(run) => run_with_program("packets", run, AS_SHIPPED),
     }
 }
 
+/// How cargo builds what is shipped.
+const AS_SHIPPED: &[&str] = &["--release"];
+
 /// As [`run_in_guest`], with the program `trimtab` built likewise, unless TRIMTAB_BIN has the path of
 /// another build.
-fn run_with_program(name: &str, run: &Run) -> Result<u8> {
-    let mut arguments = vec!["--release", "--package", "trimtab-bench", "--bin", name];
+fn run_with_program(name: &str, run: &Run, profile: &[&str]) -> Result<u8> {
+    let mut arguments = [profile, &["--package", "trimtab-bench", "--bin", name]].concat();
     let given = std::env::var_os(PROGRAM_VARIABLE);
     if given.is_none() {
         arguments.extend(["--package", "trimtab", "--bin", "trimtab"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use trimtab_reconcile::NodePortAddresses;
 
-use super::{Config, Detect};
+use super::{Config, Detect, VipBinding};
 
 /// A `KubeProxyConfiguration` with every field that has an effect, defaults included. What is
 /// written is JSON, and so YAML.
@@ -65,7 +65,21 @@ pub fn written(config: &Config) -> Value {
             "verbosity": config.verbosity.unwrap_or(0),
         },
         "oomScoreAdj": config.oom_score_adj,
-        "trimtab": {"drainTimeout": time(config.drain_timeout)},
+        "trimtab": {
+            "drainTimeout": time(config.drain_timeout),
+            "vipBinding": match config.vip_binding {
+                VipBinding::Address => "address",
+                VipBinding::Route => "route",
+            },
+            "nodeWeights": config.node_weights,
+            // What is null is the kernel's own choice.
+            "connectionTableBits": config.connection_table_bits,
+            "estimation": {
+                "enabled": config.estimation.run,
+                "nice": config.estimation.nice,
+                "cpus": config.estimation.cpus,
+            },
+        },
     })
 }
 
@@ -113,6 +127,7 @@ mod tests {
              ipvs: {scheduler: mh, minSyncPeriod: 1500ms, excludeCIDRs: [192.0.2.0/24]}\n\
              conntrack: {maxPerCore: 0, udpTimeout: 1m30s}\noomScoreAdj: -5\n\
              trimtab: {drainTimeout: 0s}\nlogging: {format: json, verbosity: 3}",
+            OWN,
         ] {
             let path = Path::new("config.yaml");
             let (file, _) = parse(path, text).unwrap();
@@ -121,5 +136,19 @@ mod tests {
             assert_eq!(notes, Vec::<String>::new());
             assert_eq!(resolved(&again), first);
         }
+    }
+
+    const OWN: &str = "trimtab: {vipBinding: route, nodeWeights: true, connectionTableBits: 20, \
+                       estimation: {enabled: false, nice: 10, cpus: 0-1}}";
+
+    #[test]
+    fn what_only_trimtab_has_is_written_too() {
+        let (file, _) = parse(Path::new("config.yaml"), OWN).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&resolved(&file)).unwrap();
+        let own = serde_json::json!({
+            "drainTimeout": "900s", "vipBinding": "route", "nodeWeights": true,
+            "connectionTableBits": 20, "estimation": {"enabled": false, "nice": 10, "cpus": "0-1"},
+        });
+        assert_eq!(written["trimtab"], own);
     }
 }
