@@ -25,8 +25,8 @@ struct Arguments {
     #[arg(long, value_name = "M", default_value_t = 10)]
     endpoints: usize,
     /// A build of Trimtab to measure; its path is in TRIMTAB_BIN otherwise
-    #[arg(long, value_name = "PATH", env = "TRIMTAB_BIN")]
-    trimtab: PathBuf,
+    #[arg(long, value_name = "PATH", env = "TRIMTAB_BIN", required_unless_present = "from")]
+    trimtab: Option<PathBuf>,
     /// How it binds VIPs: it is measured once for each way
     #[arg(long, value_name = "WAY", value_delimiter = ',', default_value = "address,route")]
     bindings: Vec<String>,
@@ -116,8 +116,9 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     ensure!(floor_rounds > 0 && arguments.endpoints > 0, "nothing to measure");
     ensure!(rolling.is_multiple_of(100), "--rolling: slices have 100 endpoints each");
     let mut candidates: Vec<Candidate> = Vec::new();
+    let trimtab = arguments.trimtab.as_deref().context("--trimtab is missing")?;
     for binding in &arguments.bindings {
-        candidates.push(format!("trimtab:{binding}={}", arguments.trimtab.display()).parse()?);
+        candidates.push(format!("trimtab:{binding}={}", trimtab.display()).parse()?);
     }
     candidates.extend_from_slice(&arguments.peer);
     let setup =
