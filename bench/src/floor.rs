@@ -1,11 +1,13 @@
 //! The least time that a program can take: the same netlink bytes, ready made, from a bare loop.
 
 mod encode;
+mod stream;
 
-use std::time::{Duration, Instant};
+pub use stream::Stream;
 
-use anyhow::{Context, Result, ensure};
-use netlink_packet_core::{NLM_F_ACK, NLMSG_ERROR, NetlinkBuffer};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
 use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
 use serde::{Deserialize, Serialize};
 use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
@@ -111,55 +113,4 @@ fn apply(family: trimtab_netlink::Family, batch: &mut Batch) -> Result<()> {
     let failure = report.failures.first();
     ensure!(failure.is_none(), "{family:?}: the kernel refused {failure:?}");
     Ok(())
-}
-
-/// Bytes for one netlink protocol, ready to be sent.
-struct Stream {
-    protocol: isize,
-    bytes: Vec<u8>,
-    messages: usize,
-    /// Where each piece ends, and the number of its last message.
-    pieces: Vec<(usize, u32)>,
-}
-
-impl Stream {
-    /// Cuts where a message asks for an acknowledgement: there the transport has cut.
-    fn cut(protocol: isize, bytes: Vec<u8>) -> Result<Self> {
-        let mut pieces = Vec::new();
-        let (mut end, mut messages) = (0, 0);
-        while end < bytes.len() {
-            let message = NetlinkBuffer::new_checked(&bytes[end..]).context("our own message")?;
-            end += message.length() as usize;
-            messages += 1;
-            if message.flags() & NLM_F_ACK != 0 {
-                pieces.push((end, message.sequence_number()));
-            }
-        }
-        Ok(Self { protocol, bytes, messages, pieces })
-    }
-
-    fn send(&self) -> Result<Duration> {
-        let mut socket = netlink_sys::Socket::new(self.protocol)?;
-        socket.bind_auto()?;
-        socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
-        let mut buffer = vec![0; 8 << 10];
-        let mut begin = 0;
-        let start = Instant::now();
-        for (end, last) in &self.pieces {
-            let sent = socket.send(&self.bytes[begin..*end], 0)?;
-            ensure!(sent == end - begin, "the kernel took {sent} bytes");
-            begin = *end;
-            loop {
-                let mut room = &mut buffer[..];
-                let length = socket.recv(&mut room, 0)?;
-                let answer = NetlinkBuffer::new_checked(&buffer[..length])?;
-                ensure!(answer.message_type() == NLMSG_ERROR, "unexpected answer");
-                ensure!(answer.payload()[..4] == [0; 4], "the kernel refused a message");
-                if answer.sequence_number() == *last {
-                    break;
-                }
-            }
-        }
-        Ok(start.elapsed())
-    }
 }

@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
-use netlink_packet_core::{NLM_F_ACK, NLMSG_ERROR, NetlinkBuffer};
+use netlink_sys::protocols::NETLINK_GENERIC;
 use nix::sched::{CloneFlags, unshare};
+use trimtab_bench::floor::Stream;
 use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey, Scheduler, VirtualServer};
 use trimtab_ipvs::{Batch, Client, ModuleOptions};
 
@@ -72,7 +73,7 @@ fn compare(table: &Table, rounds: usize) -> Result<f64> {
     let mut bytes = Vec::new();
     let first =
         run(table, |client| through_client(client, table, |slice| bytes.extend_from_slice(slice)))?;
-    let bare = Bare::new(bytes)?;
+    let bare = Stream::cut(NETLINK_GENERIC, bytes)?;
     let single = run(table, |client| {
         client.socket().limit_piece(1);
         through_client(client, table, |_| {})
@@ -180,56 +181,6 @@ fn through_client(
         sent(batch.as_bytes());
     }
     Ok(start.elapsed())
-}
-
-/// The least that a program can do: bytes that are ready, sent and answered.
-struct Bare {
-    bytes: Vec<u8>,
-    messages: usize,
-    /// Where each piece ends, and the number of its last message.
-    pieces: Vec<(usize, u32)>,
-}
-
-impl Bare {
-    /// Cuts where a message asks for an acknowledgement: there the client has cut.
-    fn new(bytes: Vec<u8>) -> Result<Self> {
-        let mut pieces = Vec::new();
-        let (mut end, mut messages) = (0, 0);
-        while end < bytes.len() {
-            let message = NetlinkBuffer::new_checked(&bytes[end..])?;
-            end += message.length() as usize;
-            messages += 1;
-            if message.flags() & NLM_F_ACK != 0 {
-                pieces.push((end, message.sequence_number()));
-            }
-        }
-        Ok(Self { bytes, messages, pieces })
-    }
-
-    fn send(&self) -> Result<Duration> {
-        let mut socket = netlink_sys::Socket::new(netlink_sys::protocols::NETLINK_GENERIC)?;
-        socket.bind_auto()?;
-        socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
-        let mut buffer = vec![0; 8 << 10];
-        let mut begin = 0;
-        let start = Instant::now();
-        for (end, last) in &self.pieces {
-            let sent = socket.send(&self.bytes[begin..*end], 0)?;
-            ensure!(sent == end - begin, "the kernel took {sent} bytes");
-            begin = *end;
-            loop {
-                let mut room = &mut buffer[..];
-                let length = socket.recv(&mut room, 0)?;
-                let answer = NetlinkBuffer::new_checked(&buffer[..length])?;
-                ensure!(answer.message_type() == NLMSG_ERROR, "unexpected answer");
-                ensure!(answer.payload()[..4] == [0; 4], "the kernel refused a message");
-                if answer.sequence_number() == *last {
-                    break;
-                }
-            }
-        }
-        Ok(start.elapsed())
-    }
 }
 
 /// What is programmed.
