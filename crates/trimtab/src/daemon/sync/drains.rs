@@ -35,6 +35,8 @@ impl<D: DataPlane> Sync<D> {
         }
         if self.to_ask.is_empty() {
             self.reconciler.find_next_drain_end(now);
+            // A round between two questions may have planned by an end that has passed.
+            self.next_drain_poll = None;
             self.schedule_drain_poll();
         }
     }
