@@ -13,7 +13,7 @@ use trimtab_core::{Family, Frontend, Protocol, SetElement, SetId, SetKind};
 
 pub(crate) use node_view::NodeView;
 pub(crate) use options::Options;
-pub(crate) use request::Request;
+pub(crate) use request::{ClaimKind, Request};
 
 use crate::objects::{Service, ServicePort, TrafficPolicy};
 use crate::problem::{Problem, Reason};
@@ -65,7 +65,8 @@ impl Asked<'_> {
         let family = Family::of(address);
         let elements = vec![(SetId::new(SetKind::ClusterIp, family), element)];
         if self.accepts("spec.clusterIPs", address) {
-            self.vip(address, port, self.service.internal_policy, elements, true);
+            let policy = self.service.internal_policy;
+            self.vip(ClaimKind::ClusterIp, address, port, policy, elements, true);
         }
     }
 
@@ -78,8 +79,9 @@ impl Asked<'_> {
         for address in of_family(&self.service.external_ips, family) {
             if self.accepts("spec.externalIPs", address) {
                 let element = SetElement::IpPort(address, port.protocol, port.port);
+                let elements = vec![(SetId::new(kind, family), element)];
                 let bind = !self.node.has(address);
-                self.vip(address, port, policy, vec![(SetId::new(kind, family), element)], bind);
+                self.vip(ClaimKind::ExternalIp, address, port, policy, elements, bind);
             }
         }
     }
@@ -97,7 +99,7 @@ impl Asked<'_> {
             }
             self.source_ranges(address, port, &mut elements);
             let bind = !self.node.has(address);
-            self.vip(address, port, policy, elements, bind);
+            self.vip(ClaimKind::LoadBalancer, address, port, policy, elements, bind);
         }
     }
 
@@ -155,6 +157,7 @@ impl Asked<'_> {
             }
             self.desired.requests.push(Request {
                 frontend: Frontend::new(port.protocol, *address, port.node_port),
+                kind: ClaimKind::NodePort,
                 port: port.name.clone(),
                 policy,
                 options: Options::of(self.service, port.protocol, family, self.node, self.settings),
@@ -186,6 +189,7 @@ impl Asked<'_> {
 
     fn vip(
         &mut self,
+        kind: ClaimKind,
         address: IpAddr,
         port: &ServicePort,
         policy: TrafficPolicy,
@@ -198,6 +202,7 @@ impl Asked<'_> {
         }
         self.desired.requests.push(Request {
             frontend: Frontend::new(port.protocol, address, port.port),
+            kind,
             port: port.name.clone(),
             policy,
             options: Options::of(self.service, port.protocol, family, self.node, self.settings),
@@ -255,6 +260,7 @@ fn merge(requests: Vec<Request>) -> Vec<Request> {
             Some(place) => {
                 let first = &mut merged[*place];
                 first.bind |= request.bind;
+                first.kind = first.kind.min(request.kind);
                 for element in request.elements {
                     if !first.elements.contains(&element) {
                         first.elements.push(element);

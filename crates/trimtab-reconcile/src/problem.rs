@@ -27,7 +27,8 @@ pub struct Problem {
 pub enum Reason {
     /// A VIP that cannot be served: loopback, link-local, unspecified or multicast.
     RefusedAddress,
-    /// Another, older Service has the frontend.
+    /// Another Service has the frontend: by a stronger kind of claim (cluster IP before load-balancer
+    /// IP before node port before external IP), or by the same kind and greater age.
     FrontendConflict,
     /// The kernel has refused something for it several times in a row, or lacks its scheduler.
     KernelRefused,

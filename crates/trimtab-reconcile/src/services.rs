@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
-use trimtab_core::{Family, Protocol, SetElement, SetId};
+use trimtab_core::{Family, Frontend, Protocol, SetElement, SetId};
 
 use crate::backends::{Backends, Facts};
 use crate::desired::Request;
@@ -96,7 +96,13 @@ impl ServiceEntry {
         self.ports.len() - 1
     }
 
-    /// Of two Services that claim a frontend the one with the smaller value wins: the older.
+    /// How it asks for a frontend, if it does.
+    pub(crate) fn request(&self, frontend: &Frontend) -> Option<&Request> {
+        self.requests.iter().find(|request| request.frontend == *frontend)
+    }
+
+    /// Of two Services with the same kind of claim to a frontend the one with the smaller value
+    /// wins: the older.
     pub(crate) fn seniority(&self) -> (i64, &ObjectName) {
         (self.service.as_ref().map_or(i64::MAX, |service| service.created), &self.name)
     }

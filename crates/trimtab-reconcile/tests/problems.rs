@@ -71,6 +71,60 @@ fn the_younger_of_two_is_told_whichever_came_first_and_no_longer_when_it_has_its
 }
 
 #[test]
+fn an_older_external_ip_never_has_anothers_cluster_ip() {
+    let victim = Service {
+        cluster_ips: vec!["10.96.0.200".parse().expect("an address")],
+        ..service("victim", 2, "192.0.2.2")
+    };
+    for thief_first in [true, false] {
+        let mut reconciler = Reconciler::new(Settings::new("node"));
+        let thief = service("thief", 1, "10.96.0.200");
+        let mut objects = vec![thief, victim.clone()];
+        if !thief_first {
+            objects.reverse();
+        }
+        for object in objects {
+            reconciler.apply_service(object);
+        }
+        assert_eq!(taken(&mut reconciler), [told("thief", &[Reason::FrontendConflict])]);
+        assert_eq!(holder(&reconciler, "10.96.0.200"), ["victim"]);
+        reconciler.delete_service(&ObjectName::new("n", "victim"));
+        assert_eq!(taken(&mut reconciler), [told("thief", &[])]);
+        assert_eq!(holder(&reconciler, "10.96.0.200"), ["thief"]);
+    }
+}
+
+#[test]
+fn a_claim_that_gets_a_better_kind_wins_and_one_that_gets_a_worse_kind_loses() {
+    let shared: IpAddr = "192.0.2.1".parse().expect("an address");
+    let by_load_balancer = |name, created| Service {
+        external_ips: Vec::new(),
+        load_balancer_ips: vec![shared],
+        ..service(name, created, "192.0.2.1")
+    };
+    let mut reconciler = Reconciler::new(Settings::new("node"));
+    reconciler.apply_service(service("old", 1, "192.0.2.1"));
+    reconciler.apply_service(service("young", 2, "192.0.2.1"));
+    assert_eq!(holder(&reconciler, "192.0.2.1"), ["old"]);
+    reconciler.take_problems();
+    reconciler.apply_service(by_load_balancer("young", 2));
+    assert_eq!(holder(&reconciler, "192.0.2.1"), ["young"]);
+    let refused = [Reason::FrontendConflict];
+    assert_eq!(taken(&mut reconciler), [told("old", &refused), told("young", &[])]);
+    reconciler.apply_service(service("young", 2, "192.0.2.1"));
+    assert_eq!(holder(&reconciler, "192.0.2.1"), ["old"]);
+    assert_eq!(taken(&mut reconciler), [told("old", &[]), told("young", &refused)]);
+}
+
+/// The names of the Services that have a frontend at this address.
+fn holder(reconciler: &Reconciler, address: &str) -> Vec<String> {
+    let address = Some(address.parse().expect("an address"));
+    let programmed = reconciler.programmed().into_iter();
+    let has = programmed.filter(|one| one.frontends.iter().any(|at| at.address() == address));
+    has.map(|one| one.service.name().to_owned()).collect()
+}
+
+#[test]
 fn each_loser_is_told_who_won() {
     let mut reconciler = Reconciler::new(Settings::new("node"));
     for (name, created) in [("c", 3), ("b", 2), ("a", 1)] {

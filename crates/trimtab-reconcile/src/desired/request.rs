@@ -9,6 +9,8 @@ use crate::objects::TrafficPolicy;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) frontend: Frontend,
+    /// What the Service has the frontend from.
+    pub(crate) kind: ClaimKind,
     /// Name of the Service port whose endpoints answer.
     pub(crate) port: Box<str>,
     pub(crate) policy: TrafficPolicy,
@@ -19,6 +21,30 @@ pub(crate) struct Request {
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// Whether the address belongs on the dummy interface.
     pub(crate) bind: bool,
+}
+
+/// What a Service has a frontend from. Of two Services that ask for the same one, the one whose kind
+/// comes first here has it: a cluster IP and a node port are allocated by the API server, to one
+/// Service each; a load balancer's address is written by a controller; an external IP is whatever
+/// the author of a Service wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ClaimKind {
+    ClusterIp,
+    LoadBalancer,
+    NodePort,
+    ExternalIp,
+}
+
+impl ClaimKind {
+    /// In the words of the API.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClusterIp => "cluster IP",
+            Self::LoadBalancer => "load-balancer IP",
+            Self::NodePort => "node port",
+            Self::ExternalIp => "external IP",
+        }
+    }
 }
 
 impl Request {

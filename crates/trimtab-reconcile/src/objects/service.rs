@@ -15,8 +15,8 @@ pub struct Service {
     pub name: ObjectName,
     /// `metadata.uid`, for Events about it.
     pub uid: Box<str>,
-    /// `metadata.creationTimestamp`, seconds since 1970. Of two Services that claim one frontend the
-    /// older wins.
+    /// `metadata.creationTimestamp`, seconds since 1970. Of two Services with the same kind of
+    /// claim to one frontend the older wins.
     pub created: i64,
     /// `spec.type`.
     pub kind: ServiceType,

@@ -1,11 +1,13 @@
-//! Who has a frontend. Two Services may ask for the same one; the older has it, and when it goes
-//! the next takes over.
+//! Who has a frontend. Two Services may ask for the same one. The kind of the claim decides, then
+//! age: whoever may create a Service can name any external IP, and so must not get what the cluster
+//! gave to another (CVE-2020-8554). When the holder goes, the next takes over.
 
 use hashbrown::HashMap;
 use trimtab_core::Frontend;
 
 use super::Reconciler;
-use crate::desired::Request;
+use crate::desired::{ClaimKind, Request};
+use crate::objects::ObjectName;
 use crate::operation::Owner;
 use crate::tables::{Item, Wanted};
 
@@ -52,50 +54,48 @@ impl Reconciler {
 
     /// A Service asks for a frontend, or asks for it otherwise than before.
     fn claim(&mut self, owner: Owner, frontend: Frontend, before: Option<&Request>) {
-        let server = self.tables.virtual_servers.entry(frontend).or_default();
-        match server.wanted.map(|wanted| wanted.owner) {
+        self.remove_rival(owner, frontend);
+        match self.holder(frontend) {
+            None => self.install(owner, frontend),
             Some(holder) if holder == owner => {
-                self.install(owner, frontend);
+                let heir = self.first_rival(frontend);
+                match heir.filter(|heir| self.goes_before(*heir, owner, frontend)) {
+                    Some(heir) => self.hand_over(owner, heir, frontend),
+                    None => self.install(owner, frontend),
+                }
                 if let Some(before) = before {
                     self.let_go(owner, before);
                 }
             }
-            None => self.install(owner, frontend),
-            Some(holder) if self.is_senior(owner, holder) => {
-                if let Some(request) = self.request_of(holder, frontend) {
-                    self.install(owner, frontend);
+            Some(holder) if self.goes_before(owner, holder, frontend) => {
+                let request = self.request_of(holder, frontend);
+                self.hand_over(holder, owner, frontend);
+                if let Some(request) = request {
                     self.let_go(holder, &request);
-                    self.add_rival(holder, frontend);
                 }
             }
             Some(_) => self.add_rival(owner, frontend),
         }
+        self.rivals_changed(frontend);
+    }
+
+    /// Gives a frontend of one Service to another, which may have been its rival.
+    fn hand_over(&mut self, from: Owner, to: Owner, frontend: Frontend) {
+        self.remove_rival(to, frontend);
+        self.install(to, frontend);
+        self.add_rival(from, frontend);
     }
 
     /// A Service no longer asks for a frontend.
     fn release(&mut self, owner: Owner, request: &Request) {
         let frontend = request.frontend;
-        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
-        if let Some(place) = server.rivals.iter().position(|rival| *rival == owner) {
-            server.rivals.swap_remove(place);
-            self.problems_changed(owner);
+        self.remove_rival(owner, frontend);
+        if self.holder(frontend) != Some(owner) {
             return;
         }
-        if server.wanted.is_none_or(|wanted| wanted.owner != owner) {
-            return;
-        }
-        let heirs = std::mem::take(&mut server.rivals);
-        let heir = heirs
-            .iter()
-            .copied()
-            .reduce(|best, other| if self.is_senior(other, best) { other } else { best });
-        for rival in &heirs {
-            self.problems_changed(*rival);
-        }
-        if let Some(heir) = heir {
-            if let Some(server) = self.tables.virtual_servers.get_mut(&frontend) {
-                server.rivals = heirs.into_iter().filter(|rival| *rival != heir).collect();
-            }
+        self.rivals_changed(frontend);
+        if let Some(heir) = self.first_rival(frontend) {
+            self.remove_rival(heir, frontend);
             self.install(heir, frontend);
         } else {
             if let Some(server) = self.tables.virtual_servers.get_mut(&frontend) {
@@ -147,22 +147,54 @@ impl Reconciler {
         if !server.rivals.contains(&rival) {
             server.rivals.push(rival);
         }
-        // What each of them is told names the one that has it.
+    }
+
+    fn remove_rival(&mut self, rival: Owner, frontend: Frontend) {
+        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
+        if let Some(place) = server.rivals.iter().position(|known| *known == rival) {
+            server.rivals.swap_remove(place);
+            self.problems_changed(rival);
+        }
+    }
+
+    /// What each rival is told names the Service that has the frontend, and why.
+    fn rivals_changed(&mut self, frontend: Frontend) {
+        let Some(server) = self.tables.virtual_servers.get(&frontend) else { return };
         for rival in server.rivals.clone() {
             self.problems_changed(rival);
         }
     }
 
-    fn is_senior(&self, owner: Owner, other: Owner) -> bool {
-        match (self.services.get(owner), self.services.get(other)) {
-            (Some(owner), Some(other)) => owner.seniority() < other.seniority(),
-            (owner, _) => owner.is_some(),
+    fn holder(&self, frontend: Frontend) -> Option<Owner> {
+        let server = self.tables.virtual_servers.get(&frontend)?;
+        server.wanted.map(|wanted| wanted.owner)
+    }
+
+    /// The rival that is next to have a frontend.
+    fn first_rival(&self, frontend: Frontend) -> Option<Owner> {
+        let rivals = &self.tables.virtual_servers.get(&frontend)?.rivals;
+        let first =
+            |best, other| if self.goes_before(other, best, frontend) { other } else { best };
+        rivals.iter().copied().reduce(first)
+    }
+
+    /// Whether one Service's claim to a frontend goes before another's: by kind, then by age.
+    fn goes_before(&self, owner: Owner, other: Owner, frontend: Frontend) -> bool {
+        match (self.rank(owner, frontend), self.rank(other, frontend)) {
+            (Some(own), Some(other)) => own < other,
+            (own, _) => own.is_some(),
         }
     }
 
-    fn request_of(&self, owner: Owner, frontend: Frontend) -> Option<Request> {
+    /// The smallest has the frontend.
+    fn rank(&self, owner: Owner, frontend: Frontend) -> Option<(ClaimKind, (i64, &ObjectName))> {
         let entry = self.services.get(owner)?;
-        entry.requests.iter().find(|request| request.frontend == frontend).cloned()
+        let request = entry.request(&frontend)?;
+        Some((request.kind, entry.seniority()))
+    }
+
+    fn request_of(&self, owner: Owner, frontend: Frontend) -> Option<Request> {
+        self.services.get(owner)?.request(&frontend).cloned()
     }
 
     fn drain_timeout(&self, owner: Owner) -> std::time::Duration {

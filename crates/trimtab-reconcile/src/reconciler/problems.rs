@@ -59,10 +59,17 @@ impl Reconciler {
         let conflicts = entry.requests.iter().filter_map(|request| {
             let server = self.tables.virtual_servers.get(&request.frontend)?;
             let holder = server.wanted.map(|wanted| wanted.owner).filter(|had| *had != owner)?;
+            let holder = self.services.get(holder)?;
+            let kind = holder.request(&request.frontend)?.kind;
+            let why = if kind == request.kind {
+                "which is older".to_owned()
+            } else {
+                let (own, other) = (request.kind.as_str(), kind.as_str());
+                format!("as its {other}, which goes before the {own} of another Service")
+            };
             let message = format!(
-                "{} is already served for {}, which is older; it is not served for this Service",
-                request.frontend,
-                self.services.get(holder)?.name
+                "{} is already served for {}, {why}; it is not served for this Service",
+                request.frontend, holder.name
             );
             Some(Problem { reason: Reason::FrontendConflict, message })
         });

@@ -14,7 +14,7 @@ pub struct Programmed {
     pub service: ObjectName,
     /// The frontends that are served for it.
     pub frontends: Vec<Frontend>,
-    /// Frontends that it asks for and an older Service has.
+    /// Frontends that it asks for and another Service has, whose claim goes before.
     pub conflicts: Vec<Frontend>,
     /// Elements in sets on its behalf.
     pub elements: Vec<(SetId, SetElement)>,

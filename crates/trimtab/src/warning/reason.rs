@@ -9,7 +9,7 @@ use crate::objects::FieldProblem;
 pub enum WarningReason {
     /// A VIP that cannot be served.
     RefusedAddress,
-    /// Another, older Service has the frontend.
+    /// Another Service has the frontend.
     FrontendConflict,
     /// An annotation of ours whose value cannot be used.
     InvalidAnnotation,
