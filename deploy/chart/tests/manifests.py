@@ -1,0 +1,103 @@
+"""What must hold of every rendering, whatever the options, and of what kustomize makes of the base."""
+
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rendering import CHART, objects
+
+KUSTOMIZE = CHART.parent / "kustomize"
+
+
+def faults(rendered: dict[Path, str]) -> list[str]:
+    """Every fault of every rendering."""
+    found = version_faults()
+    for path, text in rendered.items():
+        documents = objects(text)
+        for daemon_set in (one for one in documents if one.get("kind") == "DaemonSet"):
+            pod = daemon_set["spec"]["template"]
+            found += [f"{path.name}: {why}" for why in daemon_set_faults(daemon_set["spec"], pod)]
+            found += [f"{path.name}: {why}" for why in container_faults(pod["spec"])]
+            found += [f"{path.name}: {why}" for why in volume_faults(pod["spec"], documents)]
+    return found
+
+
+def version_faults() -> list[str]:
+    """The chart installs the program of the same tree."""
+    with (CHART.parent.parent / "Cargo.toml").open("rb") as file:
+        program = tomllib.load(file)["workspace"]["package"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    return [] if chart == program else [f"appVersion is {chart}, the program's version {program}"]
+
+
+def daemon_set_faults(spec: dict[str, Any], pod: dict[str, Any]) -> list[str]:
+    """A selector cannot be changed in an upgrade: it is the same with all values."""
+    selector = spec["selector"]["matchLabels"]
+    found = []
+    wanted = {"app.kubernetes.io/name": "trimtab", "app.kubernetes.io/instance": "trimtab"}
+    if selector != wanted:
+        found.append(f"the selector is {selector}")
+    if not selector.items() <= pod["metadata"]["labels"].items():
+        found.append("the selector does not match the pod")
+    return found
+
+
+def container_faults(pod: dict[str, Any]) -> list[str]:
+    """Only the init container is privileged, and nothing can be written but what is mounted."""
+    found = []
+    for container in pod["initContainers"] + pod["containers"]:
+        name, context = container["name"], container["securityContext"]
+        if not context["readOnlyRootFilesystem"]:
+            found.append(f"{name}: its root file system is writable")
+        # runc refuses these: "cannot be mounted because it is inside /proc".
+        inside = [m["mountPath"] for m in container["volumeMounts"] if m["mountPath"].startswith("/proc")]
+        found += [f"{name}: the mount {path} is inside /proc" for path in inside]
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        if context.get("privileged") or context["allowPrivilegeEscalation"]:
+            found.append(f"{container['name']}: can become privileged")
+        if context["capabilities"]["drop"] != ["ALL"]:
+            found.append(f"{container['name']}: keeps the runtime's own capabilities")
+        if context["seccompProfile"] != {"type": "RuntimeDefault"}:
+            found.append(f"{container['name']}: has no seccomp profile")
+    return found
+
+
+def volume_faults(pod: dict[str, Any], documents: list[dict[str, Any]]) -> list[str]:
+    """Every mount has its volume, every volume a mount, and our ConfigMap is the one that is mounted."""
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    containers = pod["initContainers"] + pod["containers"]
+    mounted = {mount["name"] for container in containers for mount in container["volumeMounts"]}
+    found = [f"volume {name} is not there, or not used" for name in volumes ^ mounted]
+    own = {one["metadata"]["name"]: one["data"] for one in documents if one["kind"] == "ConfigMap"}
+    for volume in pod["volumes"]:
+        source = volume.get("configMap", {})
+        data = own.get(source.get("name"), {})
+        missing = [item["key"] for item in source.get("items", []) if item["key"] not in data]
+        if data and missing:
+            found.append(f"volume {volume['name']}: the ConfigMap lacks {missing}")
+    return found
+
+
+def kustomize() -> dict[str, list[str]]:
+    """The base and the example as `kubectl kustomize` builds them."""
+    if not shutil.which("kubectl"):
+        return {"NOT RUN, kubectl is not installed: kustomize": []}
+    found = []
+    for folder in ["base", "example"]:
+        command = ["kubectl", "kustomize", str(KUSTOMIZE / folder)]
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        if built.returncode:
+            found.append(f"{folder}: {built.stderr.strip()}")
+            continue
+        documents = objects(built.stdout)
+        pod = next(one for one in documents if one["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+        used = {volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume}
+        made = {one["metadata"]["name"] for one in documents if one["kind"] == "ConfigMap"}
+        if not made or not made <= used:
+            found.append(f"{folder}: the pod mounts {sorted(used)}, of {sorted(made)}")
+    return {"kubectl kustomize": found}
