@@ -46,6 +46,14 @@ pub(crate) fn build(arguments: &[&str]) -> Result<Vec<Executable>> {
     executables(&messages)
 }
 
+/// The folder that cargo builds in, wherever it has been put.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    // This program is target/PROFILE/xtask.
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let target = program.ancestors().nth(2).context("this program is not in a target folder")?;
+    Ok(target.to_owned())
+}
+
 /// The path of the program `name` among `executables`.
 pub(crate) fn program<'a>(executables: &'a [Executable], name: &str) -> Result<&'a Path> {
     executables

@@ -1,7 +1,8 @@
-//! The project's commands: `cargo xtask guest | test | demo | bench`.
+//! The project's commands: `cargo xtask guest | test | demo | bench | chart`.
 
 mod bench;
 mod cargo;
+mod chart;
 mod demo;
 mod guest;
 mod test;
@@ -27,6 +28,8 @@ enum Task {
     Demo(demo::Arguments),
     /// Measure Trimtab on a real kernel
     Bench(bench::Arguments),
+    /// Render the Helm chart and hold it against the tree
+    Chart(chart::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => (test::main(&arguments), 1),
         Task::Demo(arguments) => (demo::main(&arguments), 1),
         Task::Bench(arguments) => (bench::main(&arguments), 1),
+        Task::Chart(arguments) => (chart::main(&arguments), 1),
     };
     match result {
         Ok(status) => ExitCode::from(status),
