@@ -9,6 +9,7 @@ mod request;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use trimtab_core::{Family, Frontend, Protocol, SetElement, SetId, SetKind};
 
 pub(crate) use node_view::NodeView;
@@ -22,7 +23,7 @@ use crate::settings::Settings;
 /// What one Service asks for.
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
-    /// Its frontends, each once.
+    /// Its frontends, each once, in order.
     pub(crate) requests: Vec<Request>,
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
@@ -30,76 +31,153 @@ pub(crate) struct Desired {
     pub(crate) problems: Vec<Problem>,
 }
 
+/// Frontends of one Service that are served at most. A thousand ports at eight addresses and as many
+/// node ports are fewer; and all of them are a second's work for the kernel. A Service of 64 KB can ask
+/// for a million, on every node.
+const MOST_FRONTENDS: usize = 16_384;
+/// Set elements of one Service at most: as many as a set of kube-proxy's holds in all. Source ranges
+/// are multiplied by ports and addresses.
+const MOST_ELEMENTS: usize = 65_536;
+/// Refused addresses that are told one by one: where there are many, they are alike.
+const MOST_REFUSED: usize = 8;
+
 /// What `service` asks for.
 pub(crate) fn desired(service: &Service, node: &NodeView, settings: &Settings) -> Desired {
-    let mut asked = Asked { service, node, settings, desired: Desired::default() };
+    let of_families = |address: &&IpAddr| settings.families.contains(&Family::of(**address));
     // A headless Service has nothing to proxy, whatever else it says.
-    for cluster_ip in &service.cluster_ips {
-        let family = Family::of(*cluster_ip);
-        if !settings.families.contains(&family) {
-            continue;
-        }
-        for port in &service.ports {
-            asked.cluster_ip(*cluster_ip, port);
-            asked.external_ips(family, port);
-            asked.load_balancer_ips(family, port);
-            asked.node_port(family, port);
-        }
+    let cluster_ips: Vec<IpAddr> =
+        service.cluster_ips.iter().filter(of_families).copied().collect();
+    let mut asked = Asked {
+        service,
+        node,
+        settings,
+        places: HashMap::new(),
+        elements: 0,
+        total: 0,
+        is_cut: false,
+        refused: 0,
+        desired: Desired::default(),
+    };
+    // Where there are too many, the strongest claims are served.
+    asked.cluster_ips(&cluster_ips);
+    for family in cluster_ips.iter().map(|address| Family::of(*address)) {
+        asked.load_balancer_ips(family);
+    }
+    for family in cluster_ips.iter().map(|address| Family::of(*address)) {
+        asked.node_ports(family);
+    }
+    for family in cluster_ips.iter().map(|address| Family::of(*address)) {
+        asked.external_ips(family);
         asked.health_check(family);
     }
     asked.scheduler();
-    asked.desired.requests = merge(asked.desired.requests);
-    asked.desired
+    asked.finish()
 }
 
 struct Asked<'a> {
     service: &'a Service,
     node: &'a NodeView,
     settings: &'a Settings,
+    /// Where in `desired.requests` each frontend is.
+    places: HashMap<Frontend, usize>,
+    /// Elements of all requests.
+    elements: usize,
+    /// Frontends asked for, those that two fields ask for counted twice.
+    total: usize,
+    /// Some are not served, because they are too many.
+    is_cut: bool,
+    /// How many addresses are refused.
+    refused: usize,
     desired: Desired,
 }
 
 impl Asked<'_> {
-    fn cluster_ip(&mut self, address: IpAddr, port: &ServicePort) {
-        let element = SetElement::IpPort(address, port.protocol, port.port);
-        let family = Family::of(address);
-        let elements = vec![(SetId::new(SetKind::ClusterIp, family), element)];
-        if self.accepts("spec.clusterIPs", address) {
-            let policy = self.service.internal_policy;
-            self.vip(ClaimKind::ClusterIp, address, port, policy, elements, true);
+    fn cluster_ips(&mut self, addresses: &[IpAddr]) {
+        let (ports, policy) = (&self.service.ports, self.service.internal_policy);
+        for address in addresses {
+            if !self.accepts("spec.clusterIPs", *address) {
+                continue;
+            }
+            let set = SetId::new(SetKind::ClusterIp, Family::of(*address));
+            self.at_each(ports, &[*address], |this, address, port| {
+                let element = SetElement::IpPort(address, port.protocol, port.port);
+                this.vip(ClaimKind::ClusterIp, address, port, policy, vec![(set, element)], true)
+            });
         }
     }
 
-    fn external_ips(&mut self, family: Family, port: &ServicePort) {
+    fn external_ips(&mut self, family: Family) {
         let policy = self.service.effective_external_policy();
         let kind = match policy {
             TrafficPolicy::Cluster => SetKind::ExternalIp,
             TrafficPolicy::Local => SetKind::ExternalIpLocal,
         };
-        for address in of_family(&self.service.external_ips, family) {
-            if self.accepts("spec.externalIPs", address) {
-                let element = SetElement::IpPort(address, port.protocol, port.port);
-                let elements = vec![(SetId::new(kind, family), element)];
-                let bind = !self.node.has(address);
-                self.vip(ClaimKind::ExternalIp, address, port, policy, elements, bind);
-            }
-        }
+        let (set, ports) = (SetId::new(kind, family), &self.service.ports);
+        let addresses = self.accepted("spec.externalIPs", &self.service.external_ips, family);
+        self.at_each(ports, &addresses, |this, address, port| {
+            let element = SetElement::IpPort(address, port.protocol, port.port);
+            let bind = !this.node.has(address);
+            this.vip(ClaimKind::ExternalIp, address, port, policy, vec![(set, element)], bind)
+        });
     }
 
-    fn load_balancer_ips(&mut self, family: Family, port: &ServicePort) {
+    fn load_balancer_ips(&mut self, family: Family) {
         let policy = self.service.effective_external_policy();
-        for address in of_family(&self.service.load_balancer_ips, family) {
-            if !self.accepts("status.loadBalancer.ingress", address) {
-                continue;
-            }
+        let (ports, given) = (&self.service.ports, &self.service.load_balancer_ips);
+        let addresses = self.accepted("status.loadBalancer.ingress", given, family);
+        self.at_each(ports, &addresses, |this, address, port| {
             let element = SetElement::IpPort(address, port.protocol, port.port);
             let mut elements = vec![(SetId::new(SetKind::LoadBalancer, family), element)];
             if policy == TrafficPolicy::Local {
                 elements.push((SetId::new(SetKind::LoadBalancerLocal, family), element));
             }
-            self.source_ranges(address, port, &mut elements);
-            let bind = !self.node.has(address);
-            self.vip(ClaimKind::LoadBalancer, address, port, policy, elements, bind);
+            this.source_ranges(address, port, &mut elements);
+            let bind = !this.node.has(address);
+            this.vip(ClaimKind::LoadBalancer, address, port, policy, elements, bind)
+        });
+    }
+
+    /// Adds what `request` makes of each address and port, until there are too many.
+    fn at_each(
+        &mut self,
+        ports: &[ServicePort],
+        addresses: &[IpAddr],
+        request: impl Fn(&Self, IpAddr, &ServicePort) -> Request,
+    ) {
+        self.total += addresses.len() * ports.len();
+        for port in ports {
+            for address in addresses {
+                let full = self.desired.requests.len() >= MOST_FRONTENDS;
+                if full || self.elements >= MOST_ELEMENTS {
+                    self.is_cut = true;
+                    return;
+                }
+                let request = request(self, *address, port);
+                self.add(request);
+            }
+        }
+    }
+
+    /// Adds a request, or joins it with one for the same frontend, such as an external IP that is also
+    /// a load-balancer IP.
+    fn add(&mut self, request: Request) {
+        let requests = &mut self.desired.requests;
+        match self.places.entry(request.frontend) {
+            _ if self.elements + request.elements.len() > MOST_ELEMENTS => self.is_cut = true,
+            Entry::Vacant(vacant) => {
+                self.elements += request.elements.len();
+                vacant.insert(requests.len());
+                requests.push(request);
+            }
+            Entry::Occupied(place) => {
+                let first = &mut requests[*place.get()];
+                first.bind |= request.bind;
+                first.kind = first.kind.min(request.kind);
+                self.elements += request.elements.len();
+                first.elements.extend(request.elements);
+                first.elements.sort_unstable();
+                first.elements.dedup();
+            }
         }
     }
 
@@ -135,37 +213,41 @@ impl Asked<'_> {
         }
     }
 
-    fn node_port(&mut self, family: Family, port: &ServicePort) {
-        if port.node_port == 0 {
-            return;
-        }
+    fn node_ports(&mut self, family: Family) {
         let policy = self.service.effective_external_policy();
         let local = policy == TrafficPolicy::Local;
-        let (all, local_only) = match port.protocol {
-            Protocol::Tcp => (SetKind::NodePortTcp, SetKind::NodePortLocalTcp),
-            Protocol::Udp => (SetKind::NodePortUdp, SetKind::NodePortLocalUdp),
-            Protocol::Sctp => (SetKind::NodePortSctp, SetKind::NodePortLocalSctp),
-        };
-        for address in self.node.node_port_addresses(family) {
-            let element = match port.protocol {
-                Protocol::Sctp => SetElement::IpPort(*address, port.protocol, port.node_port),
-                Protocol::Tcp | Protocol::Udp => SetElement::Port(port.node_port),
+        let addresses = self.node.node_port_addresses(family);
+        for port in self.service.ports.iter().filter(|port| port.node_port != 0) {
+            let (all, local_only) = match port.protocol {
+                Protocol::Tcp => (SetKind::NodePortTcp, SetKind::NodePortLocalTcp),
+                Protocol::Udp => (SetKind::NodePortUdp, SetKind::NodePortLocalUdp),
+                Protocol::Sctp => (SetKind::NodePortSctp, SetKind::NodePortLocalSctp),
             };
-            let mut elements = vec![(SetId::new(all, family), element)];
-            if local {
-                elements.push((SetId::new(local_only, family), element));
-            }
-            self.desired.requests.push(Request {
-                frontend: Frontend::new(port.protocol, *address, port.node_port),
-                kind: ClaimKind::NodePort,
-                port: port.name.clone(),
-                policy,
-                options: Options::of(self.service, port.protocol, family, self.node, self.settings),
-                max_connections: self.service.tuning.max_connections,
-                elements,
-                bind: false,
+            self.at_each(std::slice::from_ref(port), addresses, |this, address, port| {
+                let element = match port.protocol {
+                    Protocol::Sctp => SetElement::IpPort(address, port.protocol, port.node_port),
+                    Protocol::Tcp | Protocol::Udp => SetElement::Port(port.node_port),
+                };
+                let mut elements = vec![(SetId::new(all, family), element)];
+                if local {
+                    elements.push((SetId::new(local_only, family), element));
+                }
+                Request {
+                    frontend: Frontend::new(port.protocol, address, port.node_port),
+                    kind: ClaimKind::NodePort,
+                    port: port.name.clone(),
+                    policy,
+                    options: this.options(port, family),
+                    max_connections: this.service.tuning.max_connections,
+                    elements,
+                    bind: false,
+                }
             });
         }
+    }
+
+    fn options(&self, port: &ServicePort, family: Family) -> Options {
+        Options::of(self.service, port.protocol, family, self.node, self.settings)
     }
 
     fn scheduler(&mut self) {
@@ -188,43 +270,86 @@ impl Asked<'_> {
     }
 
     fn vip(
-        &mut self,
+        &self,
         kind: ClaimKind,
         address: IpAddr,
         port: &ServicePort,
         policy: TrafficPolicy,
         mut elements: Vec<(SetId, SetElement)>,
         bind: bool,
-    ) {
+    ) -> Request {
         let family = Family::of(address);
         if bind {
             elements.push((SetId::new(SetKind::IpvsIps, family), SetElement::Ip(address)));
         }
-        self.desired.requests.push(Request {
+        Request {
             frontend: Frontend::new(port.protocol, address, port.port),
             kind,
             port: port.name.clone(),
             policy,
-            options: Options::of(self.service, port.protocol, family, self.node, self.settings),
+            options: self.options(port, family),
             max_connections: self.service.tuning.max_connections,
             elements,
             bind,
-        });
+        }
     }
 
-    /// Whether `address` can be a VIP; if not, that is noted, once for the Service.
+    /// Those of `addresses`, which the API server did not allocate, that can be VIPs and may be, each
+    /// once.
+    fn accepted(&mut self, field: &str, addresses: &[IpAddr], family: Family) -> Vec<IpAddr> {
+        let of_family = addresses.iter().filter(|address| Family::of(**address) == family);
+        let mut accepted: Vec<IpAddr> = of_family.copied().collect();
+        accepted.sort_unstable();
+        accepted.dedup();
+        accepted.retain(|address| self.accepts_from_outside(field, *address));
+        accepted
+    }
+
+    /// Whether `address`, which the API server did not allocate, can be a VIP and may be one.
+    fn accepts_from_outside(&mut self, field: &str, address: IpAddr) -> bool {
+        if !self.accepts(field, address) {
+            return false;
+        }
+        let refusal = self.settings.external_ips.refusal(address, self.node.has(address));
+        refusal.inspect(|why| self.refuse(format!("{field}: {address} {why}"))).is_none()
+    }
+
+    /// Whether `address` can be a VIP.
     fn accepts(&mut self, field: &str, address: IpAddr) -> bool {
-        let Some(kind) = unusable(address) else { return true };
-        let message = format!("{field}: {address} is {kind} and cannot be a VIP");
-        if !self.desired.problems.iter().any(|known| known.message == message) {
+        let kind = unusable(address);
+        let refused = kind.inspect(|kind| {
+            self.refuse(format!("{field}: {address} is {kind} and cannot be a VIP"));
+        });
+        refused.is_none()
+    }
+
+    /// Notes an address that is not served.
+    fn refuse(&mut self, message: String) {
+        self.refused += 1;
+        if self.refused <= MOST_REFUSED {
             self.desired.problems.push(Problem { reason: Reason::RefusedAddress, message });
         }
-        false
     }
-}
 
-fn of_family(addresses: &[IpAddr], family: Family) -> impl Iterator<Item = IpAddr> + '_ {
-    addresses.iter().copied().filter(move |address| Family::of(*address) == family)
+    fn finish(mut self) -> Desired {
+        let more = self.refused.saturating_sub(MOST_REFUSED);
+        if more > 0 {
+            let message = format!("{more} more addresses are refused");
+            self.desired.problems.push(Problem { reason: Reason::RefusedAddress, message });
+        }
+        if self.is_cut {
+            let message = format!(
+                "its ports and addresses make {} frontends; {} are served, and no more than \
+                 {MOST_FRONTENDS} with {MOST_ELEMENTS} set elements: cluster IPs first, then \
+                 load-balancer IPs, node ports and external IPs",
+                self.total,
+                self.desired.requests.len(),
+            );
+            self.desired.problems.push(Problem { reason: Reason::TooManyFrontends, message });
+        }
+        self.desired.requests.sort_unstable_by_key(|request| request.frontend);
+        self.desired
+    }
 }
 
 /// Why an address cannot be a VIP: bound to the dummy interface it would take over traffic that
@@ -245,31 +370,6 @@ fn unusable(address: IpAddr) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// Joins requests for one frontend, such as an external IP that is also a load-balancer IP.
-fn merge(requests: Vec<Request>) -> Vec<Request> {
-    let mut places: HashMap<Frontend, usize> = HashMap::with_capacity(requests.len());
-    let mut merged: Vec<Request> = Vec::with_capacity(requests.len());
-    for request in requests {
-        match places.get(&request.frontend) {
-            None => {
-                places.insert(request.frontend, merged.len());
-                merged.push(request);
-            }
-            Some(place) => {
-                let first = &mut merged[*place];
-                first.bind |= request.bind;
-                first.kind = first.kind.min(request.kind);
-                for element in request.elements {
-                    if !first.elements.contains(&element) {
-                        first.elements.push(element);
-                    }
-                }
-            }
-        }
-    }
-    merged
 }
 
 #[cfg(test)]

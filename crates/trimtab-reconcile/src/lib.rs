@@ -39,6 +39,7 @@ mod services;
 mod settings;
 mod stable_hash;
 pub mod state;
+mod steps;
 mod symbol;
 mod tables;
 
@@ -49,6 +50,6 @@ pub use problem::{Problem, Reason, ServiceProblems};
 pub use reconciler::{
     Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler, WithoutLocalEndpoints,
 };
-pub use settings::{NodePortAddresses, Settings};
+pub use settings::{ExternalIpPolicy, NodePortAddresses, Settings};
 pub use stable_hash::StableHash;
 pub use state::{KernelState, VirtualServerState};

@@ -25,11 +25,14 @@ pub struct Problem {
 /// The kinds of problems; also the `reason` of the Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// A VIP that cannot be served: loopback, link-local, unspecified or multicast.
+    /// A VIP that cannot be served (loopback, link-local, unspecified or multicast), or that
+    /// `trimtab.externalIPs` forbids.
     RefusedAddress,
     /// Another Service has the frontend: by a stronger kind of claim (cluster IP before load-balancer
     /// IP before node port before external IP), or by the same kind and greater age.
     FrontendConflict,
+    /// Its ports and addresses make more frontends than one Service may have.
+    TooManyFrontends,
     /// The kernel has refused something for it several times in a row, or lacks its scheduler.
     KernelRefused,
 }
@@ -40,6 +43,7 @@ impl Reason {
         match self {
             Self::RefusedAddress => "RefusedAddress",
             Self::FrontendConflict => "FrontendConflict",
+            Self::TooManyFrontends => "TooManyFrontends",
             Self::KernelRefused => "KernelRefused",
         }
     }

@@ -16,6 +16,9 @@ mod problems;
 mod programmed;
 mod settle;
 
+#[cfg(test)]
+mod linear;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 

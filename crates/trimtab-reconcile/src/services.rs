@@ -1,11 +1,17 @@
 //! What is known of each Service, found by name or by number.
 
+mod ports;
+mod requests;
+
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
-use trimtab_core::{Family, Frontend, Protocol, SetElement, SetId};
+use trimtab_core::{Frontend, SetElement, SetId};
 
-use crate::backends::{Backends, Facts};
+pub(crate) use ports::{PortEntry, Ports};
+pub(crate) use requests::Requests;
+
+use crate::backends::Facts;
 use crate::desired::Request;
 use crate::objects::{ObjectName, Service};
 use crate::operation::Owner;
@@ -20,12 +26,12 @@ pub(crate) struct ServiceEntry {
     pub(crate) service: Option<Box<Service>>,
     /// How many slices are known.
     pub(crate) slices: u32,
-    /// Endpoints by Service port. Places are never moved: slices and requests refer to them.
-    pub(crate) ports: Vec<PortEntry>,
+    /// Endpoints by Service port.
+    pub(crate) ports: Ports,
     /// Addresses of ready endpoints on this node, each with the number of ports it has.
     pub(crate) ready_here: HashMap<IpAddr, u32>,
     /// What it asks for, as last derived.
-    pub(crate) requests: Vec<Request>,
+    pub(crate) requests: Requests,
     /// What it asks for and can never be had.
     pub(crate) refused: Vec<Problem>,
     /// What the kernel refuses for it, in words.
@@ -38,26 +44,15 @@ pub(crate) struct ServiceEntry {
     pub(crate) queued: bool,
 }
 
-/// The endpoints of one Service port in one family.
-#[derive(Debug)]
-pub(crate) struct PortEntry {
-    pub(crate) name: Box<str>,
-    pub(crate) protocol: Protocol,
-    pub(crate) family: Family,
-    pub(crate) backends: Backends,
-    /// The Service has such a port; its local endpoints then belong in the hairpin set.
-    pub(crate) served: bool,
-}
-
 impl ServiceEntry {
     fn new(name: ObjectName) -> Self {
         Self {
             name,
             service: None,
             slices: 0,
-            ports: Vec::new(),
+            ports: Ports::default(),
             ready_here: HashMap::new(),
-            requests: Vec::new(),
+            requests: Requests::default(),
             refused: Vec::new(),
             refusals: Vec::new(),
             elements: Vec::new(),
@@ -66,39 +61,9 @@ impl ServiceEntry {
         }
     }
 
-    /// The place of a port in `ports`, if endpoints or the Service have been seen with it.
-    pub(crate) fn find_port(
-        &self,
-        name: &str,
-        protocol: Protocol,
-        family: Family,
-    ) -> Option<usize> {
-        self.ports
-            .iter()
-            .position(|p| p.protocol == protocol && p.family == family && *p.name == *name)
-    }
-
-    /// As [`Self::find_port`], making the port if need be.
-    pub(crate) fn port(&mut self, name: &str, protocol: Protocol, family: Family) -> usize {
-        if let Some(found) = self.find_port(name, protocol, family) {
-            return found;
-        }
-        let fresh = PortEntry {
-            name: name.into(),
-            protocol,
-            family,
-            backends: Backends::default(),
-            served: false,
-        };
-        // Most Services have one port, and a list grows to four at once.
-        self.ports.reserve_exact(1);
-        self.ports.push(fresh);
-        self.ports.len() - 1
-    }
-
     /// How it asks for a frontend, if it does.
     pub(crate) fn request(&self, frontend: &Frontend) -> Option<&Request> {
-        self.requests.iter().find(|request| request.frontend == *frontend)
+        self.requests.get(frontend)
     }
 
     /// Of two Services with the same kind of claim to a frontend the one with the smaller value
@@ -204,7 +169,7 @@ impl Services {
 #[derive(Debug)]
 pub(crate) struct StoredSlice {
     pub(crate) owner: Owner,
-    /// Place in [`ServiceEntry::ports`], and the endpoint's port.
+    /// Place among the [`Ports`] of the Service, and the endpoint's port.
     pub(crate) ports: Vec<(u32, u16)>,
     pub(crate) endpoints: Box<[(IpAddr, Facts)]>,
 }

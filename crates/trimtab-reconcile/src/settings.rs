@@ -17,6 +17,8 @@ pub struct Settings {
     pub families: Vec<Family>,
     /// Which of the node's addresses serve node ports.
     pub node_port_addresses: NodePortAddresses,
+    /// Which external and load-balancer IPs are served.
+    pub external_ips: ExternalIpPolicy,
     /// Virtual servers in these networks are never deleted when nobody asks for them.
     pub exclude: Vec<IpNet>,
     /// How long a TCP real server that left may keep its connections; zero removes it at once.
@@ -33,6 +35,7 @@ impl Settings {
             scheduler: Scheduler::RoundRobin,
             families: Family::ALL.to_vec(),
             node_port_addresses: NodePortAddresses::All,
+            external_ips: ExternalIpPolicy::default(),
             exclude: Vec::new(),
             drain_timeout: Duration::from_secs(15 * 60),
             node_weights: false,
@@ -42,6 +45,41 @@ impl Settings {
     /// Whether a virtual server at this address is to be left alone when nobody asks for it.
     pub(crate) fn is_excluded(&self, address: IpAddr) -> bool {
         self.exclude.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// `trimtab.externalIPs`: which of the addresses that Services name in `spec.externalIPs` and
+/// `status.loadBalancer` are served. Whoever may write these fields can draw the traffic of any
+/// address on every node (CVE-2020-8554). By default all are served, as in kube-proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalIpPolicy {
+    /// Only addresses in these networks are served; empty for any address.
+    pub allowed: Vec<IpNet>,
+    /// Addresses in these networks are never served, even if they are allowed.
+    pub denied: Vec<IpNet>,
+    /// Whether an address of one of the node's own interfaces is served.
+    pub node_addresses: bool,
+}
+
+impl Default for ExternalIpPolicy {
+    fn default() -> Self {
+        Self { allowed: Vec::new(), denied: Vec::new(), node_addresses: true }
+    }
+}
+
+impl ExternalIpPolicy {
+    /// Why `address`, which is the node's own or not, is not served; `None` if it is.
+    pub(crate) fn refusal(&self, address: IpAddr, is_of_node: bool) -> Option<&'static str> {
+        let in_any = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
+        if !self.allowed.is_empty() && !in_any(&self.allowed) {
+            Some("is not in trimtab.externalIPs.allowedCIDRs of this cluster's configuration")
+        } else if in_any(&self.denied) {
+            Some("is in trimtab.externalIPs.deniedCIDRs of this cluster's configuration")
+        } else if is_of_node && !self.node_addresses {
+            Some("is a node's own address, which trimtab.externalIPs.allowNodeAddresses forbids")
+        } else {
+            None
+        }
     }
 }
 

@@ -112,6 +112,7 @@ pub fn settings(config: &Config) -> Settings {
     Settings {
         scheduler: config.scheduler,
         node_port_addresses: config.node_port_addresses.clone(),
+        external_ips: config.external_ips.clone(),
         exclude: config.exclude.clone(),
         drain_timeout: config.drain_timeout,
         node_weights: config.node_weights,

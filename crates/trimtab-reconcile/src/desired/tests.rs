@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::objects::{LocalAddress, ObjectName, ServiceType, Tuning};
-use crate::settings::NodePortAddresses;
+use crate::settings::{ExternalIpPolicy, NodePortAddresses};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -93,6 +93,39 @@ fn addresses_that_would_take_over_the_hosts_own_traffic_are_refused() {
 }
 
 #[test]
+fn external_and_load_balancer_ips_are_served_as_the_policy_says() {
+    let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let service = Service {
+        cluster_ips: vec![ip("10.96.0.1")],
+        external_ips: vec![ip("192.168.0.1"), ip("10.96.0.9"), ip("198.51.100.7")],
+        ..balanced()
+    };
+    let served = |policy: ExternalIpPolicy| {
+        let settings = Settings { external_ips: policy, ..Settings::new("here") };
+        let desired = desired(&service, &node(), &settings);
+        let mut vips: Vec<String> =
+            desired.requests.iter().map(|r| r.frontend.address().unwrap().to_string()).collect();
+        vips.sort();
+        assert_eq!(vips.len() + desired.problems.len(), 5, "each is served or reported");
+        assert!(desired.problems.iter().all(|p| p.reason == Reason::RefusedAddress));
+        assert_eq!(vips.remove(0), "10.96.0.1", "no policy concerns cluster IPs");
+        vips
+    };
+    let any = ExternalIpPolicy::default;
+    let all = ["10.96.0.9", "192.168.0.1", "198.51.100.7", "203.0.113.1"];
+    assert_eq!(served(any()), all);
+    let own = ExternalIpPolicy { node_addresses: false, ..any() };
+    assert_eq!(served(own), ["10.96.0.9", "198.51.100.7", "203.0.113.1"]);
+    let denied = ExternalIpPolicy { denied: nets(&["10.96.0.0/12"]), ..any() };
+    assert_eq!(served(denied), ["192.168.0.1", "198.51.100.7", "203.0.113.1"]);
+    let allowed = nets(&["203.0.113.0/24", "10.0.0.0/8", "2001:db8::/32"]);
+    let only = ExternalIpPolicy { allowed, denied: nets(&["10.96.0.0/12"]), ..any() };
+    assert_eq!(served(only), ["203.0.113.1"]);
+    let other_family = ExternalIpPolicy { allowed: nets(&["2001:db8::/32"]), ..any() };
+    assert_eq!(served(other_family), Vec::<String>::new());
+}
+
+#[test]
 fn a_vip_that_an_interface_has_is_served_but_not_bound() {
     let service = Service { external_ips: vec![ip("192.168.0.1")], ..service() };
     let desired = desired(&service, &node(), &Settings::new("here"));
@@ -139,7 +172,7 @@ fn a_node_port_is_served_on_every_address_that_others_can_reach() {
     service.ports[0].node_port = 30080;
     assert_eq!(
         frontends_of(&service),
-        ["TCP 10.96.0.1:80", "TCP 10.0.0.1:30080", "TCP 192.168.0.1:30080"]
+        ["TCP 10.0.0.1:30080", "TCP 10.96.0.1:80", "TCP 192.168.0.1:30080"]
     );
     service.cluster_ips.push(ip("fd00:96::1"));
     assert!(frontends_of(&service).contains(&"TCP [fd00:10::1]:30080".to_owned()));

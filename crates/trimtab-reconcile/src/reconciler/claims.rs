@@ -2,38 +2,38 @@
 //! age: whoever may create a Service can name any external IP, and so must not get what the cluster
 //! gave to another (CVE-2020-8554). When the holder goes, the next takes over.
 
-use hashbrown::HashMap;
 use trimtab_core::Frontend;
 
 use super::Reconciler;
 use crate::desired::{ClaimKind, Request};
 use crate::objects::ObjectName;
 use crate::operation::Owner;
+use crate::services::Requests;
 use crate::tables::{Item, Wanted};
 
 impl Reconciler {
     /// Takes over what a Service asks for now: frontends that are the same as before are not
     /// touched.
-    pub(super) fn take_requests(&mut self, owner: Owner, requests: Vec<Request>) {
+    pub(super) fn take_requests(&mut self, owner: Owner, requests: Requests) {
         let Some(entry) = self.services.get_mut(owner) else { return };
         if entry.requests != requests {
             let old = std::mem::replace(&mut entry.requests, requests);
-            let mut old: HashMap<Frontend, Request> =
-                old.into_iter().map(|request| (request.frontend, request)).collect();
-            let changed: Vec<(Frontend, Option<Request>)> = entry
+            let changed: Vec<(Frontend, Option<&Request>)> = entry
                 .requests
                 .iter()
-                .filter_map(|request| match old.remove(&request.frontend) {
-                    Some(before) if before == *request => None,
-                    before => Some((request.frontend, before)),
-                })
+                .map(|request| (request, old.get(&request.frontend)))
+                .filter(|(request, before)| *before != Some(request))
+                .map(|(request, before)| (request.frontend, before))
                 .collect();
             // New ones first: an element that moves from one frontend to another is never let go.
             for (frontend, before) in changed {
-                self.claim(owner, frontend, before.as_ref());
+                self.claim(owner, frontend, before);
             }
-            for request in old.values() {
-                self.release(owner, request);
+            for request in old.iter() {
+                let entry = self.services.get(owner);
+                if entry.is_some_and(|entry| entry.request(&request.frontend).is_none()) {
+                    self.release(owner, request);
+                }
             }
         }
         self.refresh_drain(owner);
@@ -42,7 +42,7 @@ impl Reconciler {
     fn refresh_drain(&mut self, owner: Owner) {
         let drain = self.drain_timeout(owner);
         let Some(entry) = self.services.get(owner) else { return };
-        for request in &entry.requests {
+        for request in entry.requests.iter() {
             let server = self.tables.virtual_servers.get_mut(&request.frontend);
             if let Some(wanted) = server.and_then(|server| server.wanted.as_mut())
                 && wanted.owner == owner

@@ -9,7 +9,6 @@ use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
 use super::Reconciler;
 use super::health_check::has_health_check;
 use crate::backends::{Facts, Selection};
-use crate::desired::Request;
 use crate::nodes::Nodes;
 use crate::objects::{EndpointSlice, ObjectName};
 use crate::operation::Owner;
@@ -38,6 +37,11 @@ impl Reconciler {
                 // Counted before the old one goes, which may be all that keeps the entry.
                 if let Some(entry) = self.services.get_mut(owner) {
                     entry.slices += 1;
+                    for (place, _) in &stored.ports {
+                        if let Some(port) = entry.ports.get_mut(*place as usize) {
+                            port.slices += 1;
+                        }
+                    }
                 }
                 if let Some(old) = old {
                     self.remove_endpoints(&old);
@@ -66,7 +70,7 @@ impl Reconciler {
     /// The node's zone changed: hints mean something else now.
     pub(super) fn topology_changed(&mut self) {
         for owner in self.services.owners() {
-            let ports = self.services.get(owner).map_or(0, |entry| entry.ports.len());
+            let ports = self.services.get(owner).map_or(0, |entry| entry.ports.end());
             for port in 0..ports {
                 let hints = &self.hints;
                 let Some(entry) = self.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
@@ -84,7 +88,7 @@ impl Reconciler {
         let mut ports: Vec<(u32, u16)> = Vec::with_capacity(slice.ports.len());
         if let Some(entry) = self.services.get_mut(owner) {
             for port in &slice.ports {
-                let place = entry.port(&port.name, port.protocol, slice.family);
+                let place = entry.ports.place(&port.name, port.protocol, slice.family);
                 ports.push((u32::try_from(place).unwrap_or(u32::MAX), port.port));
             }
         }
@@ -112,6 +116,13 @@ impl Reconciler {
         self.change_endpoints(old.owner, &old.ports, &changes);
         if let Some(entry) = self.services.get_mut(old.owner) {
             entry.slices = entry.slices.saturating_sub(1);
+            for (place, _) in &old.ports {
+                let place = *place as usize;
+                if let Some(port) = entry.ports.get_mut(place) {
+                    port.slices = port.slices.saturating_sub(1);
+                }
+                entry.ports.tidy(place);
+            }
         }
         self.services.tidy(old.owner);
     }
@@ -211,6 +222,9 @@ impl Reconciler {
             .filter(|(_, facts)| facts.is_local())
             .map(|(key, _)| hairpin(entry, &key))
             .collect();
+        if let Some(entry) = self.services.get_mut(owner).filter(|_| !served) {
+            entry.ports.tidy(port);
+        }
         for element in hairpins {
             self.count_element(owner, element, served);
         }
@@ -222,7 +236,7 @@ impl Reconciler {
         let Some(port) = entry.ports.get(port) else { return };
         let selection = port.backends.selection();
         let mut changed: Vec<Item> = Vec::new();
-        for request in entry.requests.iter().filter(|request| serves(request, port)) {
+        for request in entry.requests.of_port(port) {
             let Some(server) = self.tables.virtual_servers.get_mut(&request.frontend) else {
                 continue;
             };
@@ -249,12 +263,12 @@ impl Reconciler {
     pub(super) fn fill_servers(&mut self, owner: Owner, frontend: Frontend) {
         let Some(entry) = self.services.get(owner) else { return };
         let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
-        let request = entry.requests.iter().find(|request| request.frontend == frontend);
+        let request = entry.request(&frontend);
         for known in server.servers.values_mut() {
             known.wanted = None;
         }
         let Some(request) = request else { return };
-        let place = entry.find_port(&request.port, request.protocol(), frontend.family());
+        let place = entry.ports.find(&request.port, request.protocol(), frontend.family());
         let Some(port) = place.and_then(|place| entry.ports.get(place)) else { return };
         let selection = port.backends.selection();
         for (key, facts) in port.backends.iter() {
@@ -292,12 +306,6 @@ fn difference(old: &[(IpAddr, Facts)], new: &[(IpAddr, Facts)]) -> Vec<Change> {
             }
         }
     }
-}
-
-fn serves(request: &Request, port: &PortEntry) -> bool {
-    request.frontend.family() == port.family
-        && request.protocol() == port.protocol
-        && request.port == port.name
 }
 
 fn weight_of(facts: Facts, nodes: Option<&Nodes>) -> u16 {

@@ -8,7 +8,7 @@ use crate::desired::{Desired, NodeView, desired};
 use crate::objects::{LocalAddress, NodeObject, ObjectName, Service};
 use crate::operation::Owner;
 use crate::problem::Problem;
-use crate::services::ServiceEntry;
+use crate::services::{Requests, ServiceEntry};
 
 impl Reconciler {
     /// A Service was added or changed.
@@ -147,7 +147,7 @@ impl Reconciler {
         let Desired { requests, elements, problems } = desired(service, &self.node, &self.settings);
         self.take_refused(owner, problems);
         self.serve_ports(owner);
-        self.take_requests(owner, requests);
+        self.take_requests(owner, Requests::new(requests));
         self.take_elements(owner, elements);
     }
 
@@ -162,9 +162,9 @@ impl Reconciler {
     /// Takes back all that a Service asked for.
     fn withdraw(&mut self, owner: Owner) {
         self.take_refused(owner, Vec::new());
-        self.take_requests(owner, Vec::new());
+        self.take_requests(owner, Requests::default());
         self.take_elements(owner, Vec::new());
-        let ports = self.services.get(owner).map_or(0, |entry| entry.ports.len());
+        let ports = self.services.get(owner).map_or(0, |entry| entry.ports.end());
         for port in 0..ports {
             self.set_served(owner, port, false);
         }
@@ -174,25 +174,26 @@ impl Reconciler {
     fn serve_ports(&mut self, owner: Owner) {
         let Some(entry) = self.services.get_mut(owner) else { return };
         let served = ports_of(entry, &self.settings.families);
-        let places = entry.ports.len();
-        for place in 0..places {
-            self.set_served(owner, place, served.contains(&place));
+        for (place, served) in served.into_iter().enumerate() {
+            self.set_served(owner, place, served);
         }
     }
 }
 
-/// The places of the ports that a Service has, making them where need be.
-fn ports_of(entry: &mut ServiceEntry, families: &[Family]) -> Vec<usize> {
+/// Of each place, whether its port is one that the Service has, making those where need be.
+fn ports_of(entry: &mut ServiceEntry, families: &[Family]) -> Vec<bool> {
     let Some(service) = entry.service.take() else { return Vec::new() };
-    let mut places = Vec::new();
+    let mut served = vec![false; entry.ports.end()];
     for address in &service.cluster_ips {
         let family = Family::of(*address);
         if families.contains(&family) {
             for port in &service.ports {
-                places.push(entry.port(&port.name, port.protocol, family));
+                let place = entry.ports.place(&port.name, port.protocol, family);
+                served.resize(entry.ports.end(), false);
+                served[place] = true;
             }
         }
     }
     entry.service = Some(service);
-    places
+    served
 }

@@ -13,7 +13,7 @@ impl Reconciler {
             return;
         }
         for owner in nodes.services_on(node) {
-            let ports = self.services.get(owner).map_or(0, |entry| entry.ports.len());
+            let ports = self.services.get(owner).map_or(0, |entry| entry.ports.end());
             for port in 0..ports {
                 let entry = self.services.get(owner).and_then(|entry| entry.ports.get(port));
                 let Some(entry) = entry else { continue };

@@ -1,13 +1,17 @@
 //! What Services ask for and do not get.
 
 use super::Reconciler;
+use crate::desired::Request;
 use crate::objects::ObjectName;
 use crate::operation::Owner;
 use crate::problem::{Problem, Reason, ServiceProblems};
+use crate::services::ServiceEntry;
 use crate::tables::Item;
 
 /// Refusals that are told of one Service: where there are many, they are alike.
 const MOST_REFUSALS: usize = 8;
+/// Conflicts that are told of one Service.
+const MOST_CONFLICTS: usize = 8;
 
 impl Reconciler {
     /// Takes the Services whose problems changed since the last call, in order of name, each with
@@ -20,7 +24,9 @@ impl Reconciler {
 
     /// Notes that a Service may have other problems than before.
     pub(super) fn problems_changed(&mut self, owner: Owner) {
-        if let Some(entry) = self.services.get(owner) {
+        if let Some(entry) = self.services.get(owner)
+            && !self.troubled.contains(&entry.name)
+        {
             self.troubled.insert(entry.name.clone());
         }
     }
@@ -56,23 +62,20 @@ impl Reconciler {
         else {
             return ServiceProblems { service, uid: "".into(), found: Vec::new() };
         };
-        let conflicts = entry.requests.iter().filter_map(|request| {
-            let server = self.tables.virtual_servers.get(&request.frontend)?;
-            let holder = server.wanted.map(|wanted| wanted.owner).filter(|had| *had != owner)?;
-            let holder = self.services.get(holder)?;
-            let kind = holder.request(&request.frontend)?.kind;
-            let why = if kind == request.kind {
-                "which is older".to_owned()
+        let mut conflicts: Vec<Problem> = Vec::new();
+        let mut more = 0;
+        for (request, holder) in self.conflicts(owner, entry) {
+            if conflicts.len() == MOST_CONFLICTS {
+                more += 1;
             } else {
-                let (own, other) = (request.kind.as_str(), kind.as_str());
-                format!("as its {other}, which goes before the {own} of another Service")
-            };
-            let message = format!(
-                "{} is already served for {}, {why}; it is not served for this Service",
-                request.frontend, holder.name
-            );
-            Some(Problem { reason: Reason::FrontendConflict, message })
-        });
+                let message = conflict(request, holder);
+                conflicts.push(Problem { reason: Reason::FrontendConflict, message });
+            }
+        }
+        if more > 0 {
+            let message = format!("{more} more frontends are served for other Services");
+            conflicts.push(Problem { reason: Reason::FrontendConflict, message });
+        }
         let refusals = entry.refusals.iter().map(|(_, message)| Problem {
             reason: Reason::KernelRefused,
             message: message.to_string(),
@@ -80,4 +83,30 @@ impl Reconciler {
         let found = entry.refused.iter().cloned().chain(conflicts).chain(refusals).collect();
         ServiceProblems { uid: object.uid.clone(), service, found }
     }
+
+    /// What a Service asks for and another has.
+    fn conflicts<'a>(
+        &'a self,
+        owner: Owner,
+        entry: &'a ServiceEntry,
+    ) -> impl Iterator<Item = (&'a Request, &'a ServiceEntry)> {
+        entry.requests.iter().filter_map(move |request| {
+            let server = self.tables.virtual_servers.get(&request.frontend)?;
+            let holder = server.wanted.map(|wanted| wanted.owner).filter(|had| *had != owner)?;
+            Some((request, self.services.get(holder)?))
+        })
+    }
+}
+
+fn conflict(request: &Request, holder: &ServiceEntry) -> String {
+    let frontend = request.frontend;
+    let kind = holder.request(&frontend).map_or(request.kind, |theirs| theirs.kind);
+    let why = if kind == request.kind {
+        "which is older".to_owned()
+    } else {
+        let (own, other) = (request.kind.as_str(), kind.as_str());
+        format!("as its {other}, which goes before the {own} of another Service")
+    };
+    let name = &holder.name;
+    format!("{frontend} is already served for {name}, {why}; it is not served for this Service")
 }

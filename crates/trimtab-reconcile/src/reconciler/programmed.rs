@@ -37,7 +37,7 @@ impl Reconciler {
                 elements: entry.elements.clone(),
                 addresses: Vec::new(),
             };
-            for request in &entry.requests {
+            for request in entry.requests.iter() {
                 let server = self.tables.virtual_servers.get(&request.frontend);
                 if server.and_then(|s| s.wanted).is_none_or(|wanted| wanted.owner != owner) {
                     one.conflicts.push(request.frontend);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hashbrown::HashSet;
 use trimtab_core::{Frontend, Scheduler};
 
 use super::Reconciler;
@@ -69,10 +70,12 @@ impl Reconciler {
     }
 
     fn forget_retries(&mut self, plan: &Plan, report: &Report) {
+        let failed = report.failed.iter().map(|(failed, _)| failed);
+        let unsettled: HashSet<Item> =
+            failed.chain(&report.withheld).map(|operation| item_of(&operation.action)).collect();
         for operation in plan.operations() {
             let item = item_of(&operation.action);
-            let unsettled = report.failed.iter().map(|(failed, _)| failed).chain(&report.withheld);
-            if !unsettled.into_iter().any(|other| item_of(&other.action) == item) {
+            if !unsettled.contains(&item) {
                 self.forget_retry(&item);
             }
         }

@@ -179,12 +179,32 @@ pub struct Trimtab {
     pub drain_timeout: Option<Period>,
     /// Whether the annotation `trimtab.dev/weight` of Nodes counts, for which all Nodes are watched.
     pub node_weights: Option<bool>,
+    /// Which external and load-balancer IPs are served; without it all, as in kube-proxy.
+    #[serde(rename = "externalIPs")]
+    pub external_ips: ExternalIps,
     /// How the kernel is told that a VIP is this node's: `address` or `route`.
     pub vip_binding: Option<String>,
     /// log2 of the buckets of IPVS's connection table, for when this program loads the module.
     pub connection_table_bits: Option<i64>,
     /// IPVS's measuring of rates.
     pub estimation: Estimation,
+}
+
+/// `trimtab.externalIPs`: which addresses of `spec.externalIPs` and `status.loadBalancer` are served,
+/// against Services that draw the traffic of addresses that are not theirs (CVE-2020-8554).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExternalIps {
+    /// Only addresses in these networks are served; empty for any address. With networks of one family
+    /// only, no address of the other is served.
+    #[serde(rename = "allowedCIDRs")]
+    pub allowed_cidrs: Option<Vec<String>>,
+    /// Addresses in these networks are never served: the pods', Services' and nodes' networks, for
+    /// example.
+    #[serde(rename = "deniedCIDRs")]
+    pub denied_cidrs: Option<Vec<String>>,
+    /// Whether an address of one of the node's own interfaces is served, as k3s' ServiceLB needs.
+    pub allow_node_addresses: Option<bool>,
 }
 
 /// `trimtab.estimation`: what is not given stays as it is in the kernel.

@@ -91,6 +91,10 @@ mod tests {
                 "{connectionTableBits: 40}",
                 "trimtab.connectionTableBits: 40 is not between 8 and 27",
             ),
+            (
+                "{externalIPs: {deniedCIDRs: [10.0.0.0/8, 10.0.0.300/8]}}",
+                "trimtab.externalIPs.deniedCIDRs[1]: \"10.0.0.300/8\" is not a CIDR",
+            ),
             ("{estimation: {nice: 20}}", "trimtab.estimation.nice: 20 is not between -20 and 19"),
             ("{estimation: {cpus: 3-1}}", "trimtab.estimation.cpus: \"3-1\" is not a list"),
             ("{estimation: {cpus: all}}", "trimtab.estimation.cpus: \"all\" is not a list"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use trimtab_core::Scheduler;
 use trimtab_host::sysctl::{ConntrackOptions, EstimationOptions};
-use trimtab_reconcile::NodePortAddresses;
+use trimtab_reconcile::{ExternalIpPolicy, NodePortAddresses};
 
 use super::file::{ConfigFile, Period};
 use super::kernel::{connection_table_bits, estimation, vip_binding};
@@ -64,6 +64,8 @@ pub struct Config {
     pub scheduler: Scheduler,
     /// Virtual servers in these networks are never deleted.
     pub exclude: Vec<IpNet>,
+    /// Which external and load-balancer IPs are served.
+    pub external_ips: ExternalIpPolicy,
     /// Answer ARP only for addresses of the interface that was asked.
     pub strict_arp: bool,
     /// IPVS timeouts: TCP, TCP after FIN, UDP; zero leaves the kernel's.
@@ -164,6 +166,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         min_sync_period,
         scheduler: scheduler(file.ipvs.scheduler.as_deref())?,
         exclude: networks("ipvs.excludeCIDRs", strs(file.ipvs.exclude_cidrs.as_deref()))?,
+        external_ips: external_ips(file)?,
         strict_arp: file.ipvs.strict_arp.unwrap_or(false),
         timeouts: [file.ipvs.tcp_timeout, file.ipvs.tcp_fin_timeout, file.ipvs.udp_timeout]
             .map(|timeout| period(timeout, Duration::ZERO)),
@@ -283,6 +286,18 @@ fn node_port_addresses(file: &ConfigFile) -> Result<NodePortAddresses, Error> {
         return Err(Error::value("nodePortAddresses", message));
     }
     networks("nodePortAddresses", list).map(NodePortAddresses::Networks)
+}
+
+fn external_ips(file: &ConfigFile) -> Result<ExternalIpPolicy, Error> {
+    let given = &file.trimtab.external_ips;
+    let list = |field: &str, texts: Option<&[String]>| {
+        networks(&format!("trimtab.externalIPs.{field}"), strs(texts))
+    };
+    Ok(ExternalIpPolicy {
+        allowed: list("allowedCIDRs", given.allowed_cidrs.as_deref())?,
+        denied: list("deniedCIDRs", given.denied_cidrs.as_deref())?,
+        node_addresses: given.allow_node_addresses.unwrap_or(true),
+    })
 }
 
 fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<Detect, Error> {

@@ -67,6 +67,11 @@ pub fn written(config: &Config) -> Value {
         "oomScoreAdj": config.oom_score_adj,
         "trimtab": {
             "drainTimeout": time(config.drain_timeout),
+            "externalIPs": {
+                "allowedCIDRs": texts(&config.external_ips.allowed),
+                "deniedCIDRs": texts(&config.external_ips.denied),
+                "allowNodeAddresses": config.external_ips.node_addresses,
+            },
             "vipBinding": match config.vip_binding {
                 VipBinding::Address => "address",
                 VipBinding::Route => "route",
@@ -139,6 +144,8 @@ mod tests {
     }
 
     const OWN: &str = "trimtab: {vipBinding: route, nodeWeights: true, connectionTableBits: 20, \
+                       externalIPs: {allowedCIDRs: [203.0.113.0/24], deniedCIDRs: ['fd00::/8'], \
+                       allowNodeAddresses: false}, \
                        estimation: {enabled: false, nice: 10, cpus: 0-1}}";
 
     #[test]
@@ -146,6 +153,10 @@ mod tests {
         let (file, _) = parse(Path::new("config.yaml"), OWN).unwrap();
         let written: serde_json::Value = serde_json::from_str(&resolved(&file)).unwrap();
         let own = serde_json::json!({
+            "externalIPs": {
+                "allowedCIDRs": ["203.0.113.0/24"], "deniedCIDRs": ["fd00::/8"],
+                "allowNodeAddresses": false,
+            },
             "drainTimeout": "900s", "vipBinding": "route", "nodeWeights": true,
             "connectionTableBits": 20, "estimation": {"enabled": false, "nice": 10, "cpus": "0-1"},
         });

@@ -15,6 +15,8 @@ pub enum WarningReason {
     InvalidAnnotation,
     /// Any other field whose value cannot be used.
     InvalidValue,
+    /// More frontends than one Service may have.
+    TooManyFrontends,
     /// The kernel has refused something several times in a row.
     KernelRefused,
     /// A health-check node port that cannot be listened on.
@@ -29,6 +31,7 @@ impl WarningReason {
             Self::FrontendConflict => "FrontendConflict",
             Self::InvalidAnnotation => "InvalidAnnotation",
             Self::InvalidValue => "InvalidValue",
+            Self::TooManyFrontends => "TooManyFrontends",
             Self::KernelRefused => "KernelRefused",
             // kube-proxy's word for the same.
             Self::HealthCheckPort => "FailedToStartServiceHealthcheck",
@@ -39,7 +42,7 @@ impl WarningReason {
     pub const fn action(self) -> &'static str {
         match self {
             Self::RefusedAddress => "BindAddress",
-            Self::FrontendConflict => "ClaimFrontend",
+            Self::FrontendConflict | Self::TooManyFrontends => "ClaimFrontend",
             Self::InvalidAnnotation | Self::InvalidValue => "ReadObject",
             Self::KernelRefused => "ProgramKernel",
             Self::HealthCheckPort => "Listen",
@@ -58,6 +61,7 @@ impl From<Reason> for WarningReason {
         match reason {
             Reason::RefusedAddress => Self::RefusedAddress,
             Reason::FrontendConflict => Self::FrontendConflict,
+            Reason::TooManyFrontends => Self::TooManyFrontends,
             Reason::KernelRefused => Self::KernelRefused,
         }
     }
