@@ -3,26 +3,16 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use trimtab_core::{ForwardingMethod, RealServer, Scheduler};
 use trimtab_ipvs::Batch;
 
-use crate::namespace::{apply, client, isolated, masqueraded, run, tcp};
-
-/// The example beside this test: cargo puts one in `examples` and the other in `deps`.
-fn program() -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let program = this.ancestors().nth(2).unwrap().join("examples/ipvsls");
-    let hint = "build it first: cargo build -p trimtab-ipvs --examples";
-    assert!(program.is_file(), "there is no {}; {hint}", program.display());
-    program
-}
+use crate::namespace::{apply, client, example, isolated, masqueraded, run, tcp};
 
 #[track_caller]
 fn assert_prints_the_same() -> String {
-    let ours = Command::new(program()).output().unwrap();
+    let ours = Command::new(example("ipvsls")).output().unwrap();
     assert!(ours.status.success() && ours.stderr.is_empty(), "{ours:?}");
     let ours = String::from_utf8(ours.stdout).unwrap();
     let theirs = run("ipvsadm -Ln");

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that it did not expect")]
 
+mod balance;
 mod capabilities;
 mod changes;
 mod counts;

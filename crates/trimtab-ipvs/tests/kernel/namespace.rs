@@ -1,6 +1,7 @@
 //! A network namespace for each test, and programs run in it.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
@@ -42,6 +43,16 @@ pub(crate) fn lines(command: &str) -> Vec<String> {
 #[track_caller]
 pub(crate) fn saved() -> Vec<String> {
     lines("ipvsadm -Sn")
+}
+
+/// An example of this package: cargo puts it in `examples`, beside this test's `deps`.
+#[track_caller]
+pub(crate) fn example(name: &str) -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    let program = this.ancestors().nth(2).unwrap().join("examples").join(name);
+    let hint = "build it first: cargo build -p trimtab-ipvs --examples";
+    assert!(program.is_file(), "there is no {}; {hint}", program.display());
+    program
 }
 
 pub(crate) fn client() -> Client {
