@@ -28,3 +28,8 @@ pub use virtual_server::{Frontend, Persistence, VirtualServer, VirtualServerFlag
 
 /// The dummy interface that carries the VIPs, the name kube-proxy gives it.
 pub const DUMMY_INTERFACE: &str = "kube-ipvs0";
+
+/// The README's example is compiled with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

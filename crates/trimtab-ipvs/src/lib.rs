@@ -99,3 +99,8 @@ pub use operation::Operation;
 pub use stats::Stats;
 pub use sync_daemon::{SyncDaemon, SyncRole};
 pub use trimtab_netlink::{Errno, Failure, Refusal, Report};
+
+/// The README's example is compiled with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

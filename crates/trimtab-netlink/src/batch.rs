@@ -101,6 +101,10 @@ impl Batch {
 }
 
 /// A message being written.
+///
+/// # Panics
+/// The methods that append an attribute panic if it would be longer than 65,535 bytes with its
+/// header of four: its length has 16 bits (`struct nlattr`). The caller splits what may be longer.
 #[derive(Debug)]
 pub struct Builder<'a> {
     bytes: &'a mut Vec<u8>,

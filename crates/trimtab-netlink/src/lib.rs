@@ -3,8 +3,8 @@
 //! Programming a kernel object by object costs two system calls and an answer for each. Here many
 //! messages travel in one `sendmsg`, only the last of them asks for an acknowledgement, and the
 //! errors of the others are matched to their message by sequence number. The generic-netlink,
-//! route and netfilter families all work this way, so [`trimtab-ipvs`] and [`trimtab-host`] share
-//! this crate and bring only their own attributes.
+//! route and netfilter families all work this way, so [`trimtab-ipvs`] and the other users of
+//! this crate bring only their own attributes.
 //!
 //! * [`Batch`] lays messages out in one buffer, without an allocation for each.
 //! * [`Socket::apply`] sends them and reports what failed.
@@ -14,7 +14,6 @@
 //! net/netlink/af_netlink.c), so nothing here ever waits: a missing answer is an error, not a hang.
 //!
 //! [`trimtab-ipvs`]: https://docs.rs/trimtab-ipvs
-//! [`trimtab-host`]: https://docs.rs/trimtab-host
 
 mod answer;
 mod batch;
@@ -37,3 +36,8 @@ pub mod flags {
         NLM_F_EXCL as EXCL, NLM_F_REPLACE as REPLACE, NLM_F_REQUEST as REQUEST,
     };
 }
+
+/// The README's example is compiled with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
