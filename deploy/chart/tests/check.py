@@ -77,7 +77,7 @@ def main() -> int:
         "every value has a comment": reference.undocumented(),
         "what must hold of every rendering": manifests.faults(rendered),
         **monitoring.checks(),
-        **manifests.kustomize(),
+        **manifests.kubectl(),
     }
     for name, found in checks.items():
         print(f"{'FAILED' if found else 'ok'}: {name}")

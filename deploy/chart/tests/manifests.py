@@ -1,5 +1,7 @@
 """What must hold of every rendering, whatever the options, and of what kustomize makes of the base."""
 
+import json
+import re
 import shutil
 import subprocess
 import tomllib
@@ -11,6 +13,7 @@ import yaml
 from rendering import CHART, objects
 
 KUSTOMIZE = CHART.parent / "kustomize"
+KUBE_PROXY = CHART / "tests" / "kube-proxy.yaml"
 
 
 def faults(rendered: dict[Path, str]) -> list[str]:
@@ -83,10 +86,35 @@ def volume_faults(pod: dict[str, Any], documents: list[dict[str, Any]]) -> list[
     return found
 
 
-def kustomize() -> dict[str, list[str]]:
-    """The base and the example as `kubectl kustomize` builds them."""
+def kubectl() -> dict[str, list[str]]:
+    """What kubectl makes of our files; it needs no cluster for that."""
     if not shutil.which("kubectl"):
-        return {"NOT RUN, kubectl is not installed: kustomize": []}
+        return {"NOT RUN, kubectl is not installed: kustomize, the notes' patch": []}
+    return {"kubectl kustomize": kustomize(), "the notes' kubectl patch": patch()}
+
+
+def patch() -> list[str]:
+    """The command in the notes keeps kube-proxy off the nodes that Trimtab runs on, and off no others."""
+    notes = (CHART / "tests" / "golden" / "migration.notes.txt").read_text()
+    values = yaml.safe_load((CHART / "tests" / "cases" / "migration.yaml").read_text())
+    label = values["migration"]["label"]
+    given = re.search(r"patch daemonset kube-proxy --patch '(.*?)'", notes, re.DOTALL)
+    if given is None:
+        return ["the notes have no patch"]
+    command = ["kubectl", "patch", "--local", "-f", str(KUBE_PROXY), "-o", "json", "--patch", given[1]]
+    patched = subprocess.run(command, capture_output=True, text=True, check=False)
+    if patched.returncode:
+        return [patched.stderr.strip()]
+    pod = json.loads(patched.stdout)["spec"]["template"]["spec"]
+    present = yaml.safe_load(KUBE_PROXY.read_text())["spec"]["template"]["spec"]
+    terms = [{"matchExpressions": [{"key": label["key"], "operator": "NotIn", "values": [label["value"]]}]}]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    wanted = present | {"affinity": {"nodeAffinity": required}}
+    return [] if pod == wanted else [f"kube-proxy's pod becomes {pod}"]
+
+
+def kustomize() -> list[str]:
+    """The base and the example as `kubectl kustomize` builds them."""
     found = []
     for folder in ["base", "example"]:
         command = ["kubectl", "kustomize", str(KUSTOMIZE / folder)]
@@ -100,4 +128,4 @@ def kustomize() -> dict[str, list[str]]:
         made = {one["metadata"]["name"] for one in documents if one["kind"] == "ConfigMap"}
         if not made or not made <= used:
             found.append(f"{folder}: the pod mounts {sorted(used)}, of {sorted(made)}")
-    return {"kubectl kustomize": found}
+    return found
