@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask guest | test | demo | bench | chart`.
+//! The project's commands: `cargo xtask guest | test | demo | bench | chart | docs`.
 
 mod bench;
 mod cargo;
 mod chart;
 mod demo;
+mod docs;
 mod guest;
 mod test;
 
@@ -30,6 +31,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Render the Helm chart and hold it against the tree
     Chart(chart::Arguments),
+    /// Build the book and check links and commands in the documentation
+    Docs(docs::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => (demo::main(&arguments), 1),
         Task::Bench(arguments) => (bench::main(&arguments), 1),
         Task::Chart(arguments) => (chart::main(&arguments), 1),
+        Task::Docs(arguments) => (docs::main(&arguments), 1),
     };
     match result {
         Ok(status) => ExitCode::from(status),
