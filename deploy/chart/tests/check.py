@@ -78,6 +78,7 @@ def main() -> int:
         "helm lint": lint(),
         "every value has a comment": reference.undocumented(),
         "what must hold of every rendering": manifests.faults(rendered),
+        "a configuration is rolled out with its pods": manifests.rollout(),
         **monitoring.checks(),
         **manifests.kubectl(),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from rendering import CHART, objects
+from rendering import CHART, Values, objects, render
 
 KUSTOMIZE = CHART.parent / "kustomize"
 KUBE_PROXY = CHART / "tests" / "kube-proxy.yaml"
@@ -86,6 +86,23 @@ def volume_faults(pod: dict[str, Any], documents: list[dict[str, Any]]) -> list[
         if data and missing:
             found.append(f"volume {volume['name']}: the ConfigMap lacks {missing}")
     return found
+
+
+def rollout() -> list[str]:
+    """Another configuration is another ConfigMap and other pods; the same one changes neither."""
+
+    def config_map(values: Values) -> tuple[str, str]:
+        documents = objects(render(values))
+        name = next(one for one in documents if one["kind"] == "ConfigMap")["metadata"]["name"]
+        pod = next(one for one in documents if one["kind"] == "DaemonSet")["spec"]["template"]
+        return name, yaml.safe_dump(pod)
+
+    present = config_map({})
+    name, pod = config_map({"config": {"ipvs": {"scheduler": "lc"}}})
+    found = [] if name != present[0] else ["another configuration has the same ConfigMap"]
+    found += [] if pod != present[1] else ["another configuration has the same pods"]
+    same = config_map({"updateStrategy": {"maxUnavailable": 1}, "config": {"logging": {}}})
+    return found + ([] if same == present else ["what is no configuration replaces the pods"])
 
 
 def kubectl() -> dict[str, list[str]]:
