@@ -3,6 +3,8 @@
 //! Names that kube-proxy has are kept, so that dashboards go on; what it has not begins with
 //! `trimtab_`.
 
+mod table;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,37 +16,13 @@ use trimtab_reconcile::{Drift, Plan, Reconciler, Report};
 
 use crate::source::Change;
 
-const SYNC_DURATION: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
-const LAST_SYNC: &str = "kubeproxy_sync_proxy_rules_last_timestamp_seconds";
-const SERVICE_CHANGES: &str = "kubeproxy_sync_proxy_rules_service_changes_total";
-const ENDPOINT_CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_total";
-const LAST_QUEUED: &str = "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds";
-const SERVICES_PENDING: &str = "kubeproxy_sync_proxy_rules_service_changes_pending";
-const ENDPOINTS_PENDING: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_pending";
-const NO_LOCAL: &str = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
-const RESTORE_FAILURES: &str = "kubeproxy_sync_proxy_rules_iptables_restore_failures_total";
-const HEALTHZ: &str = "kubeproxy_proxy_healthz_total";
-const LIVEZ: &str = "kubeproxy_proxy_livez_total";
-const LATENCY: &str = "kubeproxy_network_programming_duration_seconds";
-const OPERATIONS: &str = "trimtab_operations_total";
-const FAILURES: &str = "trimtab_operation_failures_total";
-const FLOWS: &str = "kubeproxy_conntrack_reconciler_deleted_entries_total";
-const ROUND: &str = "trimtab_round_duration_seconds";
-const MESSAGES: &str = "trimtab_netlink_messages_total";
-const SENDS: &str = "trimtab_netlink_sends_total";
-const BYTES: &str = "trimtab_netlink_bytes_total";
-const DRIFT: &str = "trimtab_drift_total";
-const AUDITS: &str = "trimtab_audits_total";
-const PROBLEMS: &str = "trimtab_problems_total";
-const PROBLEMS_NOW: &str = "trimtab_problems";
-const EVENTS: &str = "trimtab_events_total";
-const EVENTS_DROPPED: &str = "trimtab_events_dropped_total";
-const SERVICES: &str = "trimtab_services";
-const VIRTUAL_SERVERS: &str = "trimtab_virtual_servers";
-const REAL_SERVERS: &str = "trimtab_real_servers";
-const STATISTICS: &str = "trimtab_kernel_statistics_bytes";
-const DRAINING: &str = "trimtab_draining_real_servers";
-const RETRYING: &str = "trimtab_retrying_objects";
+use table::names::{
+    AUDITS, BYTES, DRAINING, DRIFT, ENDPOINT_CHANGES, ENDPOINTS_PENDING, EVENTS, EVENTS_DROPPED,
+    FAILURES, FLOWS, HEALTHZ, LAST_QUEUED, LAST_SYNC, LATENCY, LIVEZ, MESSAGES, NO_LOCAL,
+    OPERATIONS, PROBLEMS, PROBLEMS_NOW, REAL_SERVERS, RESTORE_FAILURES, RETRYING, ROUND, SENDS,
+    SERVICE_CHANGES, SERVICES, SERVICES_PENDING, STATISTICS, SYNC_DURATION, VIRTUAL_SERVERS,
+};
+pub use table::{Kind, METRICS, Metric};
 
 /// Samples of histograms that may wait to be counted into their buckets.
 const WAITING: usize = 1024;
@@ -92,43 +70,13 @@ fn latency_buckets() -> Vec<f64> {
 }
 
 fn describe() {
-    describe_histogram!(
-        SYNC_DURATION,
-        "Seconds from a change's arrival to its being in the kernel"
-    );
-    describe_gauge!(LAST_SYNC, "When the kernel last held all that was asked for, Unix seconds");
-    describe_counter!(SERVICE_CHANGES, "Service events");
-    describe_counter!(ENDPOINT_CHANGES, "EndpointSlice events");
-    describe_gauge!(LAST_QUEUED, "When the last change arrived, Unix seconds");
-    describe_gauge!(SERVICES_PENDING, "Service events that are not in the kernel yet");
-    describe_gauge!(ENDPOINTS_PENDING, "EndpointSlice events that are not in the kernel yet");
-    describe_gauge!(NO_LOCAL, "Services of local traffic policy with endpoints elsewhere only");
-    describe_counter!(
-        RESTORE_FAILURES,
-        "Times that the packet-filter rules could not be put right"
-    );
-    describe_counter!(HEALTHZ, "Answers of /healthz, by status");
-    describe_counter!(LIVEZ, "Answers of /livez, by status");
-    describe_histogram!(LATENCY, "Seconds from the cause of an endpoint's change to the kernel");
-    describe_counter!(FLOWS, "Tracked UDP flows that were forgotten, by family");
-    describe_counter!(OPERATIONS, "Operations on kernel objects, by kind");
-    describe_counter!(FAILURES, "Operations that the kernel refused, by kind");
-    describe_histogram!(ROUND, "Seconds that one round of operations took");
-    describe_counter!(MESSAGES, "Netlink messages that changed something, by kind of object");
-    describe_counter!(SENDS, "System calls that sent them");
-    describe_counter!(BYTES, "Their bytes");
-    describe_counter!(DRIFT, "Kernel objects that were not as left, by kind");
-    describe_counter!(AUDITS, "Complete comparisons with the kernel");
-    describe_counter!(PROBLEMS, "Problems found in objects, by reason");
-    describe_gauge!(PROBLEMS_NOW, "Problems in objects that stand, by reason");
-    describe_counter!(EVENTS, "Requests to the API server for Events, by outcome");
-    describe_counter!(EVENTS_DROPPED, "Problems without an Event, for too many stand at once");
-    describe_gauge!(SERVICES, "Services that are proxied");
-    describe_gauge!(VIRTUAL_SERVERS, "Virtual servers that the kernel has or should have");
-    describe_gauge!(REAL_SERVERS, "Real servers behind them");
-    describe_gauge!(STATISTICS, "Kernel memory for their per-CPU statistics, estimated");
-    describe_gauge!(DRAINING, "Real servers that keep connections and get no new ones");
-    describe_gauge!(RETRYING, "Kernel objects whose last operation failed");
+    for Metric { name, kind, meaning, .. } in METRICS.iter().copied() {
+        match kind {
+            Kind::Counter => describe_counter!(name, meaning),
+            Kind::Gauge => describe_gauge!(name, meaning),
+            Kind::Histogram => describe_histogram!(name, meaning),
+        }
+    }
 }
 
 /// Changes arrived together.
@@ -174,11 +122,19 @@ pub fn round(plan: &Plan, report: &Report, took: Duration) {
         *counts.entry(operation.action.verb()).or_default() += 1;
     }
     for (verb, count) in counts {
-        counter!(OPERATIONS, "operation" => verb).increment(count);
+        operations(verb, count);
     }
     for (operation, _) in &report.failed {
-        counter!(FAILURES, "operation" => operation.action.verb()).increment(1);
+        operation_failed(operation.action.verb());
     }
+}
+
+fn operations(verb: &'static str, count: u64) {
+    counter!(OPERATIONS, "operation" => verb).increment(count);
+}
+
+fn operation_failed(verb: &'static str) {
+    counter!(FAILURES, "operation" => verb).increment(1);
 }
 
 /// Messages were sent to change `what`: `ipvs`, `ipset` or `route`.
@@ -255,4 +211,78 @@ pub fn servers(virtual_servers: usize, real_servers: usize, statistics_bytes: u6
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^52")]
 fn as_f64(count: usize) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use trimtab_reconcile::{Reconciler, Settings};
+
+    use super::*;
+
+    /// What is exposed: type and labels of each metric.
+    fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+        let mut found: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
+        let mut current = String::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            if let Some((name, kind)) =
+                line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+            {
+                name.clone_into(&mut current);
+                found.entry(current.clone()).or_default().0 = kind.to_owned();
+            } else if let Some((labels, _)) =
+                line.split_once('{').and_then(|(_, rest)| rest.split_once('}'))
+            {
+                let labels = labels.split(',').filter_map(|label| label.split_once('='));
+                let labels = labels.map(|(label, _)| label.to_owned());
+                let labels = labels.filter(|label| !["le", "quantile"].contains(&label.as_str()));
+                found.entry(current.clone()).or_default().1.extend(labels);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn what_is_recorded_is_what_is_described() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            let reconciler = Reconciler::new(Settings::new("node-a"));
+            arrived(&[Change::LocalAddresses(Vec::new())]);
+            gauge!(LAST_QUEUED).set(0.0);
+            problem("InvalidValue");
+            problems_now("InvalidValue", 1);
+            event("sent");
+            event_dropped();
+            sample(ROUND, 0.0);
+            operations("bind", 1);
+            operation_failed("bind");
+            sent("ipvs", 1, 1, 1);
+            flows_forgotten(Family::V4, 1);
+            settled(Duration::ZERO, &reconciler);
+            rules_failed(Family::V4);
+            probed("/livez", 200);
+            probed("/healthz", 200);
+            programming_latency(0.0);
+            audited(&Drift::default(), &reconciler);
+            servers(1, 1, 1);
+        });
+        let text = recorder.handle().render();
+        let exposed = exposed(&text);
+        for metric in METRICS {
+            let (kind, labels) = exposed.get(metric.name).unwrap_or_else(|| panic!("{metric:?}"));
+            // Without buckets of its own, the exporter tells a histogram's quantiles.
+            let kind = if kind == "summary" { "histogram" } else { kind };
+            assert_eq!(kind, metric.kind.as_str(), "{}", metric.name);
+            let known: BTreeSet<String> = metric.labels.iter().map(ToString::to_string).collect();
+            assert_eq!(*labels, known, "{}", metric.name);
+            let help = format!("# HELP {} {}", metric.name, metric.meaning);
+            assert!(text.contains(&help), "{help}\n{text}");
+        }
+        let described: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        for name in exposed.keys() {
+            assert!(described.contains(name.as_str()), "{name} is not described");
+        }
+    }
 }
