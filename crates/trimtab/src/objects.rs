@@ -7,6 +7,7 @@
 mod annotations;
 mod decoded;
 mod endpoint_slice;
+mod known;
 mod metadata;
 mod node;
 mod node_weight;
@@ -14,6 +15,7 @@ mod service;
 
 pub use decoded::{Decoded, FieldProblem, Severity};
 pub use endpoint_slice::EndpointSliceObject;
+pub use known::{Known, annotations, labels};
 pub use node::{NodeObject, NodeState};
 pub use node_weight::NodeWeightObject;
 pub use service::ServiceObject;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use trimtab_core::{Protocol, Scheduler, VirtualServerFlags};
 use trimtab_reconcile::objects::{ServicePort, Tuning};
 
+use super::Known;
 use super::decoded::{Problems, Severity, quoted};
 use super::metadata::Entries;
 use crate::duration::parse_duration;
@@ -13,6 +14,75 @@ const PREFIX: &str = "trimtab.dev/";
 /// Longer than any rollout; a longer wish is a slip of the pen.
 const LONGEST_DRAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// One of them: what the reference says of it, and how it is read.
+struct Annotation {
+    known: Known,
+    read: fn(&str, &mut Tuning) -> Result<(), String>,
+}
+
+static ANNOTATIONS: [Annotation; 5] = [
+    Annotation {
+        known: Known {
+            key: "trimtab.dev/scheduler",
+            on: &["Service"],
+            value: "name of a scheduler",
+            default: "`ipvs.scheduler`",
+            meaning: "The scheduler of this Service: `rr`, `wrr`, `lc`, `wlc`, `sh`, `mh` or any \
+                      other that the kernel has.",
+        },
+        read: |value, tuning| scheduler(value).map(|one| tuning.scheduler = Some(one)),
+    },
+    Annotation {
+        known: Known {
+            key: "trimtab.dev/scheduler-flags",
+            on: &["Service"],
+            value: "words separated by commas",
+            default: "`mh-port` with `mh`, else none",
+            meaning: "Flags of the scheduler: `sh-fallback`, `sh-port`, `mh-fallback`, `mh-port`, \
+                      or `flag-1`, `flag-2`, `flag-3` for any scheduler.",
+        },
+        read: |value, tuning| flags(value).map(|flags| tuning.scheduler_flags = Some(flags)),
+    },
+    Annotation {
+        known: Known {
+            key: "trimtab.dev/one-packet",
+            on: &["Service"],
+            value: "`true` or `false`",
+            default: "`false`",
+            meaning: "Schedule each UDP datagram by itself. For clients that expect no answer: an \
+                      answer would come from the pod's own address.",
+        },
+        read: |value, tuning| boolean(value).map(|on| tuning.one_packet = on),
+    },
+    Annotation {
+        known: Known {
+            key: "trimtab.dev/max-connections",
+            on: &["Service"],
+            value: "number",
+            default: "`0`",
+            meaning: "The most connections of each endpoint, `0` for no limit. A client that finds \
+                      no endpoint with room is refused.",
+        },
+        read: |value, tuning| number(value).map(|most| tuning.max_connections = most),
+    },
+    Annotation {
+        known: Known {
+            key: "trimtab.dev/drain-timeout",
+            on: &["Service"],
+            value: "duration up to 24h",
+            default: "`trimtab.drainTimeout`",
+            meaning: "How long an endpoint that has left may keep its open TCP connections. `0s` \
+                      ends them at once.",
+        },
+        read: |value, tuning| drain(value).map(|time| tuning.drain_timeout = Some(time)),
+    },
+];
+
+/// What the reference says of them.
+pub(super) fn known() -> impl Iterator<Item = Known> {
+    ANNOTATIONS.iter().map(|annotation| annotation.known)
+}
+
 /// Reads all of them. One that cannot be used is named and has no effect.
 pub(super) fn tuning(
     annotations: &Entries,
@@ -20,15 +90,10 @@ pub(super) fn tuning(
     problems: &mut Problems,
 ) -> Tuning {
     let mut tuning = Tuning::default();
-    for (key, value) in annotations.iter() {
-        let Some(word) = key.strip_prefix(PREFIX) else { continue };
-        let outcome = match word {
-            "scheduler" => scheduler(value).map(|scheduler| tuning.scheduler = Some(scheduler)),
-            "scheduler-flags" => flags(value).map(|flags| tuning.scheduler_flags = Some(flags)),
-            "one-packet" => boolean(value).map(|on| tuning.one_packet = on),
-            "max-connections" => number(value).map(|most| tuning.max_connections = most),
-            "drain-timeout" => drain(value).map(|time| tuning.drain_timeout = Some(time)),
-            _ => Err("no such annotation".to_owned()),
+    for (key, value) in annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+        let outcome = match ANNOTATIONS.iter().find(|annotation| annotation.known.key == key) {
+            Some(annotation) => (annotation.read)(value, &mut tuning),
+            None => Err("no such annotation".to_owned()),
         };
         if let Err(why) = outcome {
             let message = format!("{}: {why}; ignored", quoted(value));

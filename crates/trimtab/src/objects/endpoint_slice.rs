@@ -15,10 +15,10 @@ use super::decoded::{Decoded, Problems, Severity, quoted};
 use super::metadata::{Metadata, watched};
 use super::service::port_number;
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-const HEADLESS: &str = "service.kubernetes.io/headless";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const HEADLESS: &str = "service.kubernetes.io/headless";
 pub(super) const WEIGHT: &str = "trimtab.dev/weight";
-const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+pub(super) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// An EndpointSlice as it comes from the API server or a manifest.
 #[derive(Clone, Debug, Deserialize)]

@@ -11,7 +11,7 @@ use super::metadata::{Metadata, watched};
 use super::node_weight::node_weight;
 use trimtab_reconcile::objects::NodeObject as NodeFacts;
 
-const ZONE: &str = "topology.kubernetes.io/zone";
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 /// The taint that the cluster autoscaler puts on a node it is about to delete.
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 

@@ -13,7 +13,7 @@ use super::decoded::{Decoded, Problems, Severity, quoted};
 use super::metadata::{Metadata, watched};
 
 /// The label that hands a Service to another service proxy, whatever its value.
-const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
+pub(super) const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
 /// `sessionAffinityConfig.clientIP.timeoutSeconds` where it is not given, and its range, as the API
 /// documents them.
 const AFFINITY_SECONDS: u32 = 10_800;

@@ -24,6 +24,51 @@ pub enum WarningReason {
 }
 
 impl WarningReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::FrontendConflict,
+        Self::RefusedAddress,
+        Self::InvalidAnnotation,
+        Self::InvalidValue,
+        Self::TooManyFrontends,
+        Self::KernelRefused,
+        Self::HealthCheckPort,
+    ];
+
+    /// What it means, for the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::RefusedAddress => {
+                "A VIP is loopback, link-local, multicast or unspecified. It is not served; \
+                 everything else of the Service is."
+            }
+            Self::FrontendConflict => {
+                "Another Service has the same address, protocol and port, and goes first. This one \
+                 takes over when that one goes."
+            }
+            Self::InvalidAnnotation => {
+                "An annotation of Trimtab's on a Service, an EndpointSlice or a Node has a value \
+                 that cannot be used. It is ignored."
+            }
+            Self::InvalidValue => {
+                "Another field of the Service or of one of its EndpointSlices has a value that \
+                 cannot be used. The rest of the object is."
+            }
+            Self::TooManyFrontends => {
+                "The Service has more addresses and ports than one Service may have. Those past the \
+                 limit are not served."
+            }
+            Self::KernelRefused => {
+                "The kernel has refused something three times in a row, such as a scheduler that it \
+                 does not have. It is tried again, ever more rarely."
+            }
+            Self::HealthCheckPort => {
+                "This node cannot listen on the Service's health-check node port. It is tried again \
+                 every 5 seconds."
+            }
+        }
+    }
+
     /// The word in Events and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
