@@ -4,6 +4,7 @@ mod kube_proxy;
 mod once;
 mod plan;
 mod run;
+mod validate;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,8 +14,12 @@ use clap::{Parser, Subcommand};
 pub use kube_proxy::KubeProxyFlags;
 pub use plan::PlanArgs;
 pub use run::RunArgs;
+pub use validate::ValidateArgs;
 
 use crate::config::{self, Config, ConfigFile, Notes, Overrides};
+
+/// Input that does not parse, or that is not allowed.
+const INVALID: u8 = 2;
 
 /// A Kubernetes service proxy that programs the Linux IPVS load balancer.
 #[derive(Debug, Parser)]
@@ -30,6 +35,16 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show what the kernel should hold for some manifests, without touching it.
     Plan(PlanArgs),
+    /// Look into configuration files.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say everything that is wrong with a configuration file, and which of its fields have no
+    /// effect.
+    Validate(ValidateArgs),
 }
 
 impl Cli {
@@ -41,15 +56,22 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Plan(arguments) => plan::plan(&arguments),
+            Command::Config(ConfigCommand::Validate(arguments)) => {
+                Ok(validate::validate(&arguments))
+            }
         }
     }
 }
 
-/// Reads the configuration file, if there is one.
+/// Reads the configuration file, if there is one; `-` is standard input.
 fn read_config(path: Option<&Path>) -> Result<(ConfigFile, Notes), config::Error> {
     let Some(path) = path else { return Ok((ConfigFile::default(), Notes::new())) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| config::Error::Read { path: path.to_owned(), source })?;
+    let error = |source| config::Error::Read { path: path.to_owned(), source };
+    if path == Path::new("-") {
+        let text = std::io::read_to_string(std::io::stdin()).map_err(error)?;
+        return config::parse("standard input".as_ref(), &text);
+    }
+    let text = std::fs::read_to_string(path).map_err(error)?;
     config::parse(path, &text)
 }
 

@@ -1,16 +1,23 @@
 //! The configuration: kube-proxy's file and kube-proxy's flags, checked and put together.
 
+mod complaint;
 mod file;
 mod kernel;
+mod key;
 mod networks;
 mod resolve;
 mod written;
 
-pub use file::{ConfigFile, Notes, Period, parse};
+pub use complaint::{Complaint, Complaints, Origin};
+pub use file::{ConfigFile, Period, parse};
+pub use key::{Field, fields};
 pub use resolve::{Config, Detect, Overrides, VipBinding, resolve};
 pub use written::written;
 
-/// What is wrong with the configuration.
+/// What is odd about a configuration that can be used all the same.
+pub type Notes = Vec<String>;
+
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read.
@@ -29,18 +36,7 @@ pub enum Error {
         /// Where and what.
         message: String,
     },
-    /// A field or flag has a value that cannot be used.
-    #[error("{field}: {message}")]
-    Value {
-        /// Path of the field in the file, or the flag.
-        field: String,
-        /// What is wrong with it.
-        message: String,
-    },
-}
-
-impl Error {
-    fn value(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Value { field: field.into(), message: message.into() }
-    }
+    /// Fields or flags have values that cannot be used.
+    #[error("{0}")]
+    Values(Complaints),
 }

@@ -55,6 +55,30 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     u64::try_from(total).map(Duration::from_nanos).map_err(|_| BadDuration)
 }
 
+/// Writes a duration as Go does: `0s`, `1.5s`, `24h0m0s`, `250ms`.
+pub fn format_duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (unit, per_unit) = match time.as_nanos() {
+        0 => return "0s".to_owned(),
+        1..1_000 => ("ns", 1),
+        1_000..1_000_000 => ("µs", 1_000),
+        1_000_000..1_000_000_000 => ("ms", 1_000_000),
+        _ => ("s", 1_000_000_000),
+    };
+    let rest = time.as_nanos() % 60_000_000_000;
+    let (whole, fraction) = (rest / per_unit, rest % per_unit);
+    let digits = per_unit.ilog10() as usize;
+    let fraction = format!("{fraction:0digits$}");
+    let fraction = if digits == 0 { "" } else { fraction.trim_end_matches('0') };
+    let point = if fraction.is_empty() { "" } else { "." };
+    let lead = match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => String::new(),
+        (0, minutes) => format!("{minutes}m"),
+        (hours, minutes) => format!("{hours}h{minutes}m"),
+    };
+    format!("{lead}{whole}{point}{fraction}{unit}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +99,26 @@ mod tests {
         }
         for text in ["", "30", "s", "1x", "-1s", "1..5s", "1 s", "9999999999999999999999h", ".s"] {
             assert_eq!(parse_duration(text), Err(BadDuration), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_go_does() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (7, "7ns"),
+            (1_500, "1.5µs"),
+            (250_000_000, "250ms"),
+            (1_500_000_000, "1.5s"),
+            (30_000_000_000, "30s"),
+            (60_000_000_000, "1m0s"),
+            (60_050_000_000, "1m0.05s"),
+            (900_000_000_000, "15m0s"),
+            (86_400_000_000_000, "24h0m0s"),
+        ] {
+            let time = Duration::from_nanos(nanoseconds);
+            assert_eq!(format_duration(time), text);
+            assert_eq!(parse_duration(text), Ok(time), "{text}");
         }
     }
 }

@@ -163,7 +163,6 @@ fn a_configuration_that_cannot_be_used_is_refused() {
         }
     };
     refused("ipvs: {syncPeriod: soon}", &["config.yaml", "soon"]);
-    refused("ipvs: {syncPeriod: 0s}", &["ipvs.syncPeriod"]);
     refused("ipvs: {minSyncPeriod: 1m, syncPeriod: 30s}", &["ipvs.minSyncPeriod"]);
     refused("ipvs: {excludeCIDRs: [10.0.0.0]}", &["ipvs.excludeCIDRs[0]", "10.0.0.0"]);
     refused("ipvs: {scheduler: round robin}", &["ipvs.scheduler"]);

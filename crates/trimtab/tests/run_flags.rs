@@ -20,7 +20,7 @@ const WITH_EFFECT: &[(&str, &str, &str)] = &[
     ("--iptables-masquerade-bit=15", "/iptables/masqueradeBit", "15"),
     ("--masquerade-all=true", "/iptables/masqueradeAll", "true"),
     ("--ipvs-sync-period=40s", "/ipvs/syncPeriod", "\"40s\""),
-    ("--ipvs-min-sync-period=1500ms", "/ipvs/minSyncPeriod", "\"1500ms\""),
+    ("--ipvs-min-sync-period=1500ms", "/ipvs/minSyncPeriod", "\"1.5s\""),
     ("--ipvs-scheduler=wlc", "/ipvs/scheduler", "\"wlc\""),
     (
         "--ipvs-exclude-cidrs=192.0.2.0/24,198.51.100.0/24",
@@ -28,16 +28,16 @@ const WITH_EFFECT: &[(&str, &str, &str)] = &[
         "[\"192.0.2.0/24\",\"198.51.100.0/24\"]",
     ),
     ("--ipvs-strict-arp", "/ipvs/strictARP", "true"),
-    ("--ipvs-tcp-timeout=1m", "/ipvs/tcpTimeout", "\"60s\""),
-    ("--ipvs-tcpfin-timeout=2m", "/ipvs/tcpFinTimeout", "\"120s\""),
-    ("--ipvs-udp-timeout=3m", "/ipvs/udpTimeout", "\"180s\""),
+    ("--ipvs-tcp-timeout=1m", "/ipvs/tcpTimeout", "\"1m0s\""),
+    ("--ipvs-tcpfin-timeout=2m", "/ipvs/tcpFinTimeout", "\"2m0s\""),
+    ("--ipvs-udp-timeout=3m", "/ipvs/udpTimeout", "\"3m0s\""),
     ("--detect-local-mode=ClusterCIDR", "/detectLocalMode", "\"ClusterCIDR\""),
     ("--cluster-cidr=10.244.0.0/16", "/clusterCIDR", "\"10.244.0.0/16\""),
     ("--nodeport-addresses=primary", "/nodePortAddresses", "[\"primary\"]"),
     ("--oom-score-adj=-998", "/oomScoreAdj", "-998"),
     ("--conntrack-max-per-core=1", "/conntrack/maxPerCore", "1"),
     ("--conntrack-min=2", "/conntrack/min", "2"),
-    ("--conntrack-tcp-timeout-established=1h", "/conntrack/tcpEstablishedTimeout", "\"3600s\""),
+    ("--conntrack-tcp-timeout-established=1h", "/conntrack/tcpEstablishedTimeout", "\"1h0m0s\""),
     ("--conntrack-tcp-timeout-close-wait=5s", "/conntrack/tcpCloseWaitTimeout", "\"5s\""),
     ("--conntrack-tcp-be-liberal", "/conntrack/tcpBeLiberal", "true"),
     ("--conntrack-udp-timeout=6s", "/conntrack/udpTimeout", "\"6s\""),
@@ -48,8 +48,8 @@ const WITH_EFFECT: &[(&str, &str, &str)] = &[
     ("--pod-interface-name-prefix=veth", "/mode", "\"ipvs\""),
     ("--init-only=false", "/mode", "\"ipvs\""),
     ("--cleanup=false", "/mode", "\"ipvs\""),
-    ("--logging-format=text", "/mode", "\"ipvs\""),
-    ("--v=1", "/mode", "\"ipvs\""),
+    ("--logging-format=json", "/logging/format", "\"json\""),
+    ("--v=1", "/logging/verbosity", "1"),
 ];
 
 const WITHOUT_EFFECT: &[&str] = &[
@@ -91,7 +91,7 @@ fn every_flag_of_kube_proxys_is_taken_or_named_as_without_effect() {
     let output = run(&arguments);
     let said = text(&output.stderr);
     assert!(output.status.success(), "{said}");
-    let written: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let written: Value = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     for (flag, field, value) in WITH_EFFECT {
         assert_eq!(
             written.pointer(field).map(ToString::to_string).as_deref(),
@@ -107,7 +107,7 @@ fn every_flag_of_kube_proxys_is_taken_or_named_as_without_effect() {
     let file = format!("--config={}", path.display());
     let output = run(&[&file, &target]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let again: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let again: Value = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!(again, written);
     std::fs::remove_file(path).unwrap();
 }
@@ -117,9 +117,11 @@ fn what_kube_proxy_refuses_is_refused() {
     for (arguments, word) in [
         (&["positional"][..], "positional"),
         (&["--no-such-flag"], "--no-such-flag"),
-        (&["--proxy-mode=ipvs", "--oom-score-adj=1001"], "oomScoreAdj"),
-        (&["--proxy-mode=ipvs", "--conntrack-min=-1"], "conntrack.min"),
-        (&["--proxy-mode=ipvs", "--ipvs-sync-period=0s"], "ipvs.syncPeriod"),
+        (&["--proxy-mode=ipvs", "--oom-score-adj=1001"], "--oom-score-adj: 1001"),
+        (&["--proxy-mode=ipvs", "--conntrack-min=-1"], "--conntrack-min: -1"),
+        (&["--proxy-mode=ipvs", "--ipvs-sync-period=0s"], "--ipvs-sync-period: must be"),
+        (&["--proxy-mode=ipvs", "--ipvs-exclude-cidrs=x"], "--ipvs-exclude-cidrs: \"x\""),
+        (&["--proxy-mode=magic"], "--proxy-mode: unknown mode"),
         (&["--proxy-mode=ipvs", "--healthz-port=70000"], "--healthz-port"),
     ] {
         let output = run(arguments);

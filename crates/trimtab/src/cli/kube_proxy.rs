@@ -1,7 +1,7 @@
 //! kube-proxy's command line, so that a DaemonSet need only change its image and command.
 //!
 //! kube-proxy ignores most of its flags, silently, once `--config` is given. Here a flag that is
-//! given always goes before the file.
+//! given always overrides the file.
 
 mod without_effect;
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{ConfigFile, Overrides, Period};
+use crate::config::{ConfigFile, Period};
 use crate::duration::parse_duration;
 
 use without_effect::WithoutEffect;
@@ -33,7 +33,7 @@ pub struct KubeProxyFlags {
     pub(super) master: Option<String>,
     /// Verbosity: 0 for events, 2 for details, 5 for everything.
     #[arg(long = "v", short = 'v', value_name = "LEVEL")]
-    pub(super) verbosity: Option<u8>,
+    verbosity: Option<u8>,
 
     /// Scheduler of Services that do not ask for another: rr, wrr, lc, or any the kernel has.
     #[arg(long, value_name = "NAME")]
@@ -102,7 +102,7 @@ pub struct KubeProxyFlags {
     metrics_port: Option<u16>,
     /// The kernel's inclination to end this process when memory is short, -1000 to 1000.
     #[arg(long, value_name = "SCORE", allow_hyphen_values = true)]
-    oom_score_adj: Option<i32>,
+    oom_score_adj: Option<i64>,
 
     /// Connections to track for each CPU; 0 leaves the limit alone.
     #[arg(long, value_name = "COUNT")]
@@ -140,72 +140,92 @@ pub struct KubeProxyFlags {
     pub(super) without_effect: WithoutEffect,
 }
 
-/// Replaces the port of an address that may have none.
-fn set_port(address: &mut Option<String>, default: &str, port: Option<u16>) {
-    let Some(port) = port else { return };
-    let text = address.as_deref().unwrap_or(default);
+/// Replaces the port of an address that may have none; whether it did.
+fn set_port(address: &mut Option<String>, default: &str, port: Option<u16>) -> bool {
+    let Some(port) = port else { return false };
+    let text = address.as_deref().filter(|text| !text.is_empty()).unwrap_or(default);
     let ip = text.parse::<std::net::SocketAddr>().map(|address| address.ip());
     let ip: Result<IpAddr, _> = ip.or_else(|_| text.parse());
     // What is no address is refused by name later.
     if let Ok(ip) = ip {
         *address = Some(std::net::SocketAddr::new(ip, port).to_string());
     }
+    ip.is_ok()
 }
 
 fn period(text: &str) -> Result<Period, String> {
     parse_duration(text).map(Period).map_err(|why| why.to_string())
 }
 
-impl KubeProxyFlags {
-    /// What goes before the file by itself.
-    pub(super) fn overrides(&self) -> Overrides {
-        Overrides {
-            mode: self.proxy_mode.clone(),
-            hostname: self.hostname_override.clone(),
-            kubeconfig: self.kubeconfig.clone(),
-            host: String::new(),
+/// Puts the value of a flag, if it is given, into the place of a field of the file.
+macro_rules! set {
+    ($file:ident . $($field:ident).+, $path:literal, $flag:expr) => {
+        if let Some(value) = &$flag {
+            $file.$($field).+ = Some(value.clone());
+            $file.origin.set_by_flag($path);
         }
-    }
+    };
+}
+pub(super) use set;
 
+impl KubeProxyFlags {
     /// Puts every flag that is given into the file's place.
     pub(super) fn apply(&self, file: &mut ConfigFile) {
-        fn set<T: Clone>(field: &mut Option<T>, flag: Option<&T>) {
-            if let Some(value) = flag {
-                *field = Some(value.clone());
-            }
+        set!(file.mode, "mode", self.proxy_mode);
+        set!(file.hostname_override, "hostnameOverride", self.hostname_override);
+        let kubeconfig = self.kubeconfig.as_ref().map(|path| path.display().to_string());
+        set!(file.client_connection.kubeconfig, "clientConnection.kubeconfig", kubeconfig);
+        set!(file.logging.verbosity, "logging.verbosity", self.verbosity.map(i64::from));
+        set!(file.ipvs.scheduler, "ipvs.scheduler", self.ipvs_scheduler);
+        set!(file.ipvs.sync_period, "ipvs.syncPeriod", self.ipvs_sync_period);
+        set!(file.ipvs.min_sync_period, "ipvs.minSyncPeriod", self.ipvs_min_sync_period);
+        set!(file.ipvs.exclude_cidrs, "ipvs.excludeCIDRs", self.ipvs_exclude_cidrs);
+        set!(file.ipvs.strict_arp, "ipvs.strictARP", self.ipvs_strict_arp);
+        set!(file.ipvs.tcp_timeout, "ipvs.tcpTimeout", self.ipvs_tcp_timeout);
+        set!(file.ipvs.tcp_fin_timeout, "ipvs.tcpFinTimeout", self.ipvs_tcpfin_timeout);
+        set!(file.ipvs.udp_timeout, "ipvs.udpTimeout", self.ipvs_udp_timeout);
+        set!(file.cluster_cidr, "clusterCIDR", self.cluster_cidr);
+        set!(file.detect_local_mode, "detectLocalMode", self.detect_local_mode);
+        let bridge = &self.pod_bridge_interface;
+        set!(file.detect_local.bridge_interface, "detectLocal.bridgeInterface", *bridge);
+        let prefix = &self.pod_interface_name_prefix;
+        set!(file.detect_local.interface_name_prefix, "detectLocal.interfaceNamePrefix", *prefix);
+        set!(file.node_port_addresses, "nodePortAddresses", self.node_port_addresses);
+        set!(file.iptables.masquerade_all, "iptables.masqueradeAll", self.masquerade_all);
+        set!(file.iptables.masquerade_bit, "iptables.masqueradeBit", self.iptables_masquerade_bit);
+        set!(file.bind_address, "bindAddress", self.bind_address);
+        set!(file.healthz_bind_address, "healthzBindAddress", self.healthz_bind_address);
+        set!(file.metrics_bind_address, "metricsBindAddress", self.metrics_bind_address);
+        set!(file.bind_address_hard_fail, "bindAddressHardFail", self.bind_address_hard_fail);
+        if set_port(&mut file.healthz_bind_address, "0.0.0.0", self.healthz_port) {
+            file.origin.set_by("healthzBindAddress", "healthz-port");
         }
-        let ipvs = &mut file.ipvs;
-        set(&mut ipvs.scheduler, self.ipvs_scheduler.as_ref());
-        set(&mut ipvs.sync_period, self.ipvs_sync_period.as_ref());
-        set(&mut ipvs.min_sync_period, self.ipvs_min_sync_period.as_ref());
-        set(&mut ipvs.exclude_cidrs, self.ipvs_exclude_cidrs.as_ref());
-        set(&mut ipvs.strict_arp, self.ipvs_strict_arp.as_ref());
-        set(&mut ipvs.tcp_timeout, self.ipvs_tcp_timeout.as_ref());
-        set(&mut ipvs.tcp_fin_timeout, self.ipvs_tcpfin_timeout.as_ref());
-        set(&mut ipvs.udp_timeout, self.ipvs_udp_timeout.as_ref());
-        set(&mut file.cluster_cidr, self.cluster_cidr.as_ref());
-        set(&mut file.detect_local_mode, self.detect_local_mode.as_ref());
-        set(&mut file.detect_local.bridge_interface, self.pod_bridge_interface.as_ref());
-        set(&mut file.detect_local.interface_name_prefix, self.pod_interface_name_prefix.as_ref());
-        set(&mut file.node_port_addresses, self.node_port_addresses.as_ref());
-        set(&mut file.iptables.masquerade_all, self.masquerade_all.as_ref());
-        set(&mut file.iptables.masquerade_bit, self.iptables_masquerade_bit.as_ref());
-        set(&mut file.bind_address, self.bind_address.as_ref());
-        set(&mut file.healthz_bind_address, self.healthz_bind_address.as_ref());
-        set(&mut file.metrics_bind_address, self.metrics_bind_address.as_ref());
-        set(&mut file.bind_address_hard_fail, self.bind_address_hard_fail.as_ref());
-        set_port(&mut file.healthz_bind_address, "0.0.0.0", self.healthz_port);
-        set_port(&mut file.metrics_bind_address, "127.0.0.1", self.metrics_port);
-        set(&mut file.oom_score_adj, self.oom_score_adj.as_ref());
-        let conntrack = &mut file.conntrack;
-        set(&mut conntrack.max_per_core, self.conntrack_max_per_core.as_ref());
-        set(&mut conntrack.min, self.conntrack_min.as_ref());
-        let established = self.conntrack_tcp_timeout_established.as_ref();
-        set(&mut conntrack.tcp_established_timeout, established);
-        let close_wait = self.conntrack_tcp_timeout_close_wait.as_ref();
-        set(&mut conntrack.tcp_close_wait_timeout, close_wait);
-        set(&mut conntrack.tcp_be_liberal, self.conntrack_tcp_be_liberal.as_ref());
-        set(&mut conntrack.udp_timeout, self.conntrack_udp_timeout.as_ref());
-        set(&mut conntrack.udp_stream_timeout, self.conntrack_udp_timeout_stream.as_ref());
+        if set_port(&mut file.metrics_bind_address, "127.0.0.1", self.metrics_port) {
+            file.origin.set_by("metricsBindAddress", "metrics-port");
+        }
+        set!(file.oom_score_adj, "oomScoreAdj", self.oom_score_adj);
+        set!(file.conntrack.max_per_core, "conntrack.maxPerCore", self.conntrack_max_per_core);
+        set!(file.conntrack.min, "conntrack.min", self.conntrack_min);
+        set!(
+            file.conntrack.tcp_established_timeout,
+            "conntrack.tcpEstablishedTimeout",
+            self.conntrack_tcp_timeout_established
+        );
+        set!(
+            file.conntrack.tcp_close_wait_timeout,
+            "conntrack.tcpCloseWaitTimeout",
+            self.conntrack_tcp_timeout_close_wait
+        );
+        set!(
+            file.conntrack.tcp_be_liberal,
+            "conntrack.tcpBeLiberal",
+            self.conntrack_tcp_be_liberal
+        );
+        set!(file.conntrack.udp_timeout, "conntrack.udpTimeout", self.conntrack_udp_timeout);
+        set!(
+            file.conntrack.udp_stream_timeout,
+            "conntrack.udpStreamTimeout",
+            self.conntrack_udp_timeout_stream
+        );
     }
 }

@@ -20,7 +20,7 @@ use crate::linux::Linux;
 
 /// Writes the configuration to a file.
 pub(super) fn write_config(config: &Config, path: &Path) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(&written(config))? + "\n";
+    let text = serde_saphyr::to_string(&written(config))?;
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 

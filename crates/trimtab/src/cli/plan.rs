@@ -8,16 +8,23 @@ use clap::{Args, ValueEnum};
 use trimtab_core::Family;
 use trimtab_reconcile::objects::LocalAddress;
 
-use super::{read_config, resolve};
-use crate::config::{Overrides, Period};
+use super::{INVALID, read_config, resolve};
+use crate::config::Overrides;
 use crate::manifest::read_paths;
 use crate::plan::{Output, plan as plan_objects, render};
 
-/// Input that does not parse, or that the API would not allow.
-const INVALID: u8 = 2;
-
 /// Arguments of `trimtab plan`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # What a node would hold for the objects of a cluster:
+  kubectl get services,endpointslices,nodes -A -o yaml |
+    trimtab plan -f - --hostname-override node-a --local-address eth0=10.0.0.10
+
+  # Only the virtual servers of IPv4, to compare with `ipvsadm -Sn`:
+  trimtab plan -f manifests/ -o ipvsadm --family ipv4
+
+The exit status is 2 if the manifests or the configuration cannot be used.")]
 pub struct PlanArgs {
     /// Manifests: files, folders, or - for standard input.
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
@@ -77,7 +84,6 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     };
     // What a plan is for does not depend on the mode that the node is in now.
     file.mode = Some("ipvs".to_owned());
-    file.ipvs.sync_period.get_or_insert(Period(std::time::Duration::from_secs(30)));
     let overrides =
         Overrides { hostname: arguments.hostname_override.clone(), ..Overrides::default() };
     let (config, notes) = match resolve(&file, overrides, notes) {

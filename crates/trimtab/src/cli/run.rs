@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 use trimtab_core::Family;
 use trimtab_reconcile::{Reconciler, Settings};
 
+use super::kube_proxy::set;
 use super::{KubeProxyFlags, once, read_config, resolve};
-use crate::config::Config;
+use crate::config::{Config, ConfigFile, Overrides};
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
 use crate::health::Health;
 use crate::health_check::HealthChecks;
@@ -32,8 +33,24 @@ const AUDIT_PARTS: usize = 4;
 
 /// Arguments of `trimtab run`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # With kube-proxy's configuration file, in which mode is ipvs or empty:
+  trimtab run --config /var/lib/kube-proxy/config.conf --hostname-override node-a
+
+  # With flags alone, as the account of the kubeconfig file:
+  trimtab run --kubeconfig /etc/kubernetes/kube-proxy.conf --cluster-cidr 10.244.0.0/16
+
+  # Without a cluster, from a folder of manifests:
+  trimtab run --manifests /etc/trimtab/manifests --hostname-override node-a
+
+  # Show the configuration that results, with all defaults, and exit:
+  trimtab run --config config.yaml --write-config-to /dev/stdout
+
+Without --config, --kubeconfig and --manifests, Trimtab reaches the API server with the pod's own
+service account. SIGTERM ends it; the kernel goes on forwarding.")]
 pub struct RunArgs {
-    /// A KubeProxyConfiguration; flags go before it.
+    /// A KubeProxyConfiguration. Flags override what it says.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Take objects from the manifests in this folder, read again when it changes, instead of from
@@ -47,18 +64,23 @@ pub struct RunArgs {
     flags: KubeProxyFlags,
 }
 
+impl RunArgs {
+    /// Puts every flag that is given into the file's place.
+    fn apply(&self, file: &mut ConfigFile) {
+        self.flags.apply(file);
+        let format = self.log_format.and_then(|format| format.to_possible_value());
+        let format = format.map(|format| format.get_name().to_owned());
+        set!(file.logging.format, "logging.format", format);
+    }
+}
+
 /// Runs until told to stop.
 pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     allocator::configure();
     let (mut file, notes) = read_config(arguments.config.as_deref())?;
-    arguments.flags.apply(&mut file);
-    let (config, notes) = resolve(&file, arguments.flags.overrides(), notes)?;
-    let verbosity = arguments.flags.verbosity.or(config.verbosity).unwrap_or(0);
-    let format = arguments.log_format.unwrap_or(match config.log_format.as_deref() {
-        Some("json") => LogFormat::Json,
-        _ => LogFormat::Text,
-    });
-    logging::start(verbosity, format);
+    arguments.apply(&mut file);
+    let (config, notes) = resolve(&file, Overrides::default(), notes)?;
+    logging::start(config.verbosity, config.log_format);
     info!(version = env!("CARGO_PKG_VERSION"), node = config.node_name, "Trimtab starts");
     for note in notes {
         warn!("{note}");
@@ -213,5 +235,56 @@ async fn terminated() -> anyhow::Result<&'static str> {
     tokio::select! {
         _ = terminate.recv() => Ok("SIGTERM"),
         _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::config::fields;
+
+    /// A value that every flag of this kind takes.
+    fn value(kind: &str, flag: &str) -> &'static str {
+        match (kind, flag) {
+            (_, "log-format") => "json",
+            ("duration", _) => "1s",
+            ("integer" | "number", _) => "1",
+            ("true or false", _) => "true",
+            _ => "text",
+        }
+    }
+
+    #[test]
+    fn every_flag_of_a_field_sets_it() {
+        let with_flag = || fields().iter().filter_map(|field| Some((field, field.flag?)));
+        let given = with_flag().map(|(field, flag)| {
+            let value = value(field.kind, flag);
+            if flag == "v" { format!("-v={value}") } else { format!("--{flag}={value}") }
+        });
+        let line: Vec<String> =
+            ["trimtab".to_owned(), "run".to_owned()].into_iter().chain(given).collect();
+        let parsed = <Cli as clap::Parser>::try_parse_from(line).unwrap();
+        let Command::Run(arguments) = parsed.command else { panic!("another command") };
+        let mut file = ConfigFile::default();
+        arguments.apply(&mut file);
+        let mut expected: Vec<&str> = with_flag()
+            .filter(|(field, _)| field.without_effect.is_none())
+            .map(|(field, _)| field.path.as_str())
+            .collect();
+        expected.sort_unstable();
+        assert_eq!(file.origin.fields_set_by_flags().collect::<Vec<_>>(), expected);
+        // And what has no effect in the file has none as a flag, and says so.
+        let named: Vec<&str> = arguments.flags.without_effect.given().collect();
+        for (field, flag) in with_flag().filter(|(field, _)| field.without_effect.is_some()) {
+            assert!(named.contains(&format!("--{flag}").as_str()), "{}", field.path);
+        }
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
     }
 }

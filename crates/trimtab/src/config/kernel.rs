@@ -3,7 +3,7 @@
 use trimtab_host::cpu_list;
 use trimtab_host::sysctl::EstimationOptions;
 
-use super::Error;
+use super::complaint::Wrong;
 use super::file::ConfigFile;
 use super::resolve::VipBinding;
 
@@ -12,31 +12,31 @@ const TABLE_BITS: std::ops::RangeInclusive<i64> = 8..=27;
 /// `MIN_NICE` and `MAX_NICE` (include/linux/sched/prio.h).
 const NICE: std::ops::RangeInclusive<i64> = -20..=19;
 
-pub(super) fn vip_binding(file: &ConfigFile) -> Result<VipBinding, Error> {
+pub(super) fn vip_binding(file: &ConfigFile) -> Result<VipBinding, Wrong> {
     match file.trimtab.vip_binding.as_deref() {
         None | Some("" | "address") => Ok(VipBinding::Address),
         Some("route") => Ok(VipBinding::Route),
-        Some(other) => Err(Error::value(
+        Some(other) => Err(Wrong::new(
             "trimtab.vipBinding",
             format!("unknown binding {other:?}: expected address or route"),
         )),
     }
 }
 
-pub(super) fn connection_table_bits(file: &ConfigFile) -> Result<Option<u8>, Error> {
+pub(super) fn connection_table_bits(file: &ConfigFile) -> Result<Option<u8>, Wrong> {
     file.trimtab
         .connection_table_bits
         .map(|bits| in_range("connectionTableBits", bits, &TABLE_BITS))
         .transpose()
 }
 
-pub(super) fn estimation(file: &ConfigFile) -> Result<EstimationOptions, Error> {
+pub(super) fn estimation(file: &ConfigFile) -> Result<EstimationOptions, Wrong> {
     let given = &file.trimtab.estimation;
     let nice = given.nice.map(|nice| in_range("estimation.nice", nice, &NICE)).transpose()?;
     let cpus = given.cpus.as_deref().map(str::trim).filter(|cpus| !cpus.is_empty());
     if let Some(cpus) = cpus.filter(|cpus| cpu_list::parse(cpus).is_none()) {
         let message = format!("{cpus:?} is not a list of CPUs such as 0-3,8");
-        return Err(Error::value("trimtab.estimation.cpus", message));
+        return Err(Wrong::new("trimtab.estimation.cpus", message));
     }
     Ok(EstimationOptions { run: given.enabled, nice, cpus: cpus.map(str::to_owned) })
 }
@@ -45,11 +45,11 @@ fn in_range<T: TryFrom<i64>>(
     field: &str,
     value: i64,
     range: &std::ops::RangeInclusive<i64>,
-) -> Result<T, Error> {
+) -> Result<T, Wrong> {
     let fitting = Some(value).filter(|value| range.contains(value));
     fitting.and_then(|value| T::try_from(value).ok()).ok_or_else(|| {
         let message = format!("{value} is not between {} and {}", range.start(), range.end());
-        Error::value(format!("trimtab.{field}"), message)
+        Wrong::new(format!("trimtab.{field}"), message)
     })
 }
 
@@ -58,7 +58,7 @@ mod tests {
     use super::super::{Overrides, parse, resolve};
     use super::*;
 
-    fn resolved(section: &str) -> Result<super::super::Config, Error> {
+    fn resolved(section: &str) -> Result<super::super::Config, super::super::Error> {
         let text = format!("mode: ipvs\nhostnameOverride: n\ntrimtab: {section}\n");
         let (file, notes) = parse("config.yaml".as_ref(), &text).unwrap();
         assert_eq!(notes, Vec::<String>::new());
@@ -100,7 +100,7 @@ mod tests {
             ("{estimation: {cpus: all}}", "trimtab.estimation.cpus: \"all\" is not a list"),
         ] {
             let error = resolved(section).unwrap_err().to_string();
-            assert!(error.starts_with(words), "{section}: {error}");
+            assert!(error.starts_with(&format!("config.yaml: {words}")), "{section}: {error}");
         }
     }
 }

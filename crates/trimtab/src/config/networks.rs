@@ -3,17 +3,17 @@
 use ipnet::IpNet;
 use trimtab_core::Family;
 
-use super::Error;
+use super::complaint::Wrong;
 
 /// Reads a list of CIDRs.
 pub(super) fn networks<'a>(
     field: &str,
     texts: impl IntoIterator<Item = &'a str>,
-) -> Result<Vec<IpNet>, Error> {
+) -> Result<Vec<IpNet>, Wrong> {
     let mut found = Vec::new();
     for (index, text) in texts.into_iter().enumerate() {
         let net = text.trim().parse::<IpNet>().map_err(|_| {
-            Error::value(format!("{field}[{index}]"), format!("{text:?} is not a CIDR"))
+            Wrong::new(format!("{field}[{index}]"), format!("{text:?} is not a CIDR"))
         })?;
         found.push(net.trunc());
     }
@@ -21,13 +21,13 @@ pub(super) fn networks<'a>(
 }
 
 /// Reads `clusterCIDR`: one network, or one of each family, separated by a comma.
-pub(super) fn network_pair(field: &str, text: &str) -> Result<Vec<IpNet>, Error> {
+pub(super) fn network_pair(field: &str, text: &str) -> Result<Vec<IpNet>, Wrong> {
     let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
     let found = networks(field, texts)?;
     let families = found.iter().map(|net| Family::of(net.addr()));
     let distinct = families.collect::<std::collections::BTreeSet<_>>().len();
     if found.len() > 2 || distinct != found.len() {
-        return Err(Error::value(field, "expected one CIDR, or one of each family"));
+        return Err(Wrong::new(field, "expected one CIDR, or one of each family"));
     }
     Ok(found)
 }

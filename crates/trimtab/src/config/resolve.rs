@@ -9,10 +9,13 @@ use trimtab_core::Scheduler;
 use trimtab_host::sysctl::{ConntrackOptions, EstimationOptions};
 use trimtab_reconcile::{ExternalIpPolicy, NodePortAddresses};
 
+use super::complaint::{Complaint, Complaints, Origin, Wrong};
 use super::file::{ConfigFile, Period};
 use super::kernel::{connection_table_bits, estimation, vip_binding};
 use super::networks::{network_pair, networks};
 use super::{Error, Notes};
+use crate::duration::format_duration;
+use crate::logging::LogFormat;
 
 /// kube-proxy's defaults.
 const SYNC_PERIOD: Duration = Duration::from_secs(30);
@@ -20,22 +23,18 @@ const HEALTH_PORT: u16 = 10256;
 const METRICS_PORT: u16 = 10249;
 const MASQUERADE_BIT: u8 = 14;
 const OOM_SCORE_ADJ: i32 = -999;
-const CONNTRACK_PER_CORE: i64 = 32_768;
-const CONNTRACK_MIN: i64 = 131_072;
+const CONNTRACK_PER_CORE: u32 = 32_768;
+const CONNTRACK_MIN: u32 = 131_072;
 const CONNTRACK_ESTABLISHED: Duration = Duration::from_secs(24 * 60 * 60);
 const CONNTRACK_CLOSE_WAIT: Duration = Duration::from_secs(60 * 60);
 /// Ours.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// What is given beside the file and goes before it.
+/// What is not in the file and yet decides the node's name.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `--proxy-mode`
-    pub mode: Option<String>,
-    /// `--hostname-override`
+    /// The name of the node, which overrides the file's.
     pub hostname: Option<String>,
-    /// `--kubeconfig`
-    pub kubeconfig: Option<PathBuf>,
     /// The host's own name, used if nothing else is given.
     pub host: String,
 }
@@ -90,10 +89,10 @@ pub struct Config {
     pub node_weights: bool,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
-    /// `logging.verbosity`, where the file gives it.
-    pub verbosity: Option<u8>,
-    /// `logging.format`, where the file gives it.
-    pub log_format: Option<String>,
+    /// How much is logged.
+    pub verbosity: u8,
+    /// What log lines look like.
+    pub log_format: LogFormat,
     /// The kernel's inclination to end this process when memory is short.
     pub oom_score_adj: i32,
 }
@@ -121,103 +120,153 @@ pub enum Detect {
     InterfacePrefix(String),
 }
 
-/// Puts a configuration file and what goes before it together, with kube-proxy's defaults.
+/// Collects what is wrong, so that all of it is said at once.
+struct Checks<'a> {
+    origin: &'a Origin,
+    complaints: Vec<Complaint>,
+}
+
+impl Checks<'_> {
+    /// The value, or a complaint and the value that stands for it until the end.
+    fn take<T>(&mut self, value: Result<T, Wrong>, otherwise: T) -> T {
+        value.unwrap_or_else(|wrong| {
+            self.complaints.push(self.origin.complaint(wrong));
+            otherwise
+        })
+    }
+
+    fn refuse(&mut self, field: &str, message: &str) {
+        self.take(Err(Wrong::new(field, message)), ());
+    }
+}
+
+/// Puts the configuration together, with kube-proxy's defaults for what is not given.
 ///
 /// # Errors
-/// [`Error::Value`] naming the first field whose value cannot be used.
+/// [`Error::Values`] with every field and flag whose value cannot be used.
 pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Notes), Error> {
+    let origin = &file.origin;
+    let mut checks = Checks { origin, complaints: origin.complaints.clone() };
     let mut notes = Notes::new();
-    check_mode(file, overrides, &mut notes)?;
-    let hostname = overrides.hostname.as_deref().or(file.hostname_override.as_deref());
-    let node_name = hostname.map(str::trim).filter(|name| !name.is_empty());
-    let node_name = node_name.unwrap_or(overrides.host.trim()).to_lowercase();
+    checks.take(check_mode(file, &mut notes), ());
+    let node_name = node_name(file, overrides);
     if node_name.is_empty() {
-        return Err(Error::value("hostnameOverride", "this host has no name; give the node's"));
+        checks.refuse("hostnameOverride", "this host has no name; state the node's name here");
     }
-    let kubeconfig = file.client_connection.kubeconfig.as_deref().filter(|path| !path.is_empty());
-    let bind_address = bind_address(file)?;
+    let bind_address = checks.take(bind_address(file), None);
     let six = bind_address.is_some_and(|address| address.is_ipv6());
-    let sync_period = period(file.ipvs.sync_period, SYNC_PERIOD);
-    if sync_period.is_zero() {
-        return Err(Error::value("ipvs.syncPeriod", "must be greater than 0"));
-    }
+    let sync_period = match period(file.ipvs.sync_period, Duration::ZERO) {
+        // kube-proxy, too, takes zero for the default in a file, and refuses it as a flag.
+        zero if zero.is_zero() => {
+            if origin.is_by_flag("ipvs.syncPeriod") {
+                checks.refuse("ipvs.syncPeriod", "must be greater than 0");
+            }
+            SYNC_PERIOD
+        }
+        given => given,
+    };
     let min_sync_period = period(file.ipvs.min_sync_period, Duration::ZERO);
     if min_sync_period > sync_period {
-        return Err(Error::value("ipvs.minSyncPeriod", "must not be greater than syncPeriod"));
+        let most = format_duration(sync_period);
+        checks.refuse("ipvs.minSyncPeriod", &format!("must not exceed ipvs.syncPeriod, {most}"));
     }
+    let health_address = listen_address(
+        "healthzBindAddress",
+        file.healthz_bind_address.as_deref(),
+        unspecified(six),
+        HEALTH_PORT,
+    );
+    let metrics_address = listen_address(
+        "metricsBindAddress",
+        file.metrics_bind_address.as_deref(),
+        loopback(six),
+        METRICS_PORT,
+    );
+    let excluded = networks("ipvs.excludeCIDRs", strs(file.ipvs.exclude_cidrs.as_deref()));
+    let kubeconfig = file.client_connection.kubeconfig.as_deref().filter(|path| !path.is_empty());
     let config = Config {
         node_name,
-        kubeconfig: overrides.kubeconfig.clone().or_else(|| kubeconfig.map(PathBuf::from)),
-        health_address: listen_address(
-            "healthzBindAddress",
-            file.healthz_bind_address.as_deref(),
-            unspecified(six),
-            HEALTH_PORT,
-        )?,
-        metrics_address: listen_address(
-            "metricsBindAddress",
-            file.metrics_bind_address.as_deref(),
-            loopback(six),
-            METRICS_PORT,
-        )?,
+        kubeconfig: kubeconfig.map(PathBuf::from),
+        health_address: checks.take(health_address, None),
+        metrics_address: checks.take(metrics_address, None),
         bind_address_hard_fail: file.bind_address_hard_fail.unwrap_or(false),
         bind_address: bind_address.filter(|address| !address.is_unspecified()),
         sync_period,
         min_sync_period,
-        scheduler: scheduler(file.ipvs.scheduler.as_deref())?,
-        exclude: networks("ipvs.excludeCIDRs", strs(file.ipvs.exclude_cidrs.as_deref()))?,
-        external_ips: external_ips(file)?,
+        scheduler: checks.take(scheduler(file.ipvs.scheduler.as_deref()), Scheduler::RoundRobin),
+        exclude: checks.take(excluded, Vec::new()),
+        external_ips: external_ips(file, &mut checks),
         strict_arp: file.ipvs.strict_arp.unwrap_or(false),
         timeouts: [file.ipvs.tcp_timeout, file.ipvs.tcp_fin_timeout, file.ipvs.udp_timeout]
             .map(|timeout| period(timeout, Duration::ZERO)),
-        node_port_addresses: node_port_addresses(file)?,
-        detect: detect(file, &mut notes)?,
-        masquerade_bit: masquerade_bit(file)?,
+        node_port_addresses: checks.take(node_port_addresses(file), NodePortAddresses::All),
+        detect: checks.take(detect(file, &mut notes), Detect::NodeNetworks),
+        masquerade_bit: checks.take(masquerade_bit(file), MASQUERADE_BIT),
         masquerade_all: file.iptables.masquerade_all.unwrap_or(false),
         drain_timeout: period(file.trimtab.drain_timeout, DRAIN_TIMEOUT),
-        vip_binding: vip_binding(file)?,
-        connection_table_bits: connection_table_bits(file)?,
-        estimation: estimation(file)?,
+        vip_binding: checks.take(vip_binding(file), VipBinding::default()),
+        connection_table_bits: checks.take(connection_table_bits(file), None),
+        estimation: checks.take(estimation(file), EstimationOptions::default()),
         node_weights: file.trimtab.node_weights.unwrap_or(false),
-        conntrack: conntrack(file)?,
-        verbosity: file
-            .logging
-            .verbosity
-            .map(|level| u8::try_from(level.max(0)).unwrap_or(u8::MAX)),
-        log_format: file.logging.format.clone(),
-        oom_score_adj: oom_score_adj(file)?,
+        conntrack: conntrack(file, &mut checks),
+        verbosity: checks.take(verbosity(file), 0),
+        log_format: checks.take(log_format(file), LogFormat::Text),
+        oom_score_adj: checks.take(oom_score_adj(file), OOM_SCORE_ADJ),
     };
-    Ok((config, notes))
-}
-
-fn oom_score_adj(file: &ConfigFile) -> Result<i32, Error> {
-    let score = file.oom_score_adj.unwrap_or(OOM_SCORE_ADJ);
-    if !(-1000..=1000).contains(&score) {
-        let message = format!("{score} is not between -1000 and 1000");
-        return Err(Error::value("oomScoreAdj", message));
+    if checks.complaints.is_empty() {
+        Ok((config, notes))
+    } else {
+        Err(Error::Values(Complaints(checks.complaints)))
     }
-    Ok(score)
 }
 
-fn check_mode(file: &ConfigFile, overrides: &Overrides, notes: &mut Notes) -> Result<(), Error> {
-    let (field, mode) = match &overrides.mode {
-        Some(mode) => ("--proxy-mode", mode.as_str()),
-        None => ("mode", file.mode.as_deref().unwrap_or_default()),
-    };
-    match mode {
+fn node_name(file: &ConfigFile, overrides: &Overrides) -> String {
+    let given = overrides.hostname.as_deref().or(file.hostname_override.as_deref());
+    let given = given.map(str::trim).filter(|name| !name.is_empty());
+    given.unwrap_or(overrides.host.trim()).to_lowercase()
+}
+
+fn oom_score_adj(file: &ConfigFile) -> Result<i32, Wrong> {
+    let score = file.oom_score_adj.unwrap_or(OOM_SCORE_ADJ.into());
+    i32::try_from(score)
+        .ok()
+        .filter(|score| (-1000..=1000).contains(score))
+        .ok_or_else(|| Wrong::new("oomScoreAdj", format!("{score} is not between -1000 and 1000")))
+}
+
+fn verbosity(file: &ConfigFile) -> Result<u8, Wrong> {
+    let level = file.logging.verbosity.unwrap_or(0);
+    if level < 0 {
+        return Err(Wrong::new("logging.verbosity", format!("{level} is less than 0")));
+    }
+    Ok(u8::try_from(level).unwrap_or(u8::MAX))
+}
+
+fn log_format(file: &ConfigFile) -> Result<LogFormat, Wrong> {
+    match file.logging.format.as_deref() {
+        None | Some("" | "text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => Err(Wrong::new(
+            "logging.format",
+            format!("unknown format {other:?}: expected text or json"),
+        )),
+    }
+}
+
+fn check_mode(file: &ConfigFile, notes: &mut Notes) -> Result<(), Wrong> {
+    let wrong = |message| Err(Wrong::new("mode", message));
+    match file.mode.as_deref().unwrap_or_default() {
         "ipvs" => Ok(()),
         "" => {
-            notes.push("mode is not given: taken as ipvs, the only one there is".to_owned());
+            let place = file.origin.place("mode");
+            notes.push(format!("{place} is not given: taken as ipvs, the only one there is"));
             Ok(())
         }
-        "iptables" | "nftables" | "kernelspace" | "userspace" => Err(Error::value(
-            field,
-            format!(
-                "{mode:?} is a mode of kube-proxy: Trimtab programs IPVS and nothing else. Set it to \
-                 \"ipvs\", or run kube-proxy on this node for {mode}"
-            ),
+        mode @ ("iptables" | "nftables" | "kernelspace" | "userspace") => wrong(format!(
+            "{mode:?} is a mode of kube-proxy: Trimtab programs IPVS and nothing else. Set it to \
+             \"ipvs\", or run kube-proxy on this node for {mode}"
         )),
-        other => Err(Error::value(field, format!("unknown mode {other:?}; the only one is ipvs"))),
+        other => wrong(format!("unknown mode {other:?}; the only one is ipvs")),
     }
 }
 
@@ -229,14 +278,14 @@ fn strs(texts: Option<&[String]>) -> impl Iterator<Item = &str> {
     texts.unwrap_or_default().iter().map(String::as_str)
 }
 
-fn bind_address(file: &ConfigFile) -> Result<Option<IpAddr>, Error> {
+fn bind_address(file: &ConfigFile) -> Result<Option<IpAddr>, Wrong> {
     let Some(text) = file.bind_address.as_deref().filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let address = text.parse();
     address
         .map(Some)
-        .map_err(|_| Error::value("bindAddress", format!("{text:?} is not an IP address")))
+        .map_err(|_| Wrong::new("bindAddress", format!("{text:?} is not an IP address")))
 }
 
 fn unspecified(six: bool) -> IpAddr {
@@ -253,7 +302,7 @@ fn listen_address(
     text: Option<&str>,
     default: IpAddr,
     port: u16,
-) -> Result<Option<SocketAddr>, Error> {
+) -> Result<Option<SocketAddr>, Wrong> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(Some(SocketAddr::new(default, port)));
     };
@@ -261,19 +310,19 @@ fn listen_address(
         .parse::<SocketAddr>()
         .or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, port)))
         .map_err(|_| {
-            Error::value(field, format!("{text:?} is not an address such as 0.0.0.0:{port}"))
+            Wrong::new(field, format!("{text:?} is not an address such as 0.0.0.0:{port}"))
         })?;
     Ok((address.port() != 0).then_some(address))
 }
 
-fn scheduler(name: Option<&str>) -> Result<Scheduler, Error> {
+fn scheduler(name: Option<&str>) -> Result<Scheduler, Wrong> {
     match name.filter(|name| !name.is_empty()) {
         None => Ok(Scheduler::RoundRobin),
-        Some(name) => name.parse().map_err(|why| Error::value("ipvs.scheduler", format!("{why}"))),
+        Some(name) => name.parse().map_err(|why| Wrong::new("ipvs.scheduler", format!("{why}"))),
     }
 }
 
-fn node_port_addresses(file: &ConfigFile) -> Result<NodePortAddresses, Error> {
+fn node_port_addresses(file: &ConfigFile) -> Result<NodePortAddresses, Wrong> {
     let list: Vec<&str> = strs(file.node_port_addresses.as_deref()).collect();
     if list.is_empty() {
         return Ok(NodePortAddresses::All);
@@ -283,27 +332,28 @@ fn node_port_addresses(file: &ConfigFile) -> Result<NodePortAddresses, Error> {
     }
     if list.contains(&"primary") {
         let message = "primary stands alone, it cannot be combined with CIDRs";
-        return Err(Error::value("nodePortAddresses", message));
+        return Err(Wrong::new("nodePortAddresses", message));
     }
     networks("nodePortAddresses", list).map(NodePortAddresses::Networks)
 }
 
-fn external_ips(file: &ConfigFile) -> Result<ExternalIpPolicy, Error> {
+fn external_ips(file: &ConfigFile, checks: &mut Checks<'_>) -> ExternalIpPolicy {
     let given = &file.trimtab.external_ips;
-    let list = |field: &str, texts: Option<&[String]>| {
-        networks(&format!("trimtab.externalIPs.{field}"), strs(texts))
+    let mut list = |field: &str, texts: Option<&[String]>| {
+        let found = networks(&format!("trimtab.externalIPs.{field}"), strs(texts));
+        checks.take(found, Vec::new())
     };
-    Ok(ExternalIpPolicy {
-        allowed: list("allowedCIDRs", given.allowed_cidrs.as_deref())?,
-        denied: list("deniedCIDRs", given.denied_cidrs.as_deref())?,
+    ExternalIpPolicy {
+        allowed: list("allowedCIDRs", given.allowed_cidrs.as_deref()),
+        denied: list("deniedCIDRs", given.denied_cidrs.as_deref()),
         node_addresses: given.allow_node_addresses.unwrap_or(true),
-    })
+    }
 }
 
-fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<Detect, Error> {
+fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<Detect, Wrong> {
     let needed = |field: &str, value: &Option<String>| {
         value.clone().filter(|value| !value.is_empty()).ok_or_else(|| {
-            Error::value(format!("detectLocal.{field}"), "needed by this detectLocalMode")
+            Wrong::new(format!("detectLocal.{field}"), "needed by this detectLocalMode")
         })
     };
     match file.detect_local_mode.as_deref().unwrap_or_default() {
@@ -311,11 +361,11 @@ fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<Detect, Error> {
             let text = file.cluster_cidr.as_deref().unwrap_or_default();
             let networks = network_pair("clusterCIDR", text)?;
             if networks.is_empty() {
-                notes.push(
-                    "clusterCIDR is not given: only what the node itself sends to a cluster IP is \
-                     masqueraded"
-                        .to_owned(),
-                );
+                notes.push(format!(
+                    "{} is not given: only what the node itself sends to a cluster IP is \
+                     masqueraded",
+                    file.origin.place("clusterCIDR")
+                ));
             }
             Ok(Detect::Networks(networks))
         }
@@ -327,7 +377,7 @@ fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<Detect, Error> {
             needed("interfaceNamePrefix", &file.detect_local.interface_name_prefix)
                 .map(Detect::InterfacePrefix)
         }
-        other => Err(Error::value(
+        other => Err(Wrong::new(
             "detectLocalMode",
             format!(
                 "unknown mode {other:?}: expected ClusterCIDR, NodeCIDR, BridgeInterface or \
@@ -337,26 +387,32 @@ fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<Detect, Error> {
     }
 }
 
-fn masquerade_bit(file: &ConfigFile) -> Result<u8, Error> {
+fn masquerade_bit(file: &ConfigFile) -> Result<u8, Wrong> {
     match file.iptables.masquerade_bit {
         None => Ok(MASQUERADE_BIT),
         Some(bit) => u8::try_from(bit).ok().filter(|bit| *bit < 32).ok_or_else(|| {
-            Error::value("iptables.masqueradeBit", format!("{bit} is not between 0 and 31"))
+            Wrong::new("iptables.masqueradeBit", format!("{bit} is not between 0 and 31"))
         }),
     }
 }
 
-fn conntrack(file: &ConfigFile) -> Result<ConntrackOptions, Error> {
-    let count = |field: &str, given: Option<i64>, default: i64| {
-        let given = given.unwrap_or(default);
-        u32::try_from(given).map_err(|_| {
-            Error::value(format!("conntrack.{field}"), format!("{given} is not a count"))
-        })
+fn conntrack(file: &ConfigFile, checks: &mut Checks<'_>) -> ConntrackOptions {
+    let mut count = |field: &str, given: Option<i64>, default: u32| {
+        let value = given.map_or(Ok(default), |given| {
+            // int32 in kube-proxy.
+            u32::try_from(given).ok().filter(|count| i32::try_from(*count).is_ok()).ok_or_else(
+                || {
+                    let message = format!("{given} is not between 0 and {}", i32::MAX);
+                    Wrong::new(format!("conntrack.{field}"), message)
+                },
+            )
+        });
+        checks.take(value, default)
     };
     let conntrack = &file.conntrack;
-    Ok(ConntrackOptions {
-        max_per_core: count("maxPerCore", conntrack.max_per_core, CONNTRACK_PER_CORE)?,
-        min: count("min", conntrack.min, CONNTRACK_MIN)?,
+    ConntrackOptions {
+        max_per_core: count("maxPerCore", conntrack.max_per_core, CONNTRACK_PER_CORE),
+        min: count("min", conntrack.min, CONNTRACK_MIN),
         cpus: std::thread::available_parallelism()
             .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
         tcp_established: period(conntrack.tcp_established_timeout, CONNTRACK_ESTABLISHED),
@@ -364,5 +420,5 @@ fn conntrack(file: &ConfigFile) -> Result<ConntrackOptions, Error> {
         tcp_be_liberal: conntrack.tcp_be_liberal.unwrap_or(false),
         udp: period(conntrack.udp_timeout, Duration::ZERO),
         udp_stream: period(conntrack.udp_stream_timeout, Duration::ZERO),
-    })
+    }
 }

@@ -1,15 +1,16 @@
 //! The configuration as the file that would give it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use trimtab_reconcile::NodePortAddresses;
 
 use super::{Config, Detect, VipBinding};
+use crate::duration::format_duration;
+use crate::logging::LogFormat;
 
-/// A `KubeProxyConfiguration` with every field that has an effect, defaults included. What is
-/// written is JSON, and so YAML.
+/// A `KubeProxyConfiguration` with every field that has an effect, defaults included. Fields
+/// without effect are left out.
 pub fn written(config: &Config) -> Value {
     let (mode, networks, bridge, prefix) = match &config.detect {
         Detect::Networks(networks) => ("ClusterCIDR", joined(networks), "", ""),
@@ -17,6 +18,7 @@ pub fn written(config: &Config) -> Value {
         Detect::Bridge(name) => ("BridgeInterface", String::new(), name.as_str(), ""),
         Detect::InterfacePrefix(name) => ("InterfaceNamePrefix", String::new(), "", name.as_str()),
     };
+    let time = format_duration;
     let [tcp, tcp_fin, udp] = config.timeouts.map(time);
     let conntrack = &config.conntrack;
     json!({
@@ -24,8 +26,8 @@ pub fn written(config: &Config) -> Value {
         "kind": "KubeProxyConfiguration",
         "mode": "ipvs",
         "hostnameOverride": config.node_name,
-        "clientConnection": {"kubeconfig": config.kubeconfig},
-        "bindAddress": config.bind_address.map(|address| address.to_string()).unwrap_or_default(),
+        "clientConnection": {"kubeconfig": config.kubeconfig.clone().unwrap_or_default()},
+        "bindAddress": config.bind_address.map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string()),
         "healthzBindAddress": address(config.health_address),
         "metricsBindAddress": address(config.metrics_address),
         "bindAddressHardFail": config.bind_address_hard_fail,
@@ -61,8 +63,11 @@ pub fn written(config: &Config) -> Value {
             "udpStreamTimeout": time(conntrack.udp_stream),
         },
         "logging": {
-            "format": config.log_format.as_deref().unwrap_or("text"),
-            "verbosity": config.verbosity.unwrap_or(0),
+            "format": match config.log_format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            },
+            "verbosity": config.verbosity,
         },
         "oomScoreAdj": config.oom_score_adj,
         "trimtab": {
@@ -88,14 +93,6 @@ pub fn written(config: &Config) -> Value {
     })
 }
 
-/// In Go's notation, to the millisecond.
-fn time(time: Duration) -> String {
-    match time.subsec_millis() {
-        0 => format!("{}s", time.as_secs()),
-        _ => format!("{}ms", time.as_millis()),
-    }
-}
-
 /// Port 0 is for nowhere, as an empty text stands for the default.
 fn address(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "0.0.0.0:0".to_owned(), |address| address.to_string())
@@ -113,7 +110,7 @@ fn joined<T: ToString>(items: &[T]) -> String {
 mod tests {
     use std::path::Path;
 
-    use crate::config::{ConfigFile, Overrides, parse, resolve, written};
+    use crate::config::{ConfigFile, Overrides, fields, parse, resolve, written};
 
     fn resolved(file: &ConfigFile) -> String {
         let overrides = Overrides { host: "node-a".to_owned(), ..Overrides::default() };
@@ -143,6 +140,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn exactly_the_fields_with_an_effect_are_written() {
+        fn paths(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(entries) => {
+                    for (key, value) in entries {
+                        let dot = if at.is_empty() { "" } else { "." };
+                        paths(value, &format!("{at}{dot}{key}"), found);
+                    }
+                }
+                _ => found.push(at.to_owned()),
+            }
+        }
+        let mut found = Vec::new();
+        paths(&serde_json::from_str(&resolved(&ConfigFile::default())).unwrap(), "", &mut found);
+        let mut known: Vec<&str> = fields()
+            .iter()
+            .filter(|field| field.without_effect.is_none())
+            .map(|field| field.path.as_str())
+            .collect();
+        known.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, known);
+    }
+
     const OWN: &str = "trimtab: {vipBinding: route, nodeWeights: true, connectionTableBits: 20, \
                        externalIPs: {allowedCIDRs: [203.0.113.0/24], deniedCIDRs: ['fd00::/8'], \
                        allowNodeAddresses: false}, \
@@ -157,7 +179,7 @@ mod tests {
                 "allowedCIDRs": ["203.0.113.0/24"], "deniedCIDRs": ["fd00::/8"],
                 "allowNodeAddresses": false,
             },
-            "drainTimeout": "900s", "vipBinding": "route", "nodeWeights": true,
+            "drainTimeout": "15m0s", "vipBinding": "route", "nodeWeights": true,
             "connectionTableBits": 20, "estimation": {"enabled": false, "nice": 10, "cpus": "0-1"},
         });
         assert_eq!(written["trimtab"], own);

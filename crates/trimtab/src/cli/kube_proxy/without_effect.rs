@@ -3,13 +3,20 @@
 use clap::Args;
 
 macro_rules! flags {
-    ($($field:ident $flag:literal;)*) => {
-        /// Accepted, so that a command line can be taken over as it is; each that is given is named
-        /// in the log.
+    ($($field:ident $flag:literal $(or $alias:literal)?;)*) => {
+        /// Accepted, so that a command line can be kept as it is; each one that is given is named in
+        /// the log. Those with an underscore are from releases with klog's own flags, which k3s
+        /// and RKE2 still pass.
         #[derive(Debug, Default, Args)]
         pub(crate) struct WithoutEffect {
             $(
-                #[arg(long = $flag, hide = true, num_args = 0..=1, default_missing_value = "true")]
+                #[arg(
+                    long = $flag,
+                    $(alias = $alias,)?
+                    hide = true,
+                    num_args = 0..=1,
+                    default_missing_value = "true"
+                )]
                 $field: Option<String>,
             )*
         }
@@ -24,7 +31,9 @@ macro_rules! flags {
 }
 
 flags! {
-    boot_id_file "boot-id-file";
+    add_dir_header "add-dir-header" or "add_dir_header";
+    alsologtostderr "alsologtostderr";
+    boot_id_file "boot-id-file" or "boot_id_file";
     config_sync_period "config-sync-period";
     feature_gates "feature-gates";
     iptables_localhost_nodeports "iptables-localhost-nodeports";
@@ -33,13 +42,22 @@ flags! {
     kube_api_burst "kube-api-burst";
     kube_api_content_type "kube-api-content-type";
     kube_api_qps "kube-api-qps";
+    log_backtrace_at "log-backtrace-at" or "log_backtrace_at";
+    log_dir "log-dir" or "log_dir";
+    log_file "log-file" or "log_file";
+    log_file_max_size "log-file-max-size" or "log_file_max_size";
     log_flush_frequency "log-flush-frequency";
     log_json_info_buffer_size "log-json-info-buffer-size";
     log_json_split_stream "log-json-split-stream";
     log_text_info_buffer_size "log-text-info-buffer-size";
     log_text_split_stream "log-text-split-stream";
-    machine_id_file "machine-id-file";
+    logtostderr "logtostderr";
+    machine_id_file "machine-id-file" or "machine_id_file";
+    one_output "one-output" or "one_output";
     profiling "profiling";
     show_hidden_metrics_for_version "show-hidden-metrics-for-version";
+    skip_headers "skip-headers" or "skip_headers";
+    skip_log_headers "skip-log-headers" or "skip_log_headers";
+    stderrthreshold "stderrthreshold";
     vmodule "vmodule";
 }

@@ -1,0 +1,44 @@
+//! `trimtab config validate`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{INVALID, read_config, resolve};
+use crate::config::Overrides;
+
+/// Arguments of `trimtab config validate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # The file that the chart mounts:
+  trimtab config validate /etc/trimtab/config.yaml
+
+  # The configuration of a cluster's kube-proxy, as kubeadm keeps it:
+  kubectl -n kube-system get configmap kube-proxy -o jsonpath='{.data.config\\.conf}' |
+    trimtab config validate -
+
+The exit status is 0 if the file can be used, notes or not, and 2 if it cannot.")]
+pub struct ValidateArgs {
+    /// A KubeProxyConfiguration; - for standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Prints notes and complaints; 2 if there is a complaint.
+pub(super) fn validate(arguments: &ValidateArgs) -> ExitCode {
+    let read = read_config(Some(&arguments.file));
+    match read.and_then(|(file, notes)| resolve(&file, Overrides::default(), notes)) {
+        Ok((_, notes)) => {
+            for note in notes {
+                eprintln!("note: {note}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("trimtab config validate: {error}");
+            ExitCode::from(INVALID)
+        }
+    }
+}

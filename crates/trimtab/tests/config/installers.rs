@@ -1,0 +1,109 @@
+//! What kubeadm, Kubespray, k3s and RKE2 give kube-proxy is taken as it is.
+
+use std::process::{Command, Output};
+
+use trimtab::config::{Config, written};
+
+use crate::read;
+
+const KUBEADM: &str = include_str!("files/kubeadm.yaml");
+const KUBESPRAY: &str = include_str!("files/kubespray.yaml");
+const OLDER: &str = include_str!("files/older.yaml");
+
+fn value(config: &Config, pointer: &str) -> String {
+    written(config).pointer(pointer).unwrap_or_else(|| panic!("{pointer}")).to_string()
+}
+
+#[test]
+fn the_config_map_that_kubeadm_writes_on_every_cluster_is_taken() {
+    let (config, notes) = read(KUBEADM).unwrap();
+    for (pointer, expected) in [
+        ("/clientConnection/kubeconfig", "\"/var/lib/kube-proxy/kubeconfig.conf\""),
+        ("/clusterCIDR", "\"10.244.0.0/16\""),
+        ("/ipvs/syncPeriod", "\"30s\""),
+        ("/ipvs/minSyncPeriod", "\"0s\""),
+        ("/ipvs/scheduler", "\"rr\""),
+        ("/healthzBindAddress", "\"0.0.0.0:10256\""),
+        ("/metricsBindAddress", "\"127.0.0.1:10249\""),
+        ("/conntrack/maxPerCore", "32768"),
+        ("/conntrack/tcpEstablishedTimeout", "\"24h0m0s\""),
+        ("/iptables/masqueradeBit", "14"),
+        ("/oomScoreAdj", "-999"),
+    ] {
+        assert_eq!(value(&config, pointer), expected, "{pointer}");
+    }
+    // Nothing else is said of a file that everybody has.
+    let mode = "config.yaml: mode is not given: taken as ipvs, the only one there is";
+    assert_eq!(notes, [mode]);
+}
+
+#[test]
+fn what_kubespray_writes_is_taken() {
+    let (config, notes) = read(KUBESPRAY).unwrap();
+    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!(value(&config, "/ipvs/strictARP"), "true");
+    assert_eq!(value(&config, "/hostnameOverride"), "\"node1\"");
+    assert_eq!(value(&config, "/clusterCIDR"), "\"10.233.64.0/18,fd85:ee78:d8a6:8607::1:0/112\"");
+}
+
+#[test]
+fn keys_that_kube_proxy_has_dropped_are_not_unknown() {
+    let (config, notes) = read(OLDER).unwrap();
+    assert_eq!(
+        notes,
+        ["config.yaml: featureGates has no effect: they switch parts of kube-proxy",]
+    );
+    assert_eq!(value(&config, "/conntrack/maxPerCore"), "0");
+}
+
+/// What k3s passes to the kube-proxy in it, and RKE2 to its static pod, but for the mode.
+const K3S: &[&str] = &[
+    "--alsologtostderr=true",
+    "--cluster-cidr=10.42.0.0/16,2001:cafe:42::/56",
+    "--conntrack-max-per-core=0",
+    "--conntrack-tcp-timeout-close-wait=0s",
+    "--conntrack-tcp-timeout-established=0s",
+    "--healthz-bind-address=127.0.0.1",
+    "--hostname-override=node-b",
+    "--kubeconfig=/var/lib/rancher/k3s/agent/kubeproxy.kubeconfig",
+    "--log_file=/var/log/kube-proxy.log",
+    "--v=2",
+    "--vmodule=proxier=4",
+];
+
+fn run(mode: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trimtab"));
+    command.arg("run").args(K3S).arg(mode).arg("--write-config-to=/dev/stdout");
+    command.output().unwrap()
+}
+
+#[test]
+fn the_flags_of_k3s_and_rke2_are_taken() {
+    let output = run("--proxy-mode=ipvs");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (config, _) = read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    for (pointer, expected) in [
+        ("/hostnameOverride", "\"node-b\""),
+        ("/healthzBindAddress", "\"127.0.0.1:10256\""),
+        ("/clusterCIDR", "\"10.42.0.0/16,2001:cafe:42::/56\""),
+        ("/conntrack/maxPerCore", "0"),
+        ("/conntrack/tcpEstablishedTimeout", "\"0s\""),
+        ("/logging/verbosity", "2"),
+    ] {
+        assert_eq!(value(&config, pointer), expected, "{pointer}");
+    }
+    for flag in ["--alsologtostderr", "--log-file", "--vmodule"] {
+        assert!(said.contains(&format!("{flag} has no effect")), "{flag}: {said}");
+    }
+}
+
+#[test]
+fn their_mode_is_refused_with_the_way_out() {
+    let output = run("--proxy-mode=iptables");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(said.contains("--proxy-mode: \"iptables\" is a mode of kube-proxy"), "{said}");
+    assert!(said.contains("Set it to \"ipvs\""), "{said}");
+}
