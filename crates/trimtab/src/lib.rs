@@ -13,6 +13,7 @@
 //! | [`warning`] | what people are told is wrong with their objects |
 //! | [`health_check`] | an HTTP server for each health-check node port |
 //! | [`health`], [`http`], [`metric`], [`logging`] | what others can see of it |
+//! | [`reference`] | the reference pages of the book |
 
 pub mod allocator;
 pub mod cli;
@@ -31,6 +32,7 @@ pub mod metric;
 pub mod node;
 pub mod objects;
 pub mod plan;
+pub mod reference;
 pub mod rules;
 pub mod source;
 pub mod warning;

@@ -66,7 +66,6 @@ def readme() -> str:
     rows = ["| value | default | what |", "|---|---|---|"]
     for value in documented():
         default = json.dumps(value.default).replace("|", "\\|")
-        comment = value.comment.replace("|", "\\|")
-        rows.append(f"| `{value.path}` | `{default}` | {comment} |")
+        rows.append(f"| `{value.path}` | `{default}` | {value.comment.replace('|', chr(92) + '|')} |")
     template = (CHART / "tests" / "README.md.in").read_text()
     return template.replace("@VALUES@", "\n".join(rows))

@@ -105,8 +105,7 @@ impl Reconciler {
     ) -> Drift {
         let found = server.map(KnownVirtualServer::of);
         if !self.tables.virtual_servers.contains_key(&frontend) {
-            let is_own = |address| self.own_addresses.contains(&address);
-            if found.is_none() || !self.tables.ledger_has(&frontend, is_own) {
+            if found.is_none() || !self.tables.ledger_has(&frontend) {
                 return Drift::default();
             }
             self.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());
