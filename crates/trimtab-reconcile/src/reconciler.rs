@@ -20,6 +20,7 @@ mod settle;
 mod linear;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
@@ -37,7 +38,7 @@ use crate::objects::{LocalAddress, NodeObject, ObjectName};
 use crate::operation::Owner;
 use crate::order;
 use crate::retry::Retries;
-use crate::services::{Services, StoredSlice};
+use crate::services::{ServiceEntry, Services, StoredSlice};
 use crate::settings::Settings;
 use crate::symbol::Symbols;
 use crate::tables::{Deadline, Item, Tables};
@@ -56,6 +57,11 @@ pub struct Reconciler {
     /// Where nodes have weights.
     nodes: Option<Nodes>,
     local_addresses: Vec<LocalAddress>,
+    /// Every address that the node has or had, which says which virtual servers of node ports are
+    /// ours.
+    own_addresses: HashSet<IpAddr>,
+    /// When schedulers that the kernel lacked are tried again.
+    schedulers_due: Option<Duration>,
     node_object: NodeObject,
     node: NodeView,
     tables: Tables,
@@ -87,6 +93,8 @@ impl Reconciler {
             symbols: Symbols::default(),
             nodes,
             local_addresses: Vec::new(),
+            own_addresses: HashSet::new(),
+            schedulers_due: None,
             node_object: NodeObject::default(),
             node,
             tables: Tables::default(),
@@ -128,9 +136,28 @@ impl Reconciler {
         self.retries.len()
     }
 
+    /// How many Services have something that failed and waits to be tried again, with what belongs
+    /// to none counted as one.
+    pub fn failing_services(&self) -> usize {
+        self.retries.owners()
+    }
+
+    /// Whether something failed of the Services that everything else needs: the API server's and
+    /// DNS's.
+    pub fn fails_essentially(&self) -> bool {
+        let mut owners = self.retries.iter_owners();
+        owners.any(|owner| self.services.get(owner).is_some_and(ServiceEntry::is_urgent))
+    }
+
+    /// VIPs that are wanted and not bound yet.
+    pub fn unbound(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let unbound = self.tables.addresses.iter().filter(|(_, it)| it.wanted > 0 && !it.present);
+        unbound.map(|(address, _)| *address)
+    }
+
     /// When [`Reconciler::plan`] has something to do even if nothing else happens.
     pub fn next_retry(&self) -> Option<Duration> {
-        self.retries.next()
+        [self.retries.next(), self.schedulers_due].into_iter().flatten().min()
     }
 
     /// Notes that an object may have to be changed, on behalf of `owner`.

@@ -18,6 +18,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) struct Retries {
     entries: HashMap<Item, Entry>,
     due: BTreeSet<(Duration, Item)>,
+    /// How many objects of each Service.
+    owners: HashMap<Owner, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,7 @@ impl Retries {
         }
         let entry = self.entries.remove(item)?;
         self.due.remove(&(entry.due, *item));
+        self.release(entry.owner);
         Some(entry.owner)
     }
 
@@ -90,16 +93,37 @@ impl Retries {
         self.due.first().map(|(due, _)| *due)
     }
 
+    /// Whose objects failed, each once.
+    pub(crate) fn iter_owners(&self) -> impl Iterator<Item = Owner> + '_ {
+        self.owners.keys().copied()
+    }
+
+    /// How many Services' objects failed.
+    pub(crate) fn owners(&self) -> usize {
+        self.owners.len()
+    }
+
     /// How many objects wait.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     fn schedule(&mut self, item: Item, entry: Entry) {
+        *self.owners.entry(entry.owner).or_default() += 1;
         if let Some(old) = self.entries.insert(item, entry) {
             self.due.remove(&(old.due, item));
+            self.release(old.owner);
         }
         self.due.insert((entry.due, item));
+    }
+
+    fn release(&mut self, owner: Owner) {
+        if let Some(count) = self.owners.get_mut(&owner) {
+            *count -= 1;
+            if *count == 0 {
+                self.owners.remove(&owner);
+            }
+        }
     }
 }
 
@@ -126,6 +150,6 @@ mod tests {
             retries.failed(item, Owner::NOBODY, now);
         }
         retries.succeeded(&item);
-        assert_eq!((retries.len(), retries.next()), (0, None));
+        assert_eq!((retries.len(), retries.next(), retries.owners()), (0, None, 0));
     }
 }

@@ -38,8 +38,20 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// Whether the sets in the kernel say that a virtual server is ours: its address, protocol and
-    /// port are in one of the frontend sets, or its port is a node port.
-    pub(crate) fn ledger_has(&self, frontend: &Frontend) -> bool {
+    /// port are in one of the frontend sets, or its port is a node port and its address, by
+    /// `is_of_node`, one of the node's.
+    ///
+    /// The sets of node ports have no addresses, so the port alone says nothing: somebody else,
+    /// such as keepalived, may serve the same number at an address of their own. Of the node's are
+    /// the addresses that it has, or had since the program started, whatever `nodePortAddresses`
+    /// says now: it may have said something else before. A virtual server at an address that the
+    /// node lost while the program was not running cannot be told from somebody else's, and stays;
+    /// nobody reaches it from outside, for the node no longer takes in what goes there.
+    pub(crate) fn ledger_has(
+        &self,
+        frontend: &Frontend,
+        is_of_node: impl Fn(IpAddr) -> bool,
+    ) -> bool {
         let Frontend::Address { protocol, address, port } = *frontend else { return false };
         let present = |kind: SetKind, element| {
             self.elements.is_present(SetId::new(kind, frontend.family()), &element)
@@ -58,6 +70,7 @@ impl Tables {
             trimtab_core::Protocol::Sctp => None,
         };
         frontends.into_iter().any(|kind| present(kind, element))
-            || node_ports.is_some_and(|kind| present(kind, SetElement::Port(port)))
+            || is_of_node(address)
+                && node_ports.is_some_and(|kind| present(kind, SetElement::Port(port)))
     }
 }

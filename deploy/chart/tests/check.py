@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Renders the chart with every set of options and holds the results against what is in the tree.
 
-`cargo xtask chart` starts it in a virtual environment with what requirements.txt names; with --write
-it writes the generated files instead of comparing them.
+`cargo xtask chart` starts it in a virtual environment with what requirements.txt names; with
+--write it writes the generated files instead of comparing them.
 """
 
 import argparse
@@ -35,7 +35,9 @@ def write(files: dict[Path, str]) -> None:
 
 def stale(files: dict[Path, str]) -> list[str]:
     """How the generated files in the tree differ from what the chart makes now."""
-    found = [f"{path}: no case makes it" for path in generated.GOLDEN.glob("*") if path not in files]
+    found = [
+        f"{path}: no case makes it" for path in generated.GOLDEN.glob("*") if path not in files
+    ]
     for path, text in files.items():
         name = str(path.relative_to(ROOT))
         present = path.read_text() if path.exists() else ""
@@ -76,6 +78,7 @@ def main() -> int:
         "helm lint": lint(),
         "every value has a comment": reference.undocumented(),
         "what must hold of every rendering": manifests.faults(rendered),
+        "a configuration is rolled out with its pods": manifests.rollout(),
         **monitoring.checks(),
         **manifests.kubectl(),
     }

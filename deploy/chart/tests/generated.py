@@ -20,7 +20,9 @@ HEADER = """\
 
 def cases() -> dict[str, Values]:
     """The sets of options that are rendered, by name."""
-    return {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted(CASES.glob("*.yaml"))}
+    return {
+        path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted(CASES.glob("*.yaml"))
+    }
 
 
 def files() -> dict[Path, str]:
@@ -35,7 +37,7 @@ def files() -> dict[Path, str]:
 
 def manifest() -> str:
     """The chart's default rendering."""
-    what = "Trimtab as a DaemonSet, in place of kube-proxy: README.md in this folder says what to set."
+    what = "Trimtab as a DaemonSet, in place of kube-proxy: README.md says what to set."
     return HEADER.format(what=what) + without_helm(render({}))
 
 

@@ -1,4 +1,4 @@
-"""What must hold of every rendering, whatever the options, and of what kustomize makes of the base."""
+"""What must hold of every rendering, and of what kubectl makes of our files."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from rendering import CHART, objects
+from rendering import CHART, Values, objects, render
 
 KUSTOMIZE = CHART.parent / "kustomize"
 KUBE_PROXY = CHART / "tests" / "kube-proxy.yaml"
@@ -57,7 +57,9 @@ def container_faults(pod: dict[str, Any]) -> list[str]:
         if not context["readOnlyRootFilesystem"]:
             found.append(f"{name}: its root file system is writable")
         # runc refuses these: "cannot be mounted because it is inside /proc".
-        inside = [m["mountPath"] for m in container["volumeMounts"] if m["mountPath"].startswith("/proc")]
+        inside = [
+            m["mountPath"] for m in container["volumeMounts"] if m["mountPath"].startswith("/proc")
+        ]
         found += [f"{name}: the mount {path} is inside /proc" for path in inside]
     for container in pod["containers"]:
         context = container["securityContext"]
@@ -71,7 +73,7 @@ def container_faults(pod: dict[str, Any]) -> list[str]:
 
 
 def volume_faults(pod: dict[str, Any], documents: list[dict[str, Any]]) -> list[str]:
-    """Every mount has its volume, every volume a mount, and our ConfigMap is the one that is mounted."""
+    """Every mount has its volume and every volume a mount, and ConfigMaps have the keys."""
     volumes = {volume["name"] for volume in pod["volumes"]}
     containers = pod["initContainers"] + pod["containers"]
     mounted = {mount["name"] for container in containers for mount in container["volumeMounts"]}
@@ -86,6 +88,23 @@ def volume_faults(pod: dict[str, Any], documents: list[dict[str, Any]]) -> list[
     return found
 
 
+def rollout() -> list[str]:
+    """Another configuration is another ConfigMap and other pods; the same one changes neither."""
+
+    def config_map(values: Values) -> tuple[str, str]:
+        documents = objects(render(values))
+        name = next(one for one in documents if one["kind"] == "ConfigMap")["metadata"]["name"]
+        pod = next(one for one in documents if one["kind"] == "DaemonSet")["spec"]["template"]
+        return name, yaml.safe_dump(pod)
+
+    present = config_map({})
+    name, pod = config_map({"config": {"ipvs": {"scheduler": "lc"}}})
+    found = [] if name != present[0] else ["another configuration has the same ConfigMap"]
+    found += [] if pod != present[1] else ["another configuration has the same pods"]
+    same = config_map({"updateStrategy": {"maxUnavailable": 1}, "config": {"logging": {}}})
+    return found + ([] if same == present else ["what is no configuration replaces the pods"])
+
+
 def kubectl() -> dict[str, list[str]]:
     """What kubectl makes of our files; it needs no cluster for that."""
     if not shutil.which("kubectl"):
@@ -94,20 +113,36 @@ def kubectl() -> dict[str, list[str]]:
 
 
 def patch() -> list[str]:
-    """The command in the notes keeps kube-proxy off the nodes that Trimtab runs on, and off no others."""
+    """The command in the notes keeps kube-proxy off the nodes of Trimtab, and off no others."""
     notes = (CHART / "tests" / "golden" / "migration.notes.txt").read_text()
     values = yaml.safe_load((CHART / "tests" / "cases" / "migration.yaml").read_text())
     label = values["migration"]["label"]
     given = re.search(r"patch daemonset kube-proxy --patch '(.*?)'", notes, re.DOTALL)
     if given is None:
         return ["the notes have no patch"]
-    command = ["kubectl", "patch", "--local", "-f", str(KUBE_PROXY), "-o", "json", "--patch", given[1]]
+    command = [
+        "kubectl",
+        "patch",
+        "--local",
+        "-f",
+        str(KUBE_PROXY),
+        "-o",
+        "json",
+        "--patch",
+        given[1],
+    ]
     patched = subprocess.run(command, capture_output=True, text=True, check=False)
     if patched.returncode:
         return [patched.stderr.strip()]
     pod = json.loads(patched.stdout)["spec"]["template"]["spec"]
     present = yaml.safe_load(KUBE_PROXY.read_text())["spec"]["template"]["spec"]
-    terms = [{"matchExpressions": [{"key": label["key"], "operator": "NotIn", "values": [label["value"]]}]}]
+    terms = [
+        {
+            "matchExpressions": [
+                {"key": label["key"], "operator": "NotIn", "values": [label["value"]]}
+            ]
+        }
+    ]
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     wanted = present | {"affinity": {"nodeAffinity": required}}
     return [] if pod == wanted else [f"kube-proxy's pod becomes {pod}"]
@@ -123,7 +158,9 @@ def kustomize() -> list[str]:
             found.append(f"{folder}: {built.stderr.strip()}")
             continue
         documents = objects(built.stdout)
-        pod = next(one for one in documents if one["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+        pod = next(one for one in documents if one["kind"] == "DaemonSet")["spec"]["template"][
+            "spec"
+        ]
         used = {volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume}
         made = {one["metadata"]["name"] for one in documents if one["kind"] == "ConfigMap"}
         if not made or not made <= used:

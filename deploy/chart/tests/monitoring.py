@@ -65,7 +65,7 @@ def dashboard_queries() -> Iterator[str]:
 def unknown_metrics(query: str) -> list[str]:
     """The metrics in a query that the program has not. Histograms have three each."""
     has = set(re.findall(r'^const [A-Z_]+: &str = "([a-z_]+)";', METRICS.read_text(), re.MULTILINE))
-    used = set(re.findall(r"\b[a-z_]+(?=\{)", query)) | set(re.findall(r"\b(?:kubeproxy|trimtab)_\w+", query))
+    used = set(re.findall(r"\b[a-z_]+(?=\{)|\b(?:kubeproxy|trimtab)_\w+", query))
     histogram = {f"{name}_{part}" for name in has for part in ("bucket", "sum", "count")}
     return [f"{name} in {query}" for name in sorted(used - has - histogram - OF_PROMETHEUS)]
 

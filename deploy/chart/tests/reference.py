@@ -66,6 +66,7 @@ def readme() -> str:
     rows = ["| value | default | what |", "|---|---|---|"]
     for value in documented():
         default = json.dumps(value.default).replace("|", "\\|")
-        rows.append(f"| `{value.path}` | `{default}` | {value.comment.replace('|', chr(92) + '|')} |")
+        comment = value.comment.replace("|", "\\|")
+        rows.append(f"| `{value.path}` | `{default}` | {comment} |")
     template = (CHART / "tests" / "README.md.in").read_text()
     return template.replace("@VALUES@", "\n".join(rows))

@@ -21,7 +21,10 @@ REFUSED: list[tuple[Values, str]] = [
     ({"config": {"trimtab": {"connectionTableBits": 40}}}, "'/config/trimtab/connectionTableBits'"),
     ({"config": {"trimtab": {"iptablesBackend": "nftables"}}}, "'/config/trimtab/iptablesBackend'"),
     ({"config": {"healthzBindAddress": "10256"}}, "'/config/healthzBindAddress'"),
-    ({"config": {"healthzBindAddress": "0.0.0.0:0"}}, "config.healthzBindAddress: the pod's probes"),
+    (
+        {"config": {"healthzBindAddress": "0.0.0.0:0"}},
+        "config.healthzBindAddress: the pod's probes",
+    ),
     ({"apiServer": {"url": "10.0.0.10:6443"}}, "'/apiServer/url'"),
     ({"apiServer": {"fromConfigMap": {"name": ""}}}, "apiServer: set url, or fromConfigMap.name"),
     ({"image": {"digest": "sha256:1"}}, "'/image/digest'"),
@@ -54,7 +57,9 @@ def complaints(text: str) -> list[str]:
     for document in objects(text):
         if document["apiVersion"].startswith(NOT_KUBERNETES):
             continue
-        found += [f"{release}: {why}" for release in releases() if (why := refusal(document, release))]
+        found += [
+            f"{release}: {why}" for release in releases() if (why := refusal(document, release))
+        ]
     return found
 
 

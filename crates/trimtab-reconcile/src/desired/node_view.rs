@@ -62,6 +62,11 @@ impl NodeView {
         is_news
     }
 
+    /// The schedulers that the kernel turned out to lack; from now on it is taken to have them.
+    pub(crate) fn take_lacking(&mut self) -> Vec<Scheduler> {
+        std::mem::take(&mut self.lacking)
+    }
+
     /// Whether the kernel turned out to have no such scheduler.
     pub(crate) fn lacks(&self, scheduler: Scheduler) -> bool {
         self.lacking.contains(&scheduler)

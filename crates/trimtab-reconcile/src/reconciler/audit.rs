@@ -104,13 +104,14 @@ impl Reconciler {
         &mut self,
         servers: impl IntoIterator<Item = &'a VirtualServer>,
     ) {
+        let own = &self.own_addresses;
         for server in servers {
             let frontend = server.frontend;
             let suspect = if let Some(entry) = self.tables.virtual_servers.get_mut(&frontend) {
                 entry.seen = self.audit;
                 entry.known != Some(KnownVirtualServer::of(server))
             } else {
-                self.tables.ledger_has(&frontend)
+                self.tables.ledger_has(&frontend, |address| own.contains(&address))
             };
             if suspect {
                 self.suspects.insert(frontend);

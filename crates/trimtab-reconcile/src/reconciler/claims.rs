@@ -9,7 +9,7 @@ use crate::desired::{ClaimKind, Request};
 use crate::objects::ObjectName;
 use crate::operation::Owner;
 use crate::services::Requests;
-use crate::tables::{Item, Wanted};
+use crate::tables::{Deadline, Item, Wanted};
 
 impl Reconciler {
     /// Takes over what a Service asks for now: frontends that are the same as before are not
@@ -39,16 +39,31 @@ impl Reconciler {
         self.refresh_drain(owner);
     }
 
+    /// Real servers that drain already are given the Service's present time too.
     fn refresh_drain(&mut self, owner: Owner) {
         let drain = self.drain_timeout(owner);
         let Some(entry) = self.services.get(owner) else { return };
+        let mut moved = Vec::new();
         for request in entry.requests.iter() {
-            let server = self.tables.virtual_servers.get_mut(&request.frontend);
-            if let Some(wanted) = server.and_then(|server| server.wanted.as_mut())
-                && wanted.owner == owner
-            {
-                wanted.drain = drain;
+            let Some(server) = self.tables.virtual_servers.get_mut(&request.frontend) else {
+                continue;
+            };
+            let Some(wanted) = server.wanted.as_mut().filter(|wanted| wanted.owner == owner) else {
+                continue;
+            };
+            let before = std::mem::replace(&mut wanted.drain, drain);
+            if before == drain {
+                continue;
             }
+            for (key, real) in &mut server.servers {
+                if let Some(until) = real.drain_until.filter(|until| *until != Deadline::OVER) {
+                    real.drain_until = Some(until.moved(before, drain));
+                    moved.push(Item::RealServer(request.frontend, *key));
+                }
+            }
+        }
+        for item in moved {
+            self.touch(owner, item);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Objects as they arrive.
 
+use std::time::Duration;
+
 use trimtab_core::{Family, Scheduler};
 
 use super::Reconciler;
@@ -9,6 +11,9 @@ use crate::objects::{LocalAddress, NodeObject, ObjectName, Service};
 use crate::operation::Owner;
 use crate::problem::Problem;
 use crate::services::{Requests, ServiceEntry};
+
+/// How long a scheduler that the kernel lacks is not asked for again.
+const SCHEDULERS_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 impl Reconciler {
     /// A Service was added or changed.
@@ -77,6 +82,8 @@ impl Reconciler {
 
     /// The addresses on the node's interfaces, those on the dummy interface left out.
     pub fn set_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
+        let reachable = addresses.iter().filter(|address| address.is_reachable());
+        self.own_addresses.extend(reachable.map(|address| address.address));
         self.local_addresses = addresses;
         self.node_changed();
     }
@@ -123,21 +130,37 @@ impl Reconciler {
         }
     }
 
-    /// The kernel turned out to lack a scheduler. Services that ask for it get the configured one;
-    /// whether that is so.
-    pub(super) fn scheduler_lacks(&mut self, scheduler: Scheduler) -> bool {
+    /// The kernel turned out to lack a scheduler. Services that ask for it get the configured one,
+    /// and are given theirs in a while if it is there by then; whether that is so.
+    pub(super) fn scheduler_lacks(&mut self, scheduler: Scheduler, now: Duration) -> bool {
         if scheduler == self.settings.scheduler {
             return false;
         }
         if self.node.set_lacking(scheduler) {
-            for owner in self.services.owners() {
-                let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
-                if service.is_some_and(|service| service.tuning.scheduler == Some(scheduler)) {
-                    self.derive(owner);
-                }
-            }
+            self.schedulers_due.get_or_insert(now + SCHEDULERS_AGAIN);
+            self.scheduler_changed(scheduler);
         }
         true
+    }
+
+    /// Schedulers that the kernel lacked may be there by now: their modules can be loaded later.
+    pub(super) fn try_schedulers_again(&mut self, now: Duration) {
+        if self.schedulers_due.is_none_or(|due| due > now) {
+            return;
+        }
+        self.schedulers_due = None;
+        for scheduler in self.node.take_lacking() {
+            self.scheduler_changed(scheduler);
+        }
+    }
+
+    fn scheduler_changed(&mut self, scheduler: Scheduler) {
+        for owner in self.services.owners() {
+            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+            if service.is_some_and(|service| service.tuning.scheduler == Some(scheduler)) {
+                self.derive(owner);
+            }
+        }
     }
 
     /// Derives what a Service asks for and takes over the difference.

@@ -105,7 +105,8 @@ impl Reconciler {
     ) -> Drift {
         let found = server.map(KnownVirtualServer::of);
         if !self.tables.virtual_servers.contains_key(&frontend) {
-            if found.is_none() || !self.tables.ledger_has(&frontend) {
+            let is_own = |address| self.own_addresses.contains(&address);
+            if found.is_none() || !self.tables.ledger_has(&frontend, is_own) {
                 return Drift::default();
             }
             self.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());

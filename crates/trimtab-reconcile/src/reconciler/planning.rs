@@ -29,6 +29,7 @@ impl Reconciler {
     /// [`Reconciler::settle`], until the plan is empty.
     pub fn plan(&mut self, now: Duration, limit: usize) -> Plan {
         let mut plan = Plan::new();
+        self.try_schedulers_again(now);
         while let Some((owner, item)) = self.retries.pop(now) {
             if let Item::VirtualServer(frontend) = item
                 && let Some(server) = self.tables.virtual_servers.get_mut(&frontend)

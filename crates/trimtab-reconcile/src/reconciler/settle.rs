@@ -55,7 +55,7 @@ impl Reconciler {
             // Asked for by a Service: there is another way at once.
             Refused::NoScheduler(_)
                 if scheduler_of(&operation.action)
-                    .is_some_and(|scheduler| self.scheduler_lacks(scheduler)) => {}
+                    .is_some_and(|scheduler| self.scheduler_lacks(scheduler, now)) => {}
             // Not the kernel's trouble but our belief about it: look, and go on at once.
             Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
                 self.retries.surprised(item, operation.owner, now);

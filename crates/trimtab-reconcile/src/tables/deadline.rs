@@ -24,6 +24,11 @@ impl Deadline {
         Duration::from_secs(u64::from(self.0.get() - 1))
     }
 
+    /// When it would be if it were `after`, and not `before`, from where it was set.
+    pub(crate) fn moved(self, before: Duration, after: Duration) -> Self {
+        Self::at(self.moment().saturating_sub(before).saturating_add(after))
+    }
+
     /// Whether it is not in the future.
     pub(crate) fn is_over(self, now: Duration) -> bool {
         self.moment() <= now
