@@ -1,11 +1,12 @@
 """Rules about dependencies, from `cargo metadata` on standard input.
 
 Always: the minimum Rust version in Cargo.toml suffices for every dependency. With the argument
-`rules` also the part of deny.toml that this can check: no two versions of one crate except those
-skipped there, no denied crate, everything from crates.io.
+`rules` also what deny.toml says: no two versions of one crate except those skipped there, no denied
+crate, only allowed licences, everything from crates.io.
 """
 
 import json
+import re
 import sys
 import tomllib
 
@@ -22,11 +23,14 @@ def too_new(packages, ours):
 
 
 def against_deny_toml(packages, deny):
+    allowed = set(deny["licenses"]["allow"])
     denied = {entry["crate"] for entry in deny["bans"]["deny"]}
     skips = {entry["crate"] for entry in deny["bans"]["skip"]}
     for package in packages:
         if package["name"] in denied:
             yield f"{package['name']} is denied"
+        if not permits(package["license"], allowed):
+            yield f"{package['name']} has the licence {package['license']}"
         if package["source"] not in (None, "registry+https://github.com/rust-lang/crates.io-index"):
             yield f"{package['name']} comes from {package['source']}"
 
@@ -48,6 +52,36 @@ def matches(skip, name, found):
     """Whether `skip`, such as `rand@0.9`, is version `found` of `name`."""
     skipped, _, prefix = skip.partition("@")
     return skipped == name and f"{found}.".startswith(f"{prefix}.")
+
+
+def permits(expression, allowed):
+    """Whether an SPDX expression such as `(MIT OR Apache-2.0) AND ISC` can be met by `allowed`."""
+    # Older packages write OR as a slash.
+    words = re.findall(r"[()]|[\w.+-]+(?: WITH [\w.+-]+)?", (expression or "").replace("/", " OR "))
+
+    def either():
+        result = both()
+        while words and words[0] == "OR":
+            words.pop(0)
+            result = both() or result
+        return result
+
+    def both():
+        result = one()
+        while words and words[0] == "AND":
+            words.pop(0)
+            result = one() and result
+        return result
+
+    def one():
+        word = words.pop(0)
+        if word != "(":
+            return word in allowed
+        result = either()
+        words.pop(0)
+        return result
+
+    return bool(words) and either()
 
 
 def main():
