@@ -1,3 +1,4 @@
+# shellcheck shell=dash
 # driver FILTER (LABEL DIRECTORY BINARY)...
 # Runs the kernel tests of each binary, in the directory and with the variable that cargo gives it.
 # The lines that start with === are for the runner, and start on a line of their own whatever a

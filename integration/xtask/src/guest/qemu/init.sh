@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The guest's first process, in the initramfs: makes the host's files its root. A step that fails
 # ends this script, which the kernel answers with a panic, which the runner reports.
 set -eu

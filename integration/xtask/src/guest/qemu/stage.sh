@@ -1,4 +1,5 @@
 #!/run/guest/bin/busybox sh
+# shellcheck shell=dash
 # The guest's first process once the host's files are its root: runs the job and tells its status.
 # Only the job uses the host's programs.
 set -eu
