@@ -19,60 +19,64 @@ use without_effect::WithoutEffect;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "kube-proxy's flags")]
 pub struct KubeProxyFlags {
-    /// Must be ipvs.
+    /// The mode; ipvs is the only one that Trimtab has.
     #[arg(long, value_name = "MODE")]
     proxy_mode: Option<String>,
-    /// The node's name, instead of the host's.
+    /// The name of this node's Node object. Default: the host's name.
     #[arg(long, value_name = "NAME")]
     hostname_override: Option<String>,
-    /// How the API server is reached; without it, as the pod's account.
+    /// The kubeconfig file with the API server's address and the account. Default: the pod's service
+    /// account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Address of the API server, before the kubeconfig's.
+    /// Address of the API server; overrides the one in the kubeconfig file.
     #[arg(long, value_name = "URL")]
     pub(super) master: Option<String>,
-    /// Verbosity: 0 for events, 2 for details, 5 for everything.
+    /// How much is logged: 0 for events, 2 for details, 5 for everything.
     #[arg(long = "v", short = 'v', value_name = "LEVEL")]
     verbosity: Option<u8>,
 
-    /// Scheduler of Services that do not ask for another: rr, wrr, lc, or any the kernel has.
+    /// The scheduler of Services that do not ask for another: rr, wrr, lc, wlc, mh or any other that
+    /// the kernel has.
     #[arg(long, value_name = "NAME")]
     ipvs_scheduler: Option<String>,
     /// How often the kernel is compared with what it should hold.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_sync_period: Option<Period>,
-    /// Shortest time between two rounds of changes.
+    /// The shortest time between two rounds of changes.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_min_sync_period: Option<Period>,
     /// Never delete virtual servers in these networks.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     ipvs_exclude_cidrs: Option<Vec<String>>,
-    /// Answer ARP only for addresses of the interface that was asked.
+    /// Answer ARP requests only for addresses of the interface that was asked.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     ipvs_strict_arp: Option<bool>,
-    /// IPVS timeout of idle TCP connections.
+    /// The IPVS timeout of idle TCP connections; 0 leaves the kernel's.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_tcp_timeout: Option<Period>,
-    /// IPVS timeout of TCP connections after a FIN.
+    /// The IPVS timeout of TCP connections after a FIN; 0 leaves the kernel's.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_tcpfin_timeout: Option<Period>,
-    /// IPVS timeout of UDP flows.
+    /// The IPVS timeout of UDP flows; 0 leaves the kernel's.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_udp_timeout: Option<Period>,
 
-    /// The pods' network, or one of each family.
+    /// The pods' network, or one of each family separated by a comma.
     #[arg(long, value_name = "CIDR")]
     cluster_cidr: Option<String>,
-    /// How traffic from local pods is told apart.
+    /// How traffic from local pods is recognised: ClusterCIDR, NodeCIDR, BridgeInterface or
+    /// InterfaceNamePrefix.
     #[arg(long, value_name = "MODE")]
     detect_local_mode: Option<String>,
-    /// The bridge of detect-local-mode BridgeInterface.
+    /// The bridge that local pods are behind, for --detect-local-mode=BridgeInterface.
     #[arg(long, value_name = "NAME")]
     pod_bridge_interface: Option<String>,
-    /// The prefix of detect-local-mode InterfaceNamePrefix.
+    /// How the names of local pods' interfaces begin, for --detect-local-mode=InterfaceNamePrefix.
     #[arg(long, value_name = "PREFIX")]
     pod_interface_name_prefix: Option<String>,
-    /// Which node addresses serve node ports: CIDRs, or primary.
+    /// The node's addresses that serve node ports: CIDRs separated by commas, or primary. Default:
+    /// all of them.
     #[arg(long = "nodeport-addresses", value_name = "CIDR", value_delimiter = ',')]
     node_port_addresses: Option<Vec<String>>,
     /// Masquerade everything that goes to a cluster IP.
@@ -82,57 +86,59 @@ pub struct KubeProxyFlags {
     #[arg(long, value_name = "BIT")]
     iptables_masquerade_bit: Option<i64>,
 
-    /// Overrides the node's own address of its family.
+    /// An address of the node; overrides the one of its family that the Node object states.
     #[arg(long, value_name = "ADDRESS")]
     bind_address: Option<String>,
-    /// Where /healthz, /livez and /readyz are served.
+    /// Address and port where /healthz, /livez and /readyz are served.
     #[arg(long, value_name = "ADDRESS:PORT")]
     healthz_bind_address: Option<String>,
-    /// Where /metrics is served.
+    /// Address and port where /metrics and /configz are served.
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics_bind_address: Option<String>,
-    /// Exit when one of the two cannot be served.
+    /// Exit when one of these two addresses cannot be listened on.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     bind_address_hard_fail: Option<bool>,
-    /// Deprecated: the port of --healthz-bind-address, 0 for none.
+    /// Deprecated: the port of --healthz-bind-address; 0 switches it off.
     #[arg(long, value_name = "PORT")]
     healthz_port: Option<u16>,
-    /// Deprecated: the port of --metrics-bind-address, 0 for none.
+    /// Deprecated: the port of --metrics-bind-address; 0 switches it off.
     #[arg(long, value_name = "PORT")]
     metrics_port: Option<u16>,
-    /// The kernel's inclination to end this process when memory is short, -1000 to 1000.
+    /// How readily the kernel ends this process when memory is short, from -1000 to 1000.
     #[arg(long, value_name = "SCORE", allow_hyphen_values = true)]
     oom_score_adj: Option<i64>,
 
-    /// Connections to track for each CPU; 0 leaves the limit alone.
+    /// Connections to track for each CPU; 0 leaves the kernel's limit as it is.
     #[arg(long, value_name = "COUNT")]
     conntrack_max_per_core: Option<i64>,
     /// The least number of connections to track.
     #[arg(long, value_name = "COUNT")]
     conntrack_min: Option<i64>,
-    /// How long idle TCP connections are tracked; 0 leaves it alone, and so below.
+    /// How long an idle TCP connection is tracked; 0 leaves the kernel's time.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_tcp_timeout_established: Option<Period>,
-    /// How long half-closed TCP connections are.
+    /// How long a half-closed TCP connection is tracked; 0 leaves the kernel's time.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_tcp_timeout_close_wait: Option<Period>,
-    /// Take TCP packets outside of the window for valid.
+    /// Accept TCP packets outside of the window as valid.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     conntrack_tcp_be_liberal: Option<bool>,
-    /// How long UDP flows without an answer are tracked.
+    /// How long a UDP flow without an answer is tracked; 0 leaves the kernel's time.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_udp_timeout: Option<Period>,
-    /// How long UDP flows with answers are.
+    /// How long a UDP flow with answers is tracked; 0 leaves the kernel's time.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_udp_timeout_stream: Option<Period>,
 
-    /// Only set what needs more than CAP_NET_ADMIN, sysctls and timeouts, and exit.
+    /// Load the module and set sysctls and timeouts, which needs more privileges than the rest, and
+    /// exit.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) init_only: Option<bool>,
     /// Remove everything that Trimtab or kube-proxy programmed, and nothing else, and exit.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) cleanup: Option<bool>,
-    /// Write the configuration as it is, defaults included, to this file, and exit.
+    /// Write the configuration that results from file and flags, with all defaults, to this file as
+    /// YAML, and exit.
     #[arg(long, value_name = "FILE")]
     pub(super) write_config_to: Option<PathBuf>,
 
