@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{INVALID, read_config, resolve};
-use crate::config::Overrides;
+use crate::config::{Error, Notes, Overrides};
 
 /// Arguments of `trimtab config validate`.
 #[derive(Debug, Args)]
@@ -28,17 +28,25 @@ pub struct ValidateArgs {
 
 /// Prints notes and complaints; 2 if there is a complaint.
 pub(super) fn validate(arguments: &ValidateArgs) -> ExitCode {
-    let read = read_config(Some(&arguments.file));
-    match read.and_then(|(file, notes)| resolve(&file, Overrides::default(), notes)) {
-        Ok((_, notes)) => {
-            for note in notes {
-                eprintln!("note: {note}");
-            }
+    let (file, notes) = match read_config(Some(&arguments.file)) {
+        Ok(read) => read,
+        Err(error) => return refuse(&error),
+    };
+    notes.iter().for_each(note);
+    match resolve(&file, Overrides::default(), Notes::new()) {
+        Ok((_, more)) => {
+            more.iter().for_each(note);
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("trimtab config validate: {error}");
-            ExitCode::from(INVALID)
-        }
+        Err(error) => refuse(&error),
     }
+}
+
+fn note(note: &String) {
+    eprintln!("note: {note}");
+}
+
+fn refuse(error: &Error) -> ExitCode {
+    eprintln!("trimtab config validate: {error}");
+    ExitCode::from(INVALID)
 }

@@ -256,7 +256,7 @@ macro_rules! ignored {
 
             fn take(value: &Value) -> Result<Self, String> {
                 let fits: fn(&Value) -> bool = $fits;
-                if fits(value) { Ok(Self) } else { expected($kind, value) }
+                if fits(value) { Ok(Self) } else { expected(concat!("a ", $kind), value) }
             }
         }
     )*};

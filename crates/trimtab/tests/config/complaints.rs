@@ -41,8 +41,8 @@ fn a_complaint_names_the_file_and_the_field() {
         ("oomScoreAdj: 1001", "oomScoreAdj: 1001 is not between -1000 and 1000"),
         ("logging: {format: xml}", "logging.format: unknown format \"xml\""),
         ("logging: {verbosity: -1}", "logging.verbosity: -1 is less than 0"),
-        ("logging: {flushFrequency: soon}", "logging.flushFrequency: expected duration"),
-        ("featureGates: {A: maybe}", "featureGates: expected section of names"),
+        ("logging: {flushFrequency: soon}", "logging.flushFrequency: expected a duration, or"),
+        ("featureGates: {A: maybe}", "featureGates: expected a section of names"),
         ("- 1", "the file: expected a section with keys, found a list"),
     ] {
         let all = complaints(text);

@@ -33,8 +33,10 @@ fn what_has_no_effect_is_a_note() {
 
 #[test]
 fn every_complaint_is_said_and_the_status_is_2() {
-    let (status, said) = validate("mode: ipvs\nipvs: {strictARP: maybe}\noomScoreAdj: 2000\n");
+    let (status, said) =
+        validate("mode: ipvs\nipvs: {strictARP: maybe, x: 1}\noomScoreAdj: 2000\n");
     assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("note: standard input: unknown field ipvs.x, ignored\n"), "{said}");
     assert!(said.contains("\n  standard input: ipvs.strictARP: expected true or false"), "{said}");
     assert!(said.contains("\n  standard input: oomScoreAdj: 2000 is not between"), "{said}");
 }
