@@ -13,7 +13,7 @@ from rendering import CHART
 
 RULES = CHART / "rules" / "trimtab.yaml"
 DASHBOARD = CHART / "dashboards" / "trimtab.json"
-METRICS = CHART.parent.parent / "crates" / "trimtab" / "src" / "metric.rs"
+METRICS = CHART.parent.parent / "crates" / "trimtab" / "src" / "metric" / "table.rs"
 
 # What Prometheus itself has.
 OF_PROMETHEUS = {"up", "ALERTS"}
@@ -64,10 +64,12 @@ def dashboard_queries() -> Iterator[str]:
 
 def unknown_metrics(query: str) -> list[str]:
     """The metrics in a query that the program has not. Histograms have three each."""
-    has = set(re.findall(r'^const [A-Z_]+: &str = "([a-z_]+)";', METRICS.read_text(), re.MULTILINE))
+    table = re.findall(r'= (Counter|Gauge|Histogram)\s+"([a-z_]+)"', METRICS.read_text())
+    has = {name for kind, name in table if kind != "Histogram"}
+    for part in ("bucket", "sum", "count"):
+        has |= {f"{name}_{part}" for kind, name in table if kind == "Histogram"}
     used = set(re.findall(r"\b[a-z_]+(?=\{)|\b(?:kubeproxy|trimtab)_\w+", query))
-    histogram = {f"{name}_{part}" for name in has for part in ("bucket", "sum", "count")}
-    return [f"{name} in {query}" for name in sorted(used - has - histogram - OF_PROMETHEUS)]
+    return [f"{name} in {query}" for name in sorted(used - has - OF_PROMETHEUS)]
 
 
 def dashboard_faults() -> list[str]:
