@@ -42,6 +42,12 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
+/// How many seconds a guest may last unless somebody says otherwise.
+const TIMEOUT: u64 = 1800;
+
+/// The memory of a virtual machine of ours.
+const MEMORY: &str = "4G";
+
 /// Which guest, and how large.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Options {
@@ -54,9 +60,9 @@ pub(crate) struct Options {
     /// Processors of a virtual machine; 1 if it is ours and emulated, else 2
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     cpus: Option<u8>,
-    /// How long all of it may take, the start of the guest included
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
-    timeout: u64,
+    /// How long a guest may last, its start included; 1800 unless a task says otherwise
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
     /// A directory that the guest may write to; whatever else it writes is thrown away
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -80,8 +86,17 @@ impl Options {
         self.out.get_or_insert_with(|| default.into()).clone()
     }
 
+    /// As given on the command line, or else `seconds`.
+    pub(crate) fn with_timeout_or(&self, seconds: u64) -> Self {
+        Self { timeout: self.timeout.or(Some(seconds)), ..self.clone() }
+    }
+
     fn limit(&self) -> Duration {
-        Duration::from_secs(self.timeout)
+        Duration::from_secs(self.timeout.unwrap_or(TIMEOUT))
+    }
+
+    fn memory(&self) -> &str {
+        self.mem.as_deref().unwrap_or(MEMORY)
     }
 }
 
@@ -95,30 +110,62 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
 ///
 /// Fails where no guest can be had; a guest that was had and broke is a [`Verdict`].
 pub(crate) fn run(options: &Options, job: &Job, output: Output<'_>) -> Result<Verdict> {
-    let mut options = options.clone();
-    if let Some(out) = &mut options.out {
-        std::fs::create_dir_all(&*out)
-            .and_then(|()| out.canonicalize())
-            .map(|path| *out = path)
-            .with_context(|| format!("cannot make {}", out.display()))?;
+    Runner::find(options)?.run(options, job, output)
+}
+
+/// A way to have guests, with all that it takes on this machine.
+pub(crate) struct Runner(Way);
+
+enum Way {
+    Prefix(Vec<OsString>),
+    Host,
+    Qemu(qemu::Parts),
+}
+
+impl Runner {
+    /// The one that `options` choose; installs what it lacks.
+    pub(crate) fn find(options: &Options) -> Result<Self> {
+        let way = match (options.kernel, prefix::from_environment()?) {
+            (Kind::Auto | Kind::Prefix, Some(prefix)) => {
+                // It may well show its guest this machine's files; but then, it may not.
+                if let Err(error) = packages::ensure(packages::GUEST) {
+                    eprintln!("guest: {error:#}");
+                }
+                Way::Prefix(prefix)
+            }
+            (Kind::Prefix, None) => bail!("{} is not set, so there is no prefix", prefix::VARIABLE),
+            (kind, _) => {
+                packages::ensure(packages::GUEST)?;
+                match kind {
+                    Kind::Host => Way::Host,
+                    Kind::Auto if host::has_ipvs().is_ok() => Way::Host,
+                    _ => Way::Qemu(qemu::Parts::find()?),
+                }
+            }
+        };
+        Ok(Self(way))
     }
-    match (options.kernel, prefix::from_environment()?) {
-        (Kind::Auto | Kind::Prefix, Some(prefix)) => {
-            // It may well show its guest this machine's files; but then, it may not.
-            if let Err(error) = packages::ensure(packages::GUEST) {
-                eprintln!("guest: {error:#}");
-            }
-            prefix::run(prefix, &options, job, output)
+
+    /// Runs `job` in a guest of its own. Several threads may do so at once, unless
+    /// [`Runner::is_this_host`].
+    pub(crate) fn run(&self, options: &Options, job: &Job, output: Output<'_>) -> Result<Verdict> {
+        let mut options = options.clone();
+        if let Some(out) = &mut options.out {
+            std::fs::create_dir_all(&*out)
+                .and_then(|()| out.canonicalize())
+                .map(|path| *out = path)
+                .with_context(|| format!("cannot make {}", out.display()))?;
         }
-        (Kind::Prefix, None) => bail!("{} is not set, so there is no prefix", prefix::VARIABLE),
-        (kind, _) => {
-            packages::ensure(packages::GUEST)?;
-            match kind {
-                Kind::Host => host::run(&options, job, output),
-                Kind::Auto if host::has_ipvs().is_ok() => host::run(&options, job, output),
-                _ => qemu::run(&options, job, output),
-            }
+        match &self.0 {
+            Way::Prefix(prefix) => prefix::run(prefix.clone(), &options, job, output),
+            Way::Host => host::run(&options, job, output),
+            Way::Qemu(parts) => qemu::run(parts, &options, job, output),
         }
+    }
+
+    /// Whether commands run on this host's own kernel, which is the same for all of them.
+    pub(crate) fn is_this_host(&self) -> bool {
+        matches!(self.0, Way::Host)
     }
 }
 

@@ -1,25 +1,34 @@
 //! `cargo xtask test`: every test of every tier.
 //!
 //! First what any machine can run, by `cargo test`. Then the kernel tier: the tests marked
-//! `#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]`, all in one guest. A kernel
-//! test that did not run has failed, whatever the reason.
+//! `#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]`, each in a process of its own,
+//! in as many guests at once as there are processors. A kernel test that did not run has failed,
+//! whatever the reason.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`suite`] | which kernel tests there are |
+//! | [`order`] | in which order they run |
+//! | [`queue`] | which of them the next guest gets |
+//! | [`crew`] | the guests at work |
+//! | [`transcript`], [`summary`] | what a guest printed, and what it all came to |
 
+mod crew;
+mod order;
+mod queue;
 mod suite;
+mod summary;
 mod transcript;
 
-use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use self::suite::Suite;
-use self::transcript::Transcript;
-use crate::cargo::{self, PROGRAM_VARIABLE};
-use crate::guest::{self, Job, Output};
-
-/// Runs all test binaries in the guest: a shell costs an emulated machine less than a program of
-/// ours would, and one guest less than many.
-const DRIVER: &str = include_str!("test/driver.sh");
+use self::order::Seed;
+use crate::cargo;
+use crate::guest::{self, Runner};
 
 /// `cargo xtask test`.
 #[derive(clap::Args, Debug)]
@@ -33,6 +42,14 @@ pub(crate) struct Arguments {
     /// Only tests whose names contain this
     #[arg(long, value_name = "SUBSTRING")]
     filter: Option<String>,
+    /// Run the kernel tests in an order that SEED decides; the seed is printed, and is a random one
+    /// unless given
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "random")]
+    shuffle: Option<Seed>,
+    /// Run the kernel tests in so many guests at once; one for each processor unless given, as far
+    /// as the memory reaches
+    #[arg(long, value_name = "N")]
+    guests: Option<NonZeroUsize>,
     #[command(flatten)]
     guest: guest::Options,
 }
@@ -46,7 +63,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
         kubectl_tier(filter)?;
     }
     if !arguments.no_kernel {
-        kernel_tier(&arguments.guest, filter)?;
+        kernel_tier(arguments, filter)?;
     }
     Ok(0)
 }
@@ -65,26 +82,33 @@ fn kubectl_tier(filter: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn kernel_tier(options: &guest::Options, filter: Option<&str>) -> Result<()> {
+fn kernel_tier(arguments: &Arguments, filter: Option<&str>) -> Result<()> {
     // The same selection as above, so that cargo unifies the same features and builds nothing anew.
     let executables = cargo::build(&["--workspace", "--bins", "--tests", "--examples"])?;
     let program = cargo::program(&executables, "trimtab")?;
-    let suites = suite::with_kernel_tests(&executables, filter)?;
-    ensure!(!suites.is_empty(), "no kernel test found{}", filter.map(of_name).unwrap_or_default());
+    let mut tests = suite::kernel_tests(&executables, filter)?;
+    ensure!(!tests.is_empty(), "no kernel test found{}", filter.map(of_name).unwrap_or_default());
+    if let Some(seed) = arguments.shuffle {
+        order::shuffle(&mut tests, seed);
+    }
 
-    let mut command: Vec<OsString> = ["/bin/sh", "-c", DRIVER, "driver"].map(Into::into).into();
-    command.push(filter.unwrap_or_default().into());
-    command.extend(suites.iter().flat_map(Suite::words));
-    let job = Job::here(command)?.env(PROGRAM_VARIABLE, program);
-    let mut transcript = Transcript::new(std::io::stdout());
-    let verdict = guest::run(options, &job, Output::To(&mut transcript))?;
+    let started = Instant::now();
+    let runner = Runner::find(&arguments.guest)?;
+    let at_once = crew::size(&runner, arguments.guests)?.min(tests.len());
+    let order = arguments.shuffle.map(of_seed).unwrap_or_default();
+    println!("\n{} kernel tests, guests at once: {at_once}{order}", tests.len());
+    let run = crew::run(&runner, &arguments.guest, &tests, at_once, program)?;
 
-    let (table, is_good) = transcript::summary(&suites, &transcript.results());
-    println!("\n{table}");
-    let status = verdict.report();
-    ensure!(status == 0, "the guest's run of the kernel tests ended with status {status}");
+    let (text, is_good) = summary::summary(&tests, &run.reports);
+    let (seconds, guests) = (started.elapsed().as_secs(), run.guests);
+    println!("\n{text}, in {seconds} s and {guests} guests, {at_once} at once{order}");
     ensure!(is_good, "kernel tests failed");
+    ensure!(run.broken == 0, "{} guests did not end well", run.broken);
     Ok(())
+}
+
+fn of_seed(seed: Seed) -> String {
+    format!(", in the order of --shuffle {seed}")
 }
 
 fn of_name(filter: &str) -> String {

@@ -52,7 +52,7 @@ fn words(
     ];
     if prefix.last().is_some_and(|word| word == "--") {
         prefix.pop();
-        prefix.extend(["--timeout".into(), options.timeout.to_string().into()]);
+        prefix.extend(["--timeout".into(), options.limit().as_secs().to_string().into()]);
         for (name, value) in given {
             prefix.extend(value.into_iter().flat_map(|value| [name.into(), value]));
         }
@@ -74,7 +74,7 @@ mod tests {
             kernel: Kind::Auto,
             mem: None,
             cpus: Some(2),
-            timeout: 60,
+            timeout: Some(60),
             out: out.map(Into::into),
         }
     }

@@ -14,31 +14,55 @@ mod session;
 mod watch;
 
 use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
 use self::session::Session;
 use self::watch::End;
+use super::kernel::Kernel;
 use super::{Job, Options, Output, Verdict, busybox, cache, kernel, packages};
 
-/// Boots a kernel and runs `job` in it.
-pub(super) fn run(options: &Options, job: &Job, mut output: Output<'_>) -> Result<Verdict> {
-    packages::ensure(packages::QEMU)?;
-    let kernel = kernel::find_or_fetch(&initramfs::MODULES)?;
-    let busybox = busybox::find_or_fetch()?;
+/// How many machines this process has started.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// What every machine is started with.
+pub(super) struct Parts {
+    kernel: Kernel,
+    busybox: PathBuf,
+}
+
+impl Parts {
+    /// Installs and downloads what is missing.
+    pub(super) fn find() -> Result<Self> {
+        packages::ensure(packages::QEMU)?;
+        let kernel = kernel::find_or_fetch(&initramfs::MODULES)?;
+        Ok(Self { kernel, busybox: busybox::find_or_fetch()? })
+    }
+}
+
+/// Boots the kernel and runs `job` in it. Several threads may do so at once.
+pub(super) fn run(
+    Parts { kernel, busybox }: &Parts,
+    options: &Options,
+    job: &Job,
+    mut output: Output<'_>,
+) -> Result<Verdict> {
     let scratch = tempfile::tempdir().context("cannot make a scratch folder")?;
     let initramfs = scratch.path().join("initramfs.cpio");
     let file = File::create(&initramfs).context("cannot make the initramfs")?;
-    initramfs::write(file, &kernel, &busybox, options.out.as_deref(), job)
+    initramfs::write(file, kernel, busybox, options.out.as_deref(), job)
         .context("cannot write the initramfs")?;
-    let log = cache::folder("log")?.join(format!("console-{}.log", std::process::id()));
+    let count = STARTED.fetch_add(1, Ordering::Relaxed);
+    let log = cache::folder("log")?.join(format!("console-{}-{count}.log", std::process::id()));
     for accelerator in accelerator::candidates(&kernel.version)? {
         let session = Session {
             machine: machine::Machine {
                 accelerator,
                 kernel: &kernel.image,
                 initramfs: &initramfs,
-                memory: options.mem.as_deref().unwrap_or("4G"),
+                memory: options.memory(),
                 processors: options.cpus,
                 out: options.out.as_deref(),
             },

@@ -1,51 +1,59 @@
-//! The test binaries that have kernel tests.
+//! The kernel tests of all test binaries.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo::Executable;
 
-/// A test binary with the number of kernel tests in it.
+/// A test binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Suite {
     /// What people call it: the path of its root file.
     pub(super) label: String,
-    /// How many of its tests are to be run.
-    pub(super) tests: usize,
     directory: PathBuf,
     binary: PathBuf,
 }
 
-impl Suite {
-    /// A suite by its label alone.
+/// A kernel test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Test {
+    pub(super) suite: Arc<Suite>,
+    /// Its name in the binary: `module::function`.
+    pub(super) name: String,
+}
+
+impl Test {
+    /// A test by its names alone.
     #[cfg(test)]
-    pub(super) fn named(label: &str, tests: usize) -> Self {
-        Self { label: label.into(), tests, directory: "/".into(), binary: "/".into() }
+    pub(super) fn named(label: &str, name: &str) -> Self {
+        let suite = Suite { label: label.into(), directory: "/".into(), binary: "/".into() };
+        Self { suite: Arc::new(suite), name: name.into() }
     }
 
-    /// The command that runs one test of it with its output shown.
+    /// The command that runs it alone with its output shown.
     pub(super) fn look_inside(&self) -> String {
-        format!("cargo xtask guest -- {} --ignored --nocapture NAME", self.binary.display())
+        let (binary, name) = (self.suite.binary.display(), &self.name);
+        format!("cargo xtask guest -- {binary} --ignored --nocapture --exact {name}")
     }
 
-    /// As the driver takes it.
+    /// As the driver takes it, after a number.
     pub(super) fn words(&self) -> [OsString; 3] {
-        [self.label.clone().into(), self.directory.clone().into(), self.binary.clone().into()]
+        let Suite { directory, binary, .. } = &*self.suite;
+        [directory.clone().into(), binary.clone().into(), self.name.clone().into()]
     }
 }
 
 /// Tests in a module of this name are ignored for want of `kubectl`, not of a kernel.
 pub(super) const KUBECTL: &str = "kubectl::";
 
-/// Asks each test binary for its ignored tests, which any machine can do.
-pub(super) fn with_kernel_tests(
-    executables: &[Executable],
-    filter: Option<&str>,
-) -> Result<Vec<Suite>> {
-    let mut suites = Vec::new();
+/// Asks each test binary for its ignored tests, which any machine can do. They are in the order of
+/// the binaries' labels and of the tests' names.
+pub(super) fn kernel_tests(executables: &[Executable], filter: Option<&str>) -> Result<Vec<Test>> {
+    let mut tests = Vec::new();
     for executable in executables.iter().filter(|executable| executable.is_test) {
         let output = Command::new(&executable.path)
             .args(["--list", "--ignored", "--format", "terse", "--skip", KUBECTL])
@@ -53,22 +61,21 @@ pub(super) fn with_kernel_tests(
             .output()
             .with_context(|| format!("cannot start {}", executable.path.display()))?;
         ensure!(output.status.success(), "{} cannot list its tests", executable.path.display());
-        let tests = count_tests(&String::from_utf8_lossy(&output.stdout));
-        if tests > 0 {
-            suites.push(Suite {
-                label: label(executable),
-                tests,
-                directory: executable.package.clone(),
-                binary: executable.path.clone(),
-            });
-        }
+        let suite = Arc::new(Suite {
+            label: label(executable),
+            directory: executable.package.clone(),
+            binary: executable.path.clone(),
+        });
+        let listing = String::from_utf8_lossy(&output.stdout);
+        let named = |name: &str| Test { suite: Arc::clone(&suite), name: name.to_owned() };
+        tests.extend(names(&listing).map(named));
     }
-    suites.sort_by(|a, b| a.label.cmp(&b.label));
-    Ok(suites)
+    tests.sort_by(|a, b| (&a.suite.label, &a.name).cmp(&(&b.suite.label, &b.name)));
+    Ok(tests)
 }
 
-fn count_tests(listing: &str) -> usize {
-    listing.lines().filter(|line| line.ends_with(": test")).count()
+fn names(listing: &str) -> impl Iterator<Item = &str> {
+    listing.lines().filter_map(|line| line.strip_suffix(": test"))
 }
 
 /// The package's folder and the file in it: `trimtab-ipvs/tests/kernel.rs`.
@@ -84,7 +91,8 @@ mod tests {
 
     #[test]
     fn benchmarks_in_a_listing_are_no_tests() {
-        assert_eq!(count_tests("a::b: test\nc: test\nd: benchmark\n\n2 tests, 1 benchmark\n"), 2);
+        let listing = "a::b: test\nc: test\nd: benchmark\n\n2 tests, 1 benchmark\n";
+        assert_eq!(names(listing).collect::<Vec<_>>(), ["a::b", "c"]);
     }
 
     #[test]
@@ -96,7 +104,7 @@ mod tests {
             path: std::env::current_exe().unwrap(),
             is_test: true,
         };
-        assert_eq!(with_kernel_tests(std::slice::from_ref(&this), None).unwrap(), []);
+        assert_eq!(kernel_tests(std::slice::from_ref(&this), None).unwrap(), []);
         assert_eq!(label(&this), "xtask/src/main.rs");
     }
 }

@@ -1,55 +1,95 @@
-//! What the driver and libtest print, shown as it comes and understood.
+//! What the driver and libtest print in one guest, understood.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
-use super::suite::Suite;
+use super::queue::Numbered;
 
-/// What one test binary came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct SuiteResult {
-    label: String,
-    passed: usize,
-    failed: usize,
-    /// None while it runs, and for ever if the guest died then.
-    status: Option<u8>,
+/// What came of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It ran and passed.
+    Passed,
+    /// It ran and did not, in these words.
+    Failed(String),
+    /// Its guest ended before it did.
+    Unfinished,
+    /// It was never started.
+    NotRun,
 }
 
-/// Passes everything on to `shown` and collects results.
-pub(super) struct Transcript<W> {
-    shown: W,
+/// A test that came to an end, or will come to none.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) number: usize,
+    pub(super) outcome: Outcome,
+    /// From the start of its process to the end of it.
+    pub(super) took: Duration,
+    /// All that it printed.
+    pub(super) output: String,
+}
+
+/// Reads what a guest prints and reports each test when it ends.
+pub(super) struct Transcript<'a, F> {
+    batch: &'a [Numbered],
+    report: F,
     line: Vec<u8>,
-    results: Vec<SuiteResult>,
+    /// How many tests of the batch have been reported.
+    reported: usize,
+    running: Option<(Instant, String)>,
 }
 
-impl<W: Write> Transcript<W> {
-    /// Nothing so far.
-    pub(super) fn new(shown: W) -> Self {
-        Self { shown, line: Vec::new(), results: Vec::new() }
+impl<'a, F: FnMut(Report)> Transcript<'a, F> {
+    /// The driver runs `batch`, in this order.
+    pub(super) fn new(batch: &'a [Numbered], report: F) -> Self {
+        Self { batch, report, line: Vec::new(), reported: 0, running: None }
     }
 
-    /// What was understood, in the order of the runs.
-    pub(super) fn results(self) -> Vec<SuiteResult> {
-        self.results
+    /// The guest has ended: reports the tests that it did not get to.
+    pub(super) fn end(mut self) {
+        let rest = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
+        if let Some((_, output)) = &mut self.running {
+            output.push_str(&rest);
+            self.finish(Outcome::Unfinished);
+        }
+        while self.reported < self.batch.len() {
+            self.running = Some((Instant::now(), String::new()));
+            self.finish(Outcome::NotRun);
+        }
     }
 
     fn understand(&mut self, line: &str) {
-        if let Some(label) = line.strip_prefix("=== run ") {
-            self.results.push(SuiteResult { label: label.to_owned(), ..SuiteResult::default() });
+        if let Some(number) = line.strip_prefix("=== run ") {
+            let expected = self.batch.get(self.reported).map(|(number, _)| number.to_string());
+            if self.running.is_none() && expected.as_deref() == Some(number) {
+                self.running = Some((Instant::now(), String::new()));
+            }
+            return;
         }
-        let Some(result) = self.results.last_mut() else { return };
-        if let Some((passed, failed)) = counts(line) {
-            (result.passed, result.failed) = (passed, failed);
+        let Some((_, output)) = &mut self.running else { return };
+        match line.strip_prefix("=== exit ") {
+            Some(status) => {
+                let outcome = judge(status, output);
+                self.finish(outcome);
+            }
+            None => {
+                let _ = writeln!(output, "{line}");
+            }
         }
-        if let Some(status) = line.strip_prefix("=== exit ") {
-            result.status = status.split(' ').next().and_then(|status| status.parse().ok());
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        if let Some((started, output)) = self.running.take() {
+            let (number, _) = self.batch[self.reported];
+            self.reported += 1;
+            (self.report)(Report { number, outcome, took: started.elapsed(), output });
         }
     }
 }
 
-impl<W: Write> Write for Transcript<W> {
+impl<F: FnMut(Report)> Write for Transcript<'_, F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.shown.write_all(bytes)?;
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
@@ -61,7 +101,20 @@ impl<W: Write> Write for Transcript<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.shown.flush()
+        Ok(())
+    }
+}
+
+/// A test has passed if libtest says that this one test did, and its process then ends well.
+fn judge(status: &str, output: &str) -> Outcome {
+    let results: Vec<_> = output.lines().filter_map(counts).collect();
+    match (status, &results[..]) {
+        ("0", [(1, 0)]) => Outcome::Passed,
+        ("124", _) => Outcome::Failed("stopped at its time limit".to_owned()),
+        ("101", [(0, 1)]) => Outcome::Failed("it says why below".to_owned()),
+        (_, []) => Outcome::Failed(format!("it ended early, with exit status {status}")),
+        (_, [(0, 0)]) => Outcome::Failed("its binary does not know it".to_owned()),
+        _ => Outcome::Failed(format!("exit status {status}")),
     }
 }
 
@@ -75,101 +128,74 @@ fn counts(line: &str) -> Option<(usize, usize)> {
     Some((count("passed")?, count("failed")?))
 }
 
-/// A table of the suites, and whether every test of every suite has run and passed.
-pub(super) fn summary(suites: &[Suite], results: &[SuiteResult]) -> (String, bool) {
-    let (mut table, mut passed, mut failed) = ("kernel tests:\n".to_owned(), 0, 0);
-    let mut is_good = !suites.is_empty();
-    for suite in suites {
-        let tests = suite.tests;
-        let result = results.iter().find(|result| result.label == suite.label);
-        let (is_ok, word) = judge(tests, result);
-        let good = result.map_or(0, |result| result.passed.min(tests));
-        passed += good;
-        failed += tests - good;
-        is_good &= is_ok;
-        let _ = writeln!(table, "  {}: {tests} tests, {word}", suite.label);
-        if !is_ok {
-            let _ = writeln!(table, "    look inside: {}", suite.look_inside());
-        }
-    }
-    let _ = writeln!(table, "{passed} passed, {failed} failed");
-    (table, is_good)
-}
-
-/// Whether all of a suite's tests have passed, and in words what happened.
-fn judge(tests: usize, result: Option<&SuiteResult>) -> (bool, String) {
-    let Some(&SuiteResult { passed, failed, status, .. }) = result else {
-        return (false, "not run".to_owned());
-    };
-    match status {
-        None => (false, "did not end".to_owned()),
-        Some(0) if (passed, failed) == (tests, 0) => (true, "ok".to_owned()),
-        Some(status) => {
-            let missing = tests.saturating_sub(passed + failed);
-            (false, format!("FAILED: {failed} of {tests}, {missing} not run, exit {status}"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::suite::Test;
     use super::*;
 
-    fn judge_output(output: &str) -> (String, bool) {
-        let mut transcript = Transcript::new(Vec::new());
-        for piece in output.as_bytes().chunks(7) {
+    /// The outcomes of the tests 5 and 6 when their guest printed `text`.
+    fn outcomes(text: &str) -> Vec<(usize, Outcome)> {
+        let batch = [(5, Test::named("a.rs", "x")), (6, Test::named("a.rs", "y"))];
+        let mut outcomes = Vec::new();
+        let mut transcript = Transcript::new(&batch, |report: Report| {
+            outcomes.push((report.number, report.outcome));
+        });
+        for piece in text.as_bytes().chunks(7) {
             transcript.write_all(piece).unwrap();
         }
-        assert_eq!(transcript.shown, output.as_bytes());
-        summary(&[Suite::named("a.rs", 2), Suite::named("b.rs", 1)], &transcript.results())
+        transcript.end();
+        outcomes
     }
 
-    fn ended(label: &str, passed: usize, failed: usize, status: u8) -> String {
+    fn ran(number: usize, passed: usize, failed: usize, status: u8) -> String {
         format!(
-            "\n=== run {label}\n\nrunning 2 tests\ntest x ... ok\ntest result: ok. {passed} passed; \
+            "\n=== run {number}\n\nrunning 1 test\ntest x ... ok\ntest result: ok. {passed} passed; \
              {failed} failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.00s\n\
-             \n=== exit {status} {label}\n"
+             \n=== exit {status}\n"
         )
     }
 
-    #[test]
-    fn all_is_good_only_if_every_test_of_every_suite_passed() {
-        let (table, is_good) = judge_output(&(ended("a.rs", 2, 0, 0) + &ended("b.rs", 1, 0, 0)));
-        assert!(is_good && table.ends_with("\n3 passed, 0 failed\n"), "{table}");
+    fn says(outcome: &Outcome, words: &str) -> bool {
+        matches!(outcome, Outcome::Failed(why) if why.contains(words))
     }
 
     #[test]
-    fn a_suite_that_did_not_run_or_end_has_failed() {
-        let (table, is_good) = judge_output(&ended("a.rs", 2, 0, 0));
-        assert!(!is_good && table.contains("b.rs: 1 tests, not run"), "{table}");
-        let (table, is_good) =
-            judge_output(&(ended("b.rs", 1, 0, 0) + "\n=== run a.rs\ntest x ... "));
-        assert!(!is_good && table.contains("a.rs: 2 tests, did not end"), "{table}");
+    fn tests_that_pass_are_told_one_by_one() {
+        let all = outcomes(&(ran(5, 1, 0, 0) + &ran(6, 1, 0, 0)));
+        assert_eq!(all, [(5, Outcome::Passed), (6, Outcome::Passed)]);
     }
 
     #[test]
-    fn a_crash_and_a_test_left_out_have_failed() {
-        let crash = ended("b.rs", 1, 0, 0) + "\n=== run a.rs\ntest x ... \n=== exit 134 a.rs\n";
-        let (table, is_good) = judge_output(&crash);
-        assert!(!is_good && table.contains("0 of 2, 2 not run, exit 134"), "{table}");
-        let (table, is_good) = judge_output(&(ended("a.rs", 1, 0, 0) + &ended("b.rs", 1, 0, 0)));
-        assert!(!is_good && table.ends_with("\n2 passed, 1 failed\n"), "{table}");
+    fn a_test_that_did_not_run_or_end_is_told_as_such() {
+        assert_eq!(outcomes(""), [(5, Outcome::NotRun), (6, Outcome::NotRun)]);
+        let all = outcomes("\n=== run 5\ntest x ... ");
+        assert_eq!(all, [(5, Outcome::Unfinished), (6, Outcome::NotRun)]);
     }
 
     #[test]
-    fn a_failed_test_is_counted() {
-        let (table, is_good) = judge_output(&(ended("a.rs", 1, 1, 101) + &ended("b.rs", 1, 0, 0)));
-        assert!(!is_good && table.contains("1 of 2, 0 not run, exit 101"), "{table}");
+    fn a_failure_a_crash_and_a_timeout_fail_one_test_only() {
+        let crash = "\n=== run 5\ntest x ... \n=== exit 134\n".to_owned();
+        for (text, words) in [
+            (ran(5, 0, 1, 101), "below"),
+            (crash, "ended early, with exit status 134"),
+            ("\n=== run 5\ntest x ... \n=== exit 124\n".to_owned(), "time limit"),
+            (ran(5, 1, 0, 139), "exit status 139"),
+        ] {
+            let all = outcomes(&(text + &ran(6, 1, 0, 0)));
+            assert!(says(&all[0].1, words), "{all:?}");
+            assert_eq!(all[1], (6, Outcome::Passed));
+        }
     }
 
     #[test]
-    fn a_binary_that_fails_after_its_tests_has_failed() {
-        let (table, is_good) = judge_output(&(ended("a.rs", 2, 0, 139) + &ended("b.rs", 1, 0, 0)));
-        assert!(!is_good && table.contains("a.rs: 2 tests, FAILED: 0 of 2, 0 not run, exit 139"));
+    fn a_run_of_no_test_has_passed_none() {
+        let all = outcomes(&(ran(5, 0, 0, 0) + "=== run 6\n=== exit 0\n"));
+        assert!(says(&all[0].1, "does not know it") && says(&all[1].1, "ended early"), "{all:?}");
     }
 
     #[test]
-    fn nothing_run_is_nothing_passed() {
-        assert!(!summary(&[], &[]).1);
+    fn a_line_for_another_test_is_not_believed() {
+        let all = outcomes(&ran(6, 1, 0, 0));
+        assert_eq!(all, [(5, Outcome::NotRun), (6, Outcome::NotRun)]);
     }
 }

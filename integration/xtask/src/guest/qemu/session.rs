@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,10 @@ use super::machine::Machine;
 use super::watch::{End, Event, Watch};
 use crate::guest::child::copy_live;
 use crate::guest::{Output, Verdict};
+
+/// Held while a machine is started: every program that is started then inherits the machine's ends
+/// of its lines, and would keep them open after the machine.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// A machine to be run, and what to tell about it.
 pub(super) struct Session<'a> {
@@ -31,6 +36,7 @@ impl Session<'_> {
     /// Runs the machine to its end.
     pub(super) fn run(&self, output: &mut Output<'_>) -> Result<End> {
         let mut log = File::create(self.log).context("cannot make the console's log")?;
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let (lines, far_ends) = channels::open()?;
         let started = Instant::now();
         let mut machine = self
@@ -41,7 +47,7 @@ impl Session<'_> {
             .stderr(log.try_clone().context("cannot share the console's log")?)
             .spawn()
             .context("cannot start QEMU")?;
-        drop(far_ends);
+        drop((far_ends, starting));
         let stdin = matches!(output, Output::Inherit).then_some(lines.stdin);
         let (events, heard) = channel();
         let events = &events;
