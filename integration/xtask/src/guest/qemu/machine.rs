@@ -9,8 +9,10 @@ use super::channels::Channel;
 
 /// Kernel parameters: whatever is wrong is a panic, a panic is the end (QEMU runs with
 /// `-no-reboot`), and nothing is done that costs an emulated machine time for no gain. An emulated
-/// processor may well be held up for ten seconds on a busy host, hence the patient watchdog.
+/// processor may well be held up for ten seconds on a busy host, hence the patient watchdog, and hence
+/// no panic about a timer whose first ticks are late ("IO-APIC + timer doesn't work").
 const PARAMETERS: &str = "console=ttyS0 panic=-1 oops=panic softlockup_panic=1 watchdog_thresh=30 \
+                          no_timer_check \
                           mitigations=off apparmor=0 selinux=0 audit=0 edd=off \
                           random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 net.ifnames=0";
 
