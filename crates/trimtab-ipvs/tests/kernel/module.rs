@@ -34,11 +34,12 @@ fn a_module_that_is_not_loaded_is_loaded_or_named_and_a_built_in_one_is_never_mi
         Client::connect(&ModuleOptions::never()).unwrap().info().unwrap();
         return;
     }
-    unload();
+    let _unloaded = Unloaded::new();
     // The kernel would load it without parameters as soon as anybody asks for it.
     let mut client = Client::connect(&ModuleOptions::default().connection_table_bits(10)).unwrap();
     assert_eq!(client.info().unwrap().connection_table_size, 1024);
-    unload();
+    drop(client);
+    unload().unwrap();
 
     let _by_hand = LoadedByHand::new();
     let said = refused(&ModuleOptions::never()).to_string();
@@ -80,17 +81,48 @@ fn give_up(capability: CapabilitySet) {
     set_capabilities(None, sets).unwrap();
 }
 
-/// Unloads IPVS, whose users in other network namespaces may still be going away.
-fn unload() {
-    let modules = "$(lsmod | sed -n 's/^\\(ip_vs_[a-z_]*\\).*/\\1/p') ip_vs";
-    for _ in 0..100 {
-        run(&format!("modprobe -r {modules} 2>/dev/null || true"));
+/// Unloads IPVS and the modules that use it. What other tests made them for may still be going away
+/// with its network namespace.
+fn unload() -> Result<(), String> {
+    for _ in 0..600 {
+        for module in with_users("ip_vs") {
+            // One that is in use stays for the next attempt.
+            run(&format!("modprobe -r {module} 2>/dev/null || true"));
+        }
         if !Path::new(REFERENCES).exists() {
-            return;
+            return Ok(());
         }
         thread::sleep(Duration::from_millis(100));
     }
-    panic!("IPVS is in use: {}", run("lsmod | grep ip_vs"));
+    Err(format!("IPVS is in use: {}", run("lsmod | grep -e ip_vs -e ^Module")))
+}
+
+/// A module after those that use it, whatever they are: schedulers, and xt_ipvs once any program has
+/// asked for a rule with `-m ipvs`.
+fn with_users(module: &str) -> Vec<String> {
+    let users = fs::read_dir(format!("/sys/module/{module}/holders")).into_iter().flatten();
+    let users = users.filter_map(|user| user.ok()?.file_name().into_string().ok());
+    users.flat_map(|user| with_users(&user)).chain([module.to_owned()]).collect()
+}
+
+/// IPVS unloaded, and unloaded again in the end: nobody else is to meet it with the parameters of
+/// this test.
+struct Unloaded;
+
+impl Unloaded {
+    fn new() -> Self {
+        unload().unwrap();
+        Self
+    }
+}
+
+impl Drop for Unloaded {
+    fn drop(&mut self) {
+        let outcome = unload();
+        if !thread::panicking() {
+            outcome.unwrap();
+        }
+    }
 }
 
 /// The kernel loads no module by itself until this is dropped.

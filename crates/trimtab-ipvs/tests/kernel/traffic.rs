@@ -20,8 +20,8 @@ fn printed(word: &str) -> [u64; 5] {
 }
 
 /// How often the kernel sums up what its processors counted (`IPVS_EST_TICK` and its like,
-/// net/netfilter/ipvs/ip_vs_est.c), and a little.
-const RENEWAL: Duration = Duration::from_millis(2500);
+/// net/netfilter/ipvs/ip_vs_est.c), which is every 2 s, and as much again for a busy machine.
+const RENEWAL: Duration = Duration::from_secs(4);
 
 fn wait_until_counted(is_counted: impl Fn() -> bool) {
     // Newer kernels begin some seconds after the first virtual server.
