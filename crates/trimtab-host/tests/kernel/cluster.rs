@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use trimtab_core::{DUMMY_INTERFACE, Family, SetElement, SetId, SetKind};
@@ -15,8 +16,8 @@ use trimtab_netlink::Socket;
 use crate::namespace::{Namespace, run};
 use crate::rules::make_sets;
 
-/// Longer than a lost first packet takes to be sent again.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// Longer than a lost first packet takes to be sent again, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,6 +216,18 @@ pub(crate) fn serve(at: &Namespace, port: u16) {
         }
     });
     ready.recv().unwrap();
+}
+
+/// Connects from all of them at once, so that silence is waited for once.
+pub(crate) fn connect_each<const COUNT: usize>(
+    from: [&Namespace; COUNT],
+    ip: &'static str,
+    port: u16,
+) -> [Outcome; COUNT] {
+    thread::scope(|scope| {
+        from.map(|from| scope.spawn(move || connect(from, ip, port)))
+            .map(|outcome| outcome.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// Connects from a namespace.

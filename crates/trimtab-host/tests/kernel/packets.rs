@@ -5,7 +5,7 @@ use trimtab_core::{Family, Protocol, SetElement, SetKind};
 use trimtab_host::rules::{LocalDetector, RuleOptions};
 
 use crate::cluster::Outcome::{From, Refused, Silence};
-use crate::cluster::{Cluster, Outcome, Plan, connect, serve};
+use crate::cluster::{Cluster, Outcome, Plan, connect, connect_each, serve};
 use crate::namespace::Namespace;
 
 fn detecting_pods(plan_family: Family) -> RuleOptions {
@@ -55,21 +55,17 @@ fn source_ranges_keep_out(family: Family, kind: &'static str) {
     let strangers = if family == Family::V4 { "192.0.2.0/24" } else { "2001:db8:1::/48" };
     cluster.add(SetKind::LoadBalancerSourceCidr, source_range(plan, strangers));
     cluster.add(SetKind::LoadBalancerFirewall, ip_port(plan.vip, 80));
-    assert_eq!(who(outside), Silence);
-    assert_eq!(who(node), Silence);
-    assert_eq!(who(&pods[1]), Silence);
+    let each = || connect_each([outside, node, &pods[1]], plan.vip, 80);
+    assert_eq!(each(), [Silence; 3]);
 
     // The outsider's range lets in the outsider and neither the node nor its pods.
     let outsider = format!("{}/{}", plan.outside, plan.family.host_prefix());
     cluster.add(SetKind::LoadBalancerSourceCidr, source_range(plan, &outsider));
-    assert_eq!(who(outside), from(plan.outside));
-    assert_eq!(who(node), Silence);
-    assert_eq!(who(&pods[1]), Silence);
+    assert_eq!(each(), [from(plan.outside), Silence, Silence]);
 
     // The pods' range lets in the pods too. Their packets pass the node and do not have its mark.
     cluster.add(SetKind::LoadBalancerSourceCidr, source_range(plan, plan.pod_net));
-    assert_eq!(who(&pods[1]), from(plan.pods[1]));
-    assert_eq!(who(node), Silence);
+    assert_eq!(each(), [from(plan.outside), Silence, from(plan.pods[1])]);
 
     // The node is let in by name, whichever of its addresses it uses.
     cluster.add(SetKind::LoadBalancerSourceIp, lets_node_in(plan));
@@ -133,9 +129,8 @@ fn a_vip_bound_by_a_route_serves_and_is_restricted_like_one_bound_by_an_address(
         assert_eq!(connect(outside, plan.vip, 22), Refused);
         cluster.add(SetKind::LoadBalancerSourceCidr, source_range(plan, plan.pod_net));
         cluster.add(SetKind::LoadBalancerFirewall, ip_port(plan.vip, 80));
-        assert_eq!(who(outside), Silence);
-        assert_eq!(who(&pods[1]), from(plan.pods[1]));
-        assert_eq!(who(node), Silence);
+        let found = connect_each([outside, node, &pods[1]], plan.vip, 80);
+        assert_eq!(found, [Silence, Silence, from(plan.pods[1])]);
         cluster.add(SetKind::LoadBalancerSourceIp, lets_node_in(plan));
         assert_eq!(who(node), from(plan.node));
     }
