@@ -18,6 +18,8 @@ use trimtab_core::Family;
 const PROGRAM: &str = "TRIMTAB_BIN";
 const HEALTH: u16 = 10256;
 const METRICS: u16 = 10249;
+/// For an answer of the program on an emulated processor that others keep busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program for one node, not started yet.
 #[derive(Debug)]
@@ -241,8 +243,8 @@ impl Drop for Proxy {
 
 fn get(port: u16, path: &str) -> anyhow::Result<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;

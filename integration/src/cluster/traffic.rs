@@ -1,9 +1,10 @@
 //! Who answers at a VIP, and waiting until that is so.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use trimtab_core::Protocol;
@@ -13,11 +14,43 @@ use crate::topology::{Answer, Host, Unanswered};
 
 /// How often is asked: every real server of a small Service has its turn.
 const TURNS: usize = 6;
-/// For answers that must not come: they would within a hundredth of this.
-pub const SOON: Duration = Duration::from_millis(300);
+/// What [`soon`] is on a machine that has nothing else to do.
+const SOON: Duration = Duration::from_millis(300);
+/// What [`soon`] is at most.
+const LATE: Duration = Duration::from_secs(5);
 /// For refusals, which come within a second: an ICMP error that comes at once is one that TCP hears
 /// only at its second attempt.
-pub const REFUSAL: Duration = Duration::from_secs(3);
+const REFUSAL: Duration = Duration::from_secs(3);
+
+/// For answers that must not come: they would within a thirtieth of this. On a machine that is slow
+/// or busy it is longer, as is told by what an answer takes there right now.
+///
+/// # Panics
+/// If there is no loopback device.
+pub fn soon() -> Duration {
+    (0..3).map(|_| answer_time() * 30).max().unwrap_or(SOON).clamp(SOON, LATE)
+}
+
+/// For refusals; as [`soon`], it depends on the machine.
+pub fn refusal() -> Duration {
+    REFUSAL + soon()
+}
+
+/// How long a question and its answer take, with a new thread at either end.
+fn answer_time() -> Duration {
+    let started = Instant::now();
+    let ask = || -> std::io::Result<()> {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let to = server.local_addr()?;
+        thread::scope(|scope| {
+            let answer = scope.spawn(move || server.accept()?.0.write_all(b"!"));
+            TcpStream::connect(to)?.read_exact(&mut [0])?;
+            answer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    };
+    ask().unwrap_or_else(|error| panic!("asking on the loopback device: {error}"));
+    started.elapsed()
+}
 
 /// Names of hosts.
 pub type Names = BTreeSet<String>;
@@ -55,7 +88,7 @@ pub fn ask_all(questions: &[Question<'_>], timeout: Duration) -> Vec<Result<Answ
 /// Waits until all of these answer, and nobody else.
 ///
 /// # Errors
-/// When that is not so within a minute, with what was had last.
+/// When that is not so within five minutes, with what was had last.
 pub fn until_answered_by(
     from: &Host,
     protocol: Protocol,
@@ -64,7 +97,8 @@ pub fn until_answered_by(
 ) -> anyhow::Result<()> {
     let mut last = None;
     eventually(format!("{wanted:?} behind {protocol} {to} from {}", from.name()), || {
-        let attempts = (0..TURNS).map(|_| Ok(from.ask_within(protocol, to, SOON)?.name));
+        let patience = soon();
+        let attempts = (0..TURNS).map(|_| Ok(from.ask_within(protocol, to, patience)?.name));
         let found: Result<Names, Unanswered> = attempts.collect();
         let right = found.as_ref() == Ok(wanted);
         last = Some(found);
@@ -77,15 +111,15 @@ pub fn until_answered_by(
 /// without real servers: an ICMP error is no more than a hint to it.
 ///
 /// # Errors
-/// When that is not so within a minute.
+/// When that is not so within five minutes.
 pub fn until_unanswered(
     from: &Host,
     protocol: Protocol,
     to: SocketAddr,
     how: &Unanswered,
 ) -> anyhow::Result<()> {
-    let patience = if *how == Unanswered::TimedOut { SOON } else { REFUSAL };
     eventually(format!("{how} at {protocol} {to} from {}", from.name()), || {
+        let patience = if *how == Unanswered::TimedOut { soon() } else { refusal() };
         let answer = from.ask_within(protocol, to, patience);
         Ok((answer.as_ref() == Err(how)).then_some(()))
     })

@@ -9,8 +9,8 @@ use super::client::{self, Answer, Connection, Unanswered};
 use super::{Error, Namespace, Server, address};
 
 /// How long an answer may take. Local networks answer in less than a millisecond, emulated
-/// machines on busy hosts take a thousand times that.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// machines on busy hosts take some thousand times that.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A member of a [`Topology`](super::Topology).
 #[derive(Clone, Debug)]

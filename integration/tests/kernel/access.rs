@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::{SOON, ask_all};
+use trimtab_integration::cluster::traffic::{ask_all, soon};
 use trimtab_integration::cluster::{Cluster, ServiceSpec};
 use trimtab_integration::topology::{Layout, Server, Unanswered, address};
 
@@ -48,7 +48,7 @@ fn a_daemon_of_the_host_is_not_reachable_through_a_vip() {
             }
         }
     }
-    for ((from, protocol, to), answer) in refused.iter().zip(ask_all(&refused, SOON)) {
+    for ((from, protocol, to), answer) in refused.iter().zip(ask_all(&refused, soon())) {
         // The kernel limits ICMP errors in number, so that a refusal may not be heard.
         let is_refused = matches!(answer, Err(Unanswered::Refused | Unanswered::TimedOut));
         assert!(is_refused, "{} by {protocol} to {to}: {answer:?}", from.name());

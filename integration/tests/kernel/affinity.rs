@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::{SOON, answers, names, until_answered_by};
+use trimtab_integration::cluster::traffic::{answers, names, refusal, until_answered_by};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::Layout;
 
@@ -125,7 +125,7 @@ fn a_client_whose_pod_leaves_moves_with_its_next_connection() {
         until_answered_by(from, protocol, to, &other).unwrap();
         // What a TCP pod has open, it keeps; datagrams move, of which the kernel may drop the first.
         let expected = if protocol == Protocol::Tcp { &leaving } else { other.first().unwrap() };
-        open.set_patience(SOON).unwrap();
+        open.set_patience(refusal()).unwrap();
         let answer = open.ask().or_else(|_| open.ask());
         assert_eq!(answer.unwrap().name, *expected);
         cluster.apply_all(&spec.slices(&PODS)).unwrap();

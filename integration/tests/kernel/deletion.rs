@@ -3,10 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::SOON;
+use trimtab_integration::cluster::traffic::soon;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Host, Layout, Server, Unanswered};
 
@@ -48,8 +47,10 @@ fn nothing_of_a_service_is_left_and_no_daemon_answers_in_its_place() {
         for (family, answered) in Family::ALL.into_iter().zip(&answered) {
             let (stop, from, to) = (&stop, cluster.topology.pod(1, 2), web().at(family, 80));
             scope.spawn(move || {
+                // Short, so that many questions fall into each deletion.
+                let patience = soon() / 6;
                 while !stop.load(Ordering::Relaxed) {
-                    match from.ask_within(Protocol::Tcp, to, Duration::from_millis(50)) {
+                    match from.ask_within(Protocol::Tcp, to, patience) {
                         Ok(answer) => {
                             assert!(answer.name.contains("pod1"), "{answer:?}");
                             answered.fetch_add(1, Ordering::Relaxed);
@@ -94,7 +95,6 @@ fn open_connections_end_with_their_service_and_those_of_others_go_on() {
         let connect = |from: &Host, to| {
             let mut open = from.connect(Protocol::Tcp, to).unwrap();
             open.ask().unwrap();
-            open.set_patience(SOON / 3).unwrap();
             open
         };
         let mut through_vip = [pod, client, node].map(|from| connect(from, web().at(family, 80)));
@@ -111,6 +111,7 @@ fn open_connections_end_with_their_service_and_those_of_others_go_on() {
         assert_eq!(through_node_port.ask(), Err(Unanswered::Closed));
         // The VIP is not, so nobody says anything: clients find out by their own time limits.
         for open in &mut through_vip {
+            open.set_patience(soon()).unwrap();
             assert_eq!(open.ask(), Err(Unanswered::TimedOut));
         }
         of_other.ask().unwrap();
@@ -122,7 +123,7 @@ fn open_connections_end_with_their_service_and_those_of_others_go_on() {
         forgotten.unwrap();
         cluster.apply(&web().service()).unwrap();
         eventually("the service", || {
-            Ok(pod.ask_within(Protocol::Tcp, web().at(family, 80), SOON).ok())
+            Ok(pod.ask_within(Protocol::Tcp, web().at(family, 80), soon()).ok())
         })
         .unwrap();
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::SOON;
+use trimtab_integration::cluster::traffic::soon;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Connection, Host, Layout, address};
 
@@ -107,7 +107,7 @@ fn a_client_that_asked_before_there_was_a_service_is_answered_from_the_same_port
             [(4000, pod, vip), (4001, client, vip), (4002, client, node_port), (4003, node, vip)]
         {
             let mut socket = from.connect_from(Protocol::Udp, port, to).unwrap();
-            socket.set_patience(SOON / 3).unwrap();
+            socket.set_patience(soon() / 3).unwrap();
             assert!(socket.ask().is_err());
             sockets.push((from.name(), to, socket));
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::{self, SOON, names, until_answered_by};
+use trimtab_integration::cluster::traffic::{self, names, soon, until_answered_by};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Layout, Unanswered, address};
 
@@ -51,7 +51,7 @@ fn external_ips_and_every_ingress_vip_answer_everybody_and_masquerade() {
             }
         }
         // With ipMode Proxy the load balancer sends to the nodes: the VIP is left to it.
-        let answer = topology.pod(1, 1).ask_within(Protocol::Tcp, at(33, family), SOON);
+        let answer = topology.pod(1, 1).ask_within(Protocol::Tcp, at(33, family), soon());
         assert_eq!(answer, Err(Unanswered::TimedOut));
     }
     let bound = witness::addresses(topology.node(1).namespace()).unwrap();

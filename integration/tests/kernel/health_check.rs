@@ -17,7 +17,7 @@ fn ask(from: &Host, to: SocketAddr) -> Option<(u16, usize)> {
     let text = from.namespace().run(|| {
         let patience = Duration::from_secs(10);
         let mut stream = TcpStream::connect_timeout(&to, patience).ok()?;
-        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.set_read_timeout(Some(6 * patience)).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::SOON;
+use trimtab_integration::cluster::traffic::soon;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Host, Layout, Unanswered, address};
 
@@ -122,7 +122,7 @@ fn an_address_serves_from_when_it_comes_until_it_goes() {
             for protocol in Protocol::ALL {
                 let to = SocketAddr::new(second(family), PORT);
                 eventually(format!("an answer at {protocol} {to}"), || {
-                    Ok(client.ask_within(protocol, to, SOON).ok())
+                    Ok(client.ask_within(protocol, to, soon()).ok())
                 })
                 .unwrap();
             }

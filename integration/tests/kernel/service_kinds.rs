@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::api::Resource;
-use trimtab_integration::cluster::traffic::{SOON, answers, names, until_answered_by};
+use trimtab_integration::cluster::traffic::{answers, names, soon, until_answered_by};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Layout, Unanswered};
 
@@ -37,7 +37,7 @@ fn services_that_are_no_proxys_or_another_proxys_business_are_left_alone() {
     let bound = || witness::addresses(node).unwrap();
     assert_eq!(bound(), names(["10.96.0.1", "fd96::1"]));
     assert!(pod.ask(Protocol::Tcp, web(1).at_v4(80)).is_ok());
-    let answer = pod.ask_within(Protocol::Tcp, web(2).at_v4(80), SOON);
+    let answer = pod.ask_within(Protocol::Tcp, web(2).at_v4(80), soon());
     assert_eq!(answer, Err(Unanswered::TimedOut));
     // The label comes and goes.
     cluster.apply(&web(1).metadata(&name).service()).unwrap();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::traffic::{SOON, ask_all, until_unanswered};
+use trimtab_integration::cluster::traffic::{ask_all, soon, until_unanswered};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Host, Layout, Unanswered, address};
 
@@ -45,7 +45,7 @@ fn let_in(hosts: [&Host; 4], family: Family) -> Vec<bool> {
         Err(Unanswered::TimedOut) => false,
         Err(other) => panic!("{}: {other}", vip(family)),
     };
-    ask_all(&questions, SOON).into_iter().map(is_let_in).collect()
+    ask_all(&questions, soon()).into_iter().map(is_let_in).collect()
 }
 
 #[test]

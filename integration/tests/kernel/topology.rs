@@ -1,17 +1,14 @@
 //! The network that the other kernel tests stand on.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use trimtab_core::{Family, Protocol};
+use trimtab_integration::cluster::traffic::{refusal, soon};
 use trimtab_integration::topology::{
     Answer, Host, Layout, NodeLayout, PodNetwork, Topology, Unanswered,
 };
 
 const PORT: u16 = 8080;
-
-/// For answers that must not come.
-const SOON: Duration = Duration::from_millis(500);
 
 fn at(host: &Host, family: Family, port: u16) -> SocketAddr {
     SocketAddr::new(host.address(family), port)
@@ -75,7 +72,7 @@ fn only_a_router_forwards_for_its_pods() {
     for family in Family::ALL {
         let to = at(topology.pod(2, 1), family, PORT);
         assert!(topology.pod(2, 2).ask(Protocol::Tcp, to).is_ok());
-        let answer = topology.pod(1, 1).ask_within(Protocol::Tcp, to, SOON);
+        let answer = topology.pod(1, 1).ask_within(Protocol::Tcp, to, soon());
         assert_eq!(answer, Err(Unanswered::TimedOut), "{family}");
     }
 }
@@ -95,7 +92,7 @@ fn a_client_can_tell_how_it_was_not_answered() {
             node.namespace().command(iptables, words.iter().chain(target)).unwrap()
         };
         rule("-A", &["DROP"]);
-        let dropped = client.ask_within(protocol, to, SOON);
+        let dropped = client.ask_within(protocol, to, soon());
         assert_eq!(dropped, Err(Unanswered::TimedOut), "dropped, {way}");
         rule("-D", &["DROP"]);
         let prohibited = match family {
@@ -105,8 +102,8 @@ fn a_client_can_tell_how_it_was_not_answered() {
         rule("-A", &["REJECT", "--reject-with", prohibited]);
         let (patience, expected) = match protocol {
             // The kernel's SCTP takes such an ICMP error for a hint and keeps trying.
-            Protocol::Sctp => (SOON, Unanswered::TimedOut),
-            Protocol::Tcp | Protocol::Udp => (Duration::from_secs(5), Unanswered::Unreachable),
+            Protocol::Sctp => (soon(), Unanswered::TimedOut),
+            Protocol::Tcp | Protocol::Udp => (refusal(), Unanswered::Unreachable),
         };
         let rejected = client.ask_within(protocol, to, patience);
         assert_eq!(rejected, Err(expected), "rejected, {way}");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::{
-    REFUSAL, SOON, answers, ask_all, names, until_answered_by, until_unanswered,
+    answers, ask_all, names, refusal, soon, until_answered_by, until_unanswered,
 };
 use trimtab_integration::cluster::{Cluster, ServiceSpec};
 use trimtab_integration::topology::{Layout, Unanswered, address};
@@ -57,12 +57,12 @@ fn external_policy_local_keeps_the_client_address_and_never_leaves_the_node() {
     client.route_services_via(topology.node(2)).unwrap();
     let ways: Vec<_> = Family::ALL.iter().flat_map(|family| outer_ways(2, *family)).collect();
     let questions = |protocol| ways.iter().map(move |to| (client, protocol, *to));
-    for answer in ask_all(&questions(Protocol::Tcp).collect::<Vec<_>>(), REFUSAL) {
+    for answer in ask_all(&questions(Protocol::Tcp).collect::<Vec<_>>(), refusal()) {
         assert_eq!(answer, Err(Unanswered::Refused), "without a local pod");
     }
     // The kernel limits ICMP errors in number, and SCTP takes them for hints.
     let others = questions(Protocol::Udp).chain(questions(Protocol::Sctp));
-    for answer in ask_all(&others.collect::<Vec<_>>(), SOON) {
+    for answer in ask_all(&others.collect::<Vec<_>>(), soon()) {
         assert!(answer.is_err(), "without a local pod: {answer:?}");
     }
     // The pod moves to the other node, and so does the service.
