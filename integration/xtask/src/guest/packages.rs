@@ -23,6 +23,7 @@ pub(super) const GUEST: &[Program] = &[
     program("iptables-restore", "iptables"),
     program("ipvsadm", "ipvsadm"),
     program("modprobe", "kmod"),
+    program("sysctl", "procps"),
 ];
 
 /// What it takes to start a virtual machine.
