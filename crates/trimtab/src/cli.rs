@@ -2,6 +2,7 @@
 
 mod kube_proxy;
 mod once;
+mod parts;
 mod plan;
 mod run;
 mod validate;

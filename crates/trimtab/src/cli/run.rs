@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum as _};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -14,6 +12,7 @@ use trimtab_core::Family;
 use trimtab_reconcile::{Reconciler, Settings};
 
 use super::kube_proxy::set;
+use super::parts::Parts;
 use super::{KubeProxyFlags, once, read_config, resolve};
 use crate::config::{Config, ConfigFile, Overrides};
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
@@ -28,6 +27,8 @@ use crate::{allocator, host, http, metric, plan};
 /// Arrivals that may wait between the source and the loop: enough to keep both busy, few enough that
 /// a large cluster's list is never in memory twice.
 const ARRIVALS: usize = 4;
+/// The thread that writes to the kernel.
+const SYNC: &str = "sync";
 /// Parts of an audit that may wait.
 const AUDIT_PARTS: usize = 4;
 
@@ -111,11 +112,11 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let families = host::families();
     let health = Arc::new(Health::new(config.sync_period, &families));
     let metrics = metric::install()?;
-    let mut servers = tokio::task::JoinSet::new();
-    start_servers(&config, &health, metrics, &mut servers);
+    let (parts, mut ended) = Parts::new();
+    start_servers(&config, &health, metrics, &parts);
 
     let (change_sender, changes) = mpsc::channel::<Arrival>(ARRIVALS);
-    let (part_sender, parts) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
+    let (part_sender, audit_parts) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
     let (stop_sender, stop) = watch::channel(false);
     let (pod_networks, pod_networks_seen) = watch::channel(Vec::new());
 
@@ -131,34 +132,39 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let warnings = Arc::new(Warnings::new(board.clone()));
     let health_checks = Arc::new(HealthChecks::default());
     let serve = Arc::clone(&health_checks).serve(Arc::clone(&health), Arc::clone(&warnings));
-    tokio::spawn(serve);
+    parts.task("health-check node ports", async {
+        serve.await;
+        Ok(())
+    });
     let health_seen = Arc::clone(&health);
     let shared = Shared { health, pod_networks, warnings, health_checks };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
-    let (ended_sender, mut ended) = mpsc::channel::<anyhow::Result<()>>(1);
-    let sync = thread::Builder::new().name("sync".to_owned()).spawn(move || {
-        let result = on_this_thread(
-            Sync::new(reconciler, plane, settings, shared).run(changes, parts, stop),
-        );
-        let _ = ended_sender.blocking_send(result.and_then(|ended| ended.map(|_plane| ())));
+    let sync = parts.thread(SYNC, move || {
+        let sync = Sync::new(reconciler, plane, settings, shared);
+        on_this_thread(sync.run(changes, audit_parts, stop))??;
+        Ok(())
     })?;
     let auditor = Auditor::new(reader, config.sync_period, part_sender, health_seen);
-    thread::Builder::new().name("audit".to_owned()).spawn(move || {
+    parts.thread("audit", move || {
         host::give_way();
         on_this_thread(auditor.run())
     })?;
 
-    let sources = start_sources(arguments, &config, change_sender, board).await?;
+    start_sources(arguments, &config, change_sender, board, &parts).await?;
     let outcome = tokio::select! {
         signal = terminated() => {
             info!(signal = signal?, "stopping");
             let _ = stop_sender.send(true);
-            ended.recv().await.unwrap_or(Ok(()))
+            loop {
+                let Some(part) = ended.recv().await else { break Ok(()) };
+                // Others may end with it.
+                if let Some(outcome) = part.outcome_of(SYNC) {
+                    break outcome;
+                }
+            }
         }
-        result = ended.recv() => result.unwrap_or(Ok(())),
-        result = sources => result,
-        Some(failed) = servers.join_next() => failed?,
+        Some(part) = ended.recv() => Err(part.into_error()),
         () = config_changed => Err(anyhow::anyhow!(
             "the configuration file changed: ending, to be started again with it"
         )),
@@ -183,48 +189,56 @@ fn start_servers(
     config: &Config,
     health: &Arc<Health>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
-    servers: &mut tokio::task::JoinSet<anyhow::Result<()>>,
+    parts: &Parts,
 ) {
     let hard = config.bind_address_hard_fail;
     if let Some(address) = config.health_address {
-        servers.spawn(http::keep_listening(address, hard, http::health_routes(Arc::clone(health))));
+        let routes = http::health_routes(Arc::clone(health));
+        parts.task("the server of probes", http::keep_listening(address, hard, routes));
     }
     if let Some(address) = config.metrics_address {
-        servers.spawn(http::keep_listening(address, hard, http::metrics_routes(metrics, config)));
+        let routes = http::metrics_routes(metrics, config);
+        parts.task("the server of metrics", http::keep_listening(address, hard, routes));
     }
 }
 
-/// Starts whatever sends changes; the returned future ends if that fails for good.
+/// Starts whatever sends changes.
 async fn start_sources(
     arguments: &RunArgs,
     config: &Config,
     changes: mpsc::Sender<Arrival>,
     board: Option<Arc<Board>>,
-) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
-    let addresses = tokio::spawn(source::follow_addresses(changes.clone()));
-    let objects = if let Some(folder) = arguments.manifests.clone() {
-        tokio::spawn(source::follow(folder, config.node_name.clone(), changes))
+    parts: &Parts,
+) -> anyhow::Result<()> {
+    let addresses = source::follow_addresses(changes.clone());
+    parts.task("following this host's addresses", addresses);
+    if let Some(folder) = arguments.manifests.clone() {
+        let objects = source::follow(folder, config.node_name.clone(), changes);
+        parts.task("following the manifests", objects);
     } else {
         let master = arguments.flags.master.as_deref();
         let client = source::connect(config.kubeconfig.as_deref(), master).await?;
         let node_name = config.node_name.clone();
         if let Some(board) = board {
-            tokio::spawn(Publisher::new(client.clone(), &node_name, board).run());
+            let publisher = Publisher::new(client.clone(), &node_name, board);
+            parts.task("publishing Events", async {
+                publisher.run().await;
+                Ok(())
+            });
         }
         if config.node_weights {
-            tokio::spawn(source::watch_node_weights(client.clone(), changes.clone()));
+            let weights = source::watch_node_weights(client.clone(), changes.clone());
+            parts.task("watching Nodes", async {
+                weights.await;
+                Ok(())
+            });
         }
-        tokio::spawn(async move {
+        parts.task("watching the API server", async move {
             source::watch(client, &node_name, changes).await;
             Ok(())
-        })
-    };
-    Ok(async move {
-        tokio::select! {
-            ended = addresses => ended?.context("cannot follow this host's addresses"),
-            ended = objects => ended?,
-        }
-    })
+        });
+    }
+    Ok(())
 }
 
 /// Waits for a signal to stop; returns its name.
