@@ -2,6 +2,7 @@
 
 mod addresses;
 mod config_file;
+mod folder;
 mod kubernetes;
 mod manifests;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::manifests::Watch;
+use super::folder::Watch;
 
 /// Ends when the file has other content than now; where it lies in a mounted `ConfigMap`, too.
 ///

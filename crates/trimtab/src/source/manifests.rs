@@ -1,18 +1,14 @@
 //! Objects from a folder of manifests, read again when it changes: a node without a cluster.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use rustix::fs::inotify;
-use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::mpsc::Sender;
 use tracing::{error, info, warn};
 
+use super::folder::Watch;
 use super::{Arrival, Change, Kind};
 use crate::manifest::{Manifest, read_paths};
-
-/// How long the folder must be quiet before it is read: editors and ConfigMap updates touch several
-/// names in a row.
-const QUIET: Duration = Duration::from_millis(50);
+use crate::objects::{NodeObject, NodeState};
 
 /// Reads the folder, and again whenever it changes, until the receiver is gone. A state that does
 /// not parse is logged and the one before stays.
@@ -52,7 +48,7 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Arrival>) ->
     all.extend(nodes.values().map(|node| Change::NodeWeight(node.weight.clone())));
     all.push(Change::End(Kind::NodeWeights));
     all.push(Change::Begin(Kind::Node));
-    all.push(Change::Node(nodes.remove(node_name).and_then(|node| node.decoded.value)));
+    all.push(Change::Node(Some(node_state(nodes.remove(node_name)))));
     all.push(Change::End(Kind::Node));
     all.push(Change::Begin(Kind::Slices));
     for (_, slice) in slices {
@@ -65,42 +61,8 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Arrival>) ->
     changes.send(Arrival::now(all)).await.is_ok()
 }
 
-/// A watch on the names in a folder.
-pub(super) struct Watch {
-    touched: mpsc::Receiver<()>,
-}
-
-impl Watch {
-    /// Watches from a thread of its own, which waits in the kernel and ends with the program.
-    pub(super) fn new(folder: &Path) -> std::io::Result<Self> {
-        let descriptor = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-        let what = inotify::WatchFlags::CLOSE_WRITE
-            | inotify::WatchFlags::MOVE
-            | inotify::WatchFlags::CREATE
-            | inotify::WatchFlags::DELETE;
-        inotify::add_watch(&descriptor, folder, what)?;
-        let (sender, touched) = mpsc::channel(1);
-        std::thread::Builder::new().name("manifests".to_owned()).spawn(move || {
-            let mut buffer = [0u8; 4096];
-            // Any event means "look again", so one that waits already is enough.
-            while rustix::io::read(&descriptor, &mut buffer).is_ok() {
-                if let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(()) {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { touched })
-    }
-
-    /// Waits for a change and then for quiet; `false` when there will be none any more.
-    pub(super) async fn changed(&mut self) -> bool {
-        let mut open = self.touched.recv().await.is_some();
-        while open {
-            match tokio::time::timeout(QUIET, self.touched.recv()).await {
-                Ok(event) => open = event.is_some(),
-                Err(_quiet) => break,
-            }
-        }
-        open
-    }
+/// What the manifests say of our Node. That they need not have one is no reason to keep traffic away.
+fn node_state(node: Option<NodeObject>) -> NodeState {
+    let state = node.and_then(|node| node.decoded.value);
+    state.unwrap_or_else(|| NodeState { eligible: true, ..NodeState::default() })
 }
