@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use hashbrown::HashSet;
 use tracing::warn;
 use trimtab_host::ipset::{Repeat, apply_growing};
 use trimtab_netlink::Failure;
@@ -46,13 +47,22 @@ impl Linux {
         match self.ipvs.apply(&mut self.batch) {
             Ok(report) => {
                 metric::sent("ipvs", report.messages, report.sends, report.bytes);
+                let no_entry = |failure: &&Failure| failure.refusal.errno.is_no_entry();
+                // Without IPVS, or with a module that was loaded again since, nothing is known at
+                // all: then no scheduler is missing, and nothing has gone by itself.
+                let lost =
+                    report.failures.iter().find(no_entry).and_then(|_| self.ipvs.info().err());
                 let mut refused: Vec<(usize, Refused)> = Vec::new();
                 for failure in &report.failures {
-                    let why = self.meaning(actions[failure.index], failure);
+                    let why = match &lost {
+                        Some(error) if no_entry(&failure) => other(error),
+                        _ => self.meaning(actions[failure.index], failure),
+                    };
                     refused.push((failure.index, why));
                 }
+                let known: HashSet<usize> = refused.iter().map(|(index, _)| *index).collect();
                 for index in report.unconfirmed.into_iter().flatten() {
-                    if !refused.iter().any(|(known, _)| *known == index) {
+                    if !known.contains(&index) {
                         refused
                             .push((index, Refused::Other("the kernel's answer was lost".into())));
                     }
