@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use trimtab_core::Family;
+use trimtab_core::{DUMMY_INTERFACE, Family};
 use trimtab_reconcile::objects::LocalAddress;
 
 use super::{INVALID, read_config, resolve};
@@ -97,7 +97,9 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     let local = if arguments.local_address.is_empty() {
         crate::host::local_addresses()?
     } else {
-        arguments.local_address.clone()
+        // As everywhere: an address on the dummy interface is a VIP, not the node's own.
+        let given = arguments.local_address.iter();
+        given.filter(|address| &*address.interface != DUMMY_INTERFACE).cloned().collect()
     };
     let planned = plan_objects(&manifest, &config, local);
     for note in notes.iter().chain(&planned.notes) {
