@@ -10,7 +10,9 @@
 //! what looks wrong. What follows from the objects besides, warnings and health checks, is left with
 //! those who see to it; the loop never waits for them.
 
+mod addresses;
 mod audit;
+mod failures;
 mod findings;
 mod lists;
 mod pace;

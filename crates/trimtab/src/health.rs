@@ -21,6 +21,9 @@ struct State {
     queued: Option<Instant>,
     updated: Option<Timestamp>,
     eligible: bool,
+    /// The kernel has been programmed once.
+    programmed: bool,
+    /// And holds what is wanted now.
     ready: bool,
 }
 
@@ -60,12 +63,19 @@ impl Health {
         self.state().eligible = eligible;
     }
 
-    /// The kernel has been programmed for the first time.
-    pub fn set_ready(&self) {
-        self.state().ready = true;
+    /// The kernel has been programmed; whether it took what is wanted, but for single Services.
+    pub fn set_programmed(&self, ready: bool) {
+        let mut state = self.state();
+        state.programmed = true;
+        state.ready = ready;
     }
 
-    /// Whether the kernel has been programmed since the start.
+    /// Whether the kernel has been programmed since the start, with or without success.
+    pub fn is_programmed(&self) -> bool {
+        self.state().programmed
+    }
+
+    /// Whether the kernel holds what is wanted, but for single Services.
     pub fn is_ready(&self) -> bool {
         self.state().ready
     }
@@ -88,7 +98,8 @@ impl Health {
         self.answer(healthy && eligible, healthy, Some(eligible))
     }
 
-    /// `/readyz`: whether the kernel has been programmed since the start.
+    /// `/readyz`: whether the kernel holds what is wanted, but for single Services that are named in
+    /// warnings.
     pub fn readyz(&self) -> Answer {
         let ready = self.state().ready;
         let healthy = self.is_healthy();
@@ -155,7 +166,10 @@ mod tests {
     async fn readiness_waits_for_the_first_full_programming() {
         let health = Health::new(Duration::from_secs(30), &trimtab_core::Family::ALL);
         assert!(!health.readyz().ok);
-        health.set_ready();
+        health.set_programmed(false);
+        assert!(health.is_programmed());
+        assert!(!health.readyz().ok, "the kernel refused it");
+        health.set_programmed(true);
         assert!(health.readyz().ok);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hashbrown::HashSet;
 use tokio::sync::watch;
 use tracing::{error, info};
 use trimtab_core::{DUMMY_INTERFACE, Family, Frontend, SetId};
@@ -78,7 +79,7 @@ fn withdraw(plane: &mut Linux, node_name: &str) -> anyhow::Result<usize> {
     let addresses = plane.addresses()?;
     reconciler.observe_addresses(addresses);
     // Another configuration may have bound VIPs in the other way.
-    plane.retire_other_binding()?;
+    plane.retire_other_binding(&HashSet::new())?;
     for server in plane.virtual_servers()? {
         reconciler.observe_virtual_server(server.frontend, Some(&server));
     }

@@ -117,7 +117,7 @@ impl<O: Observer> Auditor<O> {
             let start = Instant::now();
             tokio::time::sleep(self.period / 10).await;
             // What has not been programmed yet cannot have been spoiled.
-            if !self.health.is_ready() && !self.parts.is_closed() {
+            if !self.health.is_programmed() && !self.parts.is_closed() {
                 continue;
             }
             match self.audit().await {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use hashbrown::HashSet;
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::Kernel;
 use trimtab_reconcile::objects::LocalAddress;
@@ -41,12 +42,12 @@ pub trait DataPlane: Kernel {
         Ok(())
     }
 
-    /// Lets go of VIPs that an earlier configuration bound another way; how many. To be called when
-    /// all that are wanted are bound this way.
+    /// Lets go of VIPs that an earlier configuration bound another way, except those in `keep`; how
+    /// many. To be called when all others that are wanted are bound this way.
     ///
     /// # Errors
     /// When they cannot be read or let go.
-    fn retire_other_binding(&mut self) -> anyhow::Result<usize> {
+    fn retire_other_binding(&mut self, _keep: &HashSet<IpAddr>) -> anyhow::Result<usize> {
         Ok(0)
     }
 

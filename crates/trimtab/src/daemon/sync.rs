@@ -7,14 +7,17 @@ mod start;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashSet;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use trimtab_core::{Family, Frontend, Protocol};
-use trimtab_reconcile::objects::ObjectName;
+use trimtab_reconcile::objects::{LocalAddress, ObjectName};
 use trimtab_reconcile::{Action, Drift, Operation, Phase, Plan, Reconciler, Report, execute};
 
+use super::addresses::Addresses;
 use super::audit::AuditPart;
+use super::failures;
 use super::findings::Findings;
 use super::lists::Lists;
 use super::pace::Pace;
@@ -78,9 +81,12 @@ pub struct Sync<D> {
     shared: Shared,
     lists: Lists,
     pace: Pace,
+    addresses: Addresses,
     epoch: Instant,
     stage: Stage,
-    retired: bool,
+    /// How many VIPs were not bound yet when those that are bound another way were last let go of;
+    /// zero once that is done.
+    unbound: Option<usize>,
     /// A list ended, and with it the need for much memory.
     listed: bool,
     next_drain_poll: Option<Instant>,
@@ -90,6 +96,7 @@ pub struct Sync<D> {
     triggers: Vec<jiff::Timestamp>,
     drift: Drift,
     findings: Findings,
+    told_not_ready: bool,
 }
 
 impl<D: DataPlane> Sync<D> {
@@ -103,15 +110,17 @@ impl<D: DataPlane> Sync<D> {
             findings: Findings::new(Arc::clone(&shared.warnings)),
             shared,
             lists: Lists::default(),
+            addresses: Addresses::default(),
             epoch: Instant::now(),
             stage: Stage::Listing,
-            retired: false,
+            unbound: None,
             listed: false,
             next_drain_poll: None,
             to_ask: Vec::new(),
             pending_since: None,
             triggers: Vec::new(),
             drift: Drift::default(),
+            told_not_ready: false,
         }
     }
 
@@ -157,9 +166,13 @@ impl<D: DataPlane> Sync<D> {
         if !self.to_ask.is_empty() {
             return Some(now);
         }
-        let round = (!self.reconciler.is_settled()).then(|| self.pace.earliest(now).unwrap_or(now));
-        let retry = self.reconciler.next_retry().map(|due| self.epoch + due);
-        [round, retry, self.next_drain_poll].into_iter().flatten().min()
+        let work = if self.reconciler.is_settled() {
+            self.reconciler.next_retry().map(|due| self.epoch + due)
+        } else {
+            Some(now)
+        };
+        let round = work.map(|due| self.pace.begin(due));
+        [round, self.addresses.next(), self.next_drain_poll].into_iter().flatten().min()
     }
 
     /// Takes an arrival in; how many changes it had.
@@ -221,8 +234,8 @@ impl<D: DataPlane> Sync<D> {
             }
             Change::LocalAddresses(addresses) => {
                 self.lists.addresses();
-                self.reconciler.set_local_addresses(addresses);
-                self.node_addresses_changed();
+                let addresses = self.addresses.set(addresses, Instant::now());
+                self.set_local_addresses(addresses);
             }
         }
     }
@@ -239,6 +252,11 @@ impl<D: DataPlane> Sync<D> {
             changed
         });
         self.reconciler.apply_node(facts);
+        self.node_addresses_changed();
+    }
+
+    fn set_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
+        self.reconciler.set_local_addresses(addresses);
         self.node_addresses_changed();
     }
 
@@ -296,20 +314,22 @@ impl<D: DataPlane> Sync<D> {
         if self.stage == Stage::Listing {
             return;
         }
+        let now = Instant::now();
+        if let Some(addresses) = self.addresses.lose(now) {
+            self.set_local_addresses(addresses);
+        }
         self.look_at_suspects();
         self.poll_drains();
         let now = Instant::now();
-        if self.pace.earliest(now).is_some() {
-            return;
-        }
         let retry_due = self.reconciler.next_retry().is_some_and(|due| self.epoch + due <= now);
-        if !self.reconciler.is_settled() || retry_due {
+        if self.pace.allows(now) && (!self.reconciler.is_settled() || retry_due) {
             self.round();
         }
+        // Also where a change turned out to be no work, whatever the pace.
         if self.reconciler.is_settled() {
             self.settled();
+            self.tell();
         }
-        self.tell();
     }
 
     /// Tells others what follows from the objects besides what the kernel holds.
@@ -335,9 +355,7 @@ impl<D: DataPlane> Sync<D> {
             let now = self.now();
             self.reconciler.settle(&plan, &report, now);
             metric::round(&plan, &report, start.elapsed());
-            for (operation, why) in &report.failed {
-                warn!(error = %why, "cannot {}", operation.action);
-            }
+            failures::tell(&report.failed);
             for operation in plan.operations() {
                 debug!("{}", operation.action);
             }
@@ -354,10 +372,12 @@ impl<D: DataPlane> Sync<D> {
 
     /// Clients that asked before there was a virtual server are tracked as asking nobody.
     fn forget_unserved(&mut self, plan: &Plan, report: &Report) {
-        let failed = |operation: &Operation| report.failed.iter().any(|(f, _)| f == operation);
+        let failed = report.failed.iter().filter_map(|(operation, _)| operation.action.frontend());
+        let failed: HashSet<Frontend> = failed.collect();
         let new = |operation: &Operation| match &operation.action {
             Action::AddVirtualServer(server)
-                if server.frontend.protocol() == Some(Protocol::Udp) && !failed(operation) =>
+                if server.frontend.protocol() == Some(Protocol::Udp)
+                    && !failed.contains(&server.frontend) =>
             {
                 Some(server.frontend)
             }
@@ -394,14 +414,28 @@ impl<D: DataPlane> Sync<D> {
         if std::mem::take(&mut self.listed) {
             allocator::give_back();
         }
-        if self.stage != Stage::Ready {
+        self.judge_readiness();
+    }
+
+    /// Ready means that the kernel holds what is wanted, but for single Services, each of which has
+    /// been told: not most of them, nor those that everything else needs.
+    fn judge_readiness(&mut self) {
+        let failing = self.reconciler.failing_services();
+        let services = self.reconciler.service_count();
+        let few = failing <= (services / 10).max(1) && failing < services;
+        let ready = failing == 0 || few && !self.reconciler.fails_essentially();
+        let was_ready = self.shared.health.is_ready();
+        self.shared.health.set_programmed(ready);
+        if ready && !was_ready {
             self.stage = Stage::Ready;
-            self.shared.health.set_ready();
             info!(
                 seconds = self.epoch.elapsed().as_secs_f64(),
                 retrying = self.reconciler.retrying(),
                 "ready: the kernel holds what the objects ask for"
             );
+        } else if !ready && (was_ready || !self.told_not_ready) {
+            self.told_not_ready = true;
+            warn!(failing, services, "not ready: the kernel refuses what many Services need");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use hashbrown::HashSet;
 use trimtab_core::{DUMMY_INTERFACE, Family};
 use trimtab_host::dummy::{self, Dummy};
 use trimtab_host::local_route::{self, LocalRoute};
@@ -92,13 +93,18 @@ impl Binding {
     }
 
     /// Lets go of the VIPs that are bound the other way, as an earlier configuration or kube-proxy
-    /// did; how many.
-    pub(super) fn retire_other(&mut self, route: &mut Socket) -> Result<usize, Error> {
+    /// did, except those in `keep`; how many.
+    pub(super) fn retire_other(
+        &mut self,
+        route: &mut Socket,
+        keep: &HashSet<IpAddr>,
+    ) -> Result<usize, Error> {
         let kind = match self.kind {
             VipBinding::Address => VipBinding::Route,
             VipBinding::Route => VipBinding::Address,
         };
-        let vips = bound(kind, route)?;
+        let mut vips = bound(kind, route)?;
+        vips.retain(|vip| !keep.contains(vip));
         if !vips.is_empty() {
             let mut other = Self { kind, dummy: self.dummy, sources: [None; 2] };
             other.unbind(route, &vips)?.into_result()?;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use ipnet::IpNet;
 use tokio::sync::watch;
 use trimtab_core::{
@@ -57,8 +58,8 @@ impl DataPlane for super::Linux {
         Ok(self.binding.set_sources(&mut self.route, sources)?)
     }
 
-    fn retire_other_binding(&mut self) -> anyhow::Result<usize> {
-        Ok(self.binding.retire_other(&mut self.route)?)
+    fn retire_other_binding(&mut self, keep: &HashSet<IpAddr>) -> anyhow::Result<usize> {
+        Ok(self.binding.retire_other(&mut self.route, keep)?)
     }
 
     fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {

@@ -46,7 +46,7 @@ fn large() -> FakeKernel {
 #[tokio::test(start_paused = true)]
 async fn no_part_of_an_audit_is_large_and_none_is_missing() {
     let health = Arc::new(Health::new(Duration::from_secs(30), &Family::ALL));
-    health.set_ready();
+    health.set_programmed(true);
     let (sender, mut parts) = mpsc::channel(4);
     tokio::spawn(Auditor::new(large(), Duration::from_secs(30), sender, health).run());
     let (mut elements, mut addresses, mut virtual_servers, mut real_servers) = (0, 0, 0, 0);

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use hashbrown::HashSet;
 use trimtab::daemon::{DataPlane, Observer};
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
@@ -25,6 +26,8 @@ pub(crate) struct Inside {
     pub(crate) refuse: Option<String>,
     /// A scheduler that it has not.
     pub(crate) lacks: Option<String>,
+    /// VIPs that an earlier configuration bound another way.
+    pub(crate) bound_otherwise: Vec<IpAddr>,
     /// Connections of every real server.
     pub(crate) connections: u64,
     /// Whether the log has what the loop asks as well.
@@ -96,6 +99,13 @@ impl DataPlane for FakeKernel {
 
     fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
         Ok(self.inside().state.addresses.iter().copied().collect())
+    }
+
+    fn retire_other_binding(&mut self, keep: &HashSet<IpAddr>) -> anyhow::Result<usize> {
+        let mut inside = self.inside();
+        let before = inside.bound_otherwise.len();
+        inside.bound_otherwise.retain(|vip| keep.contains(vip));
+        Ok(before - inside.bound_otherwise.len())
     }
 
     fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {

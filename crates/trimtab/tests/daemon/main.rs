@@ -5,6 +5,7 @@
 mod api;
 mod audit;
 mod bad_input;
+mod heals;
 mod health_checks;
 mod kernel;
 mod rig;

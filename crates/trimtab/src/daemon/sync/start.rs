@@ -1,5 +1,8 @@
 //! From complete lists to a kernel that is taken over.
 
+use std::net::IpAddr;
+
+use hashbrown::HashSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use trimtab_core::Frontend;
@@ -70,13 +73,17 @@ impl<D: DataPlane> Sync<D> {
         }
     }
 
-    /// Lets go of what an earlier configuration bound another way, once nothing hangs on it.
+    /// Lets go of what an earlier configuration bound another way, but for VIPs that are not bound
+    /// this way yet: one that cannot be served now keeps no other from moving.
     pub(super) fn retire_other_binding(&mut self) {
-        if self.retired || self.reconciler.retrying() > 0 {
+        if self.unbound == Some(0) {
             return;
         }
-        self.retired = true;
-        match self.plane.retire_other_binding() {
+        let keep: HashSet<IpAddr> = self.reconciler.unbound().collect();
+        if self.unbound.replace(keep.len()).is_some_and(|before| before <= keep.len()) {
+            return;
+        }
+        match self.plane.retire_other_binding(&keep) {
             Ok(0) => {}
             Ok(vips) => info!(vips, "let go of VIPs that were bound another way"),
             Err(error) => {
