@@ -69,11 +69,13 @@ fn a_set_grows_beyond_kube_proxys_65536() {
     isolated(|| {
         let mut client = Client::open().unwrap();
         client.create(&[small(65536)]).unwrap();
-        let add: Vec<_> = (0..70_000).map(|n| Change::add("S", ip_port(n, 80))).collect();
+        let add: Vec<_> = (0..66_000).map(|n| Change::add("S", ip_port(n, 80))).collect();
         let grown = apply_growing(&mut client, &add, Repeat::Allow).unwrap();
         assert!(grown.applied.is_success());
         assert_eq!(grown.sets, [("S", 131_072)]);
-        assert_eq!(run("ipset save S | grep -c ^add").trim(), "70000");
+        // The kernel's own count: an emulated processor takes long to print them all.
+        let shown = run("ipset list -terse S");
+        assert!(shown.contains("Number of entries: 66000\n"), "{shown}");
     });
 }
 
