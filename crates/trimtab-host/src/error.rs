@@ -7,6 +7,7 @@ use std::path::Path;
 use trimtab_core::{Family, SetElement, SetType};
 use trimtab_netlink::Error as NetlinkError;
 
+use crate::capability::Capability;
 use crate::ipset::{IpsetError, SetHeader};
 
 /// A failed step, with what it was about.
@@ -184,6 +185,16 @@ pub enum Error {
         /// What it said.
         message: Box<str>,
     },
+    /// A program needs a capability that this process does not have.
+    #[error("{program} failed for want of {capability}: {}: {}", capability.needed_for(), message.trim())]
+    ProgramCapability {
+        /// The program.
+        program: Box<str>,
+        /// The capability.
+        capability: Capability,
+        /// What it said.
+        message: Box<str>,
+    },
     /// Another program held the packet filter's lock.
     #[error(
         "{program} waited {seconds} s for the lock of the packet filter, which another program \
@@ -207,7 +218,9 @@ pub enum Error {
     /// A sysctl has the wrong value and could not be written.
     #[error(
         "sysctl {name} is {current}, must be {wanted} ({reason}), and cannot be written: {source}; \
-         set it on the node (sysctl -w {name}={wanted}) or let this process write /proc/sys"
+         set it on the node (sysctl -w {name}={wanted}), or let a process write it that may: trimtab \
+         run --init-only in a privileged container, or the host's /proc/sys mounted outside /proc and \
+         named by --sysctl-path"
     )]
     SysctlWrite {
         /// Its name below /proc/sys.
@@ -290,9 +303,15 @@ impl Error {
         matches!(self, Self::Vanished(_)) || self.netlink().is_some_and(NetlinkError::is_not_found)
     }
 
+    /// A program is not installed.
+    pub fn is_no_program(&self) -> bool {
+        matches!(self, Self::Program { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// A capability is missing: `CAP_NET_ADMIN`, as a rule.
     pub fn is_not_permitted(&self) -> bool {
         match self {
+            Self::ProgramCapability { .. } => true,
             Self::SysctlWrite { source, .. } | Self::Program { source, .. } => {
                 source.kind() == io::ErrorKind::PermissionDenied
             }

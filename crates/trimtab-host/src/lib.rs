@@ -8,6 +8,8 @@
 //! | [`ipset`] | the sets that the rules match | netfilter netlink, batched |
 //! | [`conntrack`] | flows from before a virtual server was there | netfilter netlink |
 //! | [`rules`] | a constant set of packet-filter rules | iptables-save, iptables-restore |
+//! | [`nftables`] | tables that kube-proxy's nftables mode left | netfilter netlink |
+//! | [`capability`], [`modules`] | what the process may do, and what the kernel has to load | /proc, modprobe |
 //! | [`sysctl`], [`kernel_version`] | what the kernel must be told once | /proc/sys |
 //!
 //! The kernel objects have kube-proxy's names, so that either can take a node over from the other.
@@ -39,6 +41,7 @@
 pub mod address;
 pub mod address_monitor;
 mod applied;
+pub mod capability;
 pub mod conntrack;
 pub mod cpu_list;
 pub mod dummy;
@@ -47,6 +50,8 @@ pub mod ipset;
 pub mod kernel_version;
 mod link;
 pub mod local_route;
+pub mod modules;
+pub mod nftables;
 pub mod rules;
 pub mod sysctl;
 

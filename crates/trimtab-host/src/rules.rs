@@ -8,14 +8,17 @@
 //! decided without side effects by [`RuleSet::difference`] and [`RuleSet::removal`].
 //! [`PacketFilter`] runs the programs, which are the only ones that this crate ever starts.
 
+mod backend;
 mod content;
 mod difference;
+mod leftover;
 mod options;
 mod program;
 mod rule_set;
 mod saved;
 mod syntax;
 
+pub use backend::{Backend, Choice, Survey, choose};
 pub use options::{LocalDetector, RuleOptions};
 pub use program::PacketFilter;
-pub use rule_set::RuleSet;
+pub use rule_set::{RuleSet, kube_proxy_removal, removed_objects};

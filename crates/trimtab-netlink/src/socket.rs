@@ -154,6 +154,36 @@ impl Socket {
         Ok(report)
     }
 
+    /// Sends a transaction of nfnetlink: all messages of `batch` in one piece, the first and the last
+    /// of them its brackets, of which the kernel does all or none.
+    ///
+    /// # Errors
+    /// The transport's, or [`Error::Refused`] with the first refusal.
+    pub fn transact(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        let sequence = self.number(batch.len());
+        for (number, index) in (sequence..).zip(0..batch.len()) {
+            // Before Linux 6.10 the brackets are not acknowledged, so each message is asked for it.
+            batch.stamp(index..index + 1, number, NLM_F_ACK);
+        }
+        self.send(batch.as_bytes(), batch.len())?;
+        let mut answered = false;
+        // The kernel answers before the call that sends returns.
+        while let Some(place) = self.inbox.receive(&self.inner)? {
+            for answer in Messages::new(self.inbox.datagram(place)) {
+                let answer = answer?;
+                let index = answer.sequence_number().wrapping_sub(sequence) as usize;
+                if answer.message_type() != NLMSG_ERROR || index >= batch.len() {
+                    continue;
+                }
+                if let Some(refusal) = refusal(&answer)? {
+                    return Err(Error::Refused(refusal));
+                }
+                answered = true;
+            }
+        }
+        if answered { Ok(()) } else { Err(Error::NoAnswer("transaction")) }
+    }
+
     /// Sends a batch of one request that the kernel answers with messages, and shows each to
     /// `visit` as (`nlmsg_type`, payload).
     ///

@@ -170,7 +170,7 @@ fn leads_only_to(jump: &Jump, rule: &Rule) -> bool {
 }
 
 /// By content: a number could mean another rule by the time it is read.
-fn deletion(rule: &SavedRule<'_>) -> String {
+pub(super) fn deletion(rule: &SavedRule<'_>) -> String {
     format!("-D {} {}\n", rule.chain, rule.text)
 }
 

@@ -6,8 +6,9 @@ use std::process::{Command, Output, Stdio};
 
 use trimtab_core::Family;
 
-use super::RuleSet;
+use super::{Backend, RuleSet};
 use crate::Error;
+use crate::capability::Capability;
 
 /// How long to wait for the lock that programs of the older kind of iptables share.
 const LOCK_SECONDS: u32 = 5;
@@ -26,6 +27,17 @@ impl PacketFilter {
             Family::V4 => Self::with_programs("iptables-save", "iptables-restore"),
             Family::V6 => Self::with_programs("ip6tables-save", "ip6tables-restore"),
         }
+    }
+
+    /// The programs of a certain kind, such as `iptables-nft-save`, or those of [`PacketFilter::new`].
+    pub fn of(backend: Option<Backend>, family: Family) -> Self {
+        let Some(backend) = backend else { return Self::new(family) };
+        let iptables = match family {
+            Family::V4 => "iptables",
+            Family::V6 => "ip6tables",
+        };
+        let program = |what: &str| format!("{iptables}-{backend}-{what}");
+        Self::with_programs(program("save"), program("restore"))
     }
 
     /// Other programs, such as `iptables-legacy-save` and `iptables-legacy-restore`.
@@ -85,8 +97,8 @@ impl PacketFilter {
             .spawn()
             .map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // The input is far smaller than a pipe, so this cannot wait for the child. One that
-            // ends without reading says why below.
+            // These programs read their input before they print more than a pipe holds. One that ends
+            // without reading says why below.
             match stdin.write_all(input.as_bytes()) {
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(failed(error)),
                 _ => {}
@@ -99,6 +111,10 @@ impl PacketFilter {
         let message = String::from_utf8_lossy(&output.stderr);
         if message.contains("xtables lock") {
             return Err(Error::Locked { program: name(), seconds: LOCK_SECONDS });
+        }
+        if let Some(capability) = Capability::missing_for(&message) {
+            let message = message.into();
+            return Err(Error::ProgramCapability { program: name(), capability, message });
         }
         Err(Error::ProgramFailed {
             program: name(),

@@ -6,7 +6,7 @@ use trimtab_core::Family;
 
 use super::content::{self, Table};
 use super::saved::Saved;
-use super::{RuleOptions, difference};
+use super::{RuleOptions, difference, leftover};
 use crate::Error;
 
 /// The packet-filter rules of one family: chains with their whole content, and the jumps to them.
@@ -72,4 +72,22 @@ impl RuleSet {
     pub fn removal(&self, saved: &str) -> Option<String> {
         difference::removal(&self.tables, &Saved::parse(saved))
     }
+
+    /// What kube-proxy left beside this rule set, which stays: chains and jumps of its iptables mode.
+    /// Input for `iptables-restore --noflush`, as that of [`RuleSet::removal`].
+    pub fn leftovers(&self, saved: &str) -> Option<String> {
+        leftover::removal(&self.tables, &Saved::parse(saved))
+    }
+}
+
+/// What takes away all that kube-proxy left in what `iptables-save` printed, in its modes iptables
+/// and ipvs, whose chains are ours too: `None` if there is nothing, else input for
+/// `iptables-restore --noflush`. A chain to which rules of others lead stays.
+pub fn kube_proxy_removal(saved: &str) -> Option<String> {
+    leftover::removal(&[], &Saved::parse(saved))
+}
+
+/// The rules and chains that such input takes away, in words, one each: `nat chain KUBE-SERVICES`.
+pub fn removed_objects(input: &str) -> Vec<String> {
+    leftover::objects(input)
 }

@@ -57,6 +57,10 @@ impl<'a> Saved<'a> {
 }
 
 impl<'a> SavedTable<'a> {
+    pub(super) fn chains(&self) -> impl Iterator<Item = &'a str> {
+        self.chains.iter().copied()
+    }
+
     pub(super) fn has_chain(&self, chain: &str) -> bool {
         self.chains.contains(&chain)
     }

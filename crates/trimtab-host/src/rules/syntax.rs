@@ -89,6 +89,20 @@ impl Rule {
         self.header.is_empty() && self.matches.iter().all(|(name, _)| name == "comment")
     }
 
+    /// Whether the rule holds for the first packet of every connection and has no other condition.
+    pub(super) fn holds_for_new_connections(&self) -> bool {
+        let is_new = |clauses: &[Clause]| {
+            matches!(clauses, [only] if !only.negated
+                && matches!(only.name.as_str(), "--ctstate" | "--state") && only.values == ["NEW"])
+        };
+        self.header.is_empty()
+            && self.matches.iter().all(|(name, clauses)| match name.as_str() {
+                "comment" => true,
+                "conntrack" | "state" => is_new(clauses),
+                _ => false,
+            })
+    }
+
     /// Puts an option where it belongs: to the match or target named last, unless it is one of the
     /// header's, which may stand anywhere.
     fn add(&mut self, last: Part, mut clause: Clause) {

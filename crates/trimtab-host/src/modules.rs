@@ -1,0 +1,115 @@
+//! Kernel modules that are loaded before they are needed.
+//!
+//! The kernel loads most by itself when they are first used. What it does not, such as the tables
+//! of the older kind of iptables, takes `modprobe` and `CAP_SYS_MODULE`.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use trimtab_core::SetId;
+
+use crate::rules::Backend;
+
+/// What the sets and rules need of the kernel, whatever kind of iptables.
+const ALWAYS: [&str; 13] = [
+    "dummy",
+    "ip_set",
+    "ipt_REJECT",
+    "ip6t_REJECT",
+    "nf_conntrack",
+    "nf_conntrack_netlink",
+    "nfnetlink",
+    "xt_MASQUERADE",
+    "xt_addrtype",
+    "xt_comment",
+    "xt_conntrack",
+    "xt_mark",
+    "xt_set",
+];
+
+/// The modules that programming a node needs besides `ip_vs` itself: its scheduler, those of sets,
+/// rules and connection tracking.
+pub fn wanted(scheduler: &str, backend: Option<Backend>) -> Vec<String> {
+    let mut modules: Vec<String> = ALWAYS.map(str::to_owned).to_vec();
+    modules.push(format!("ip_vs_{scheduler}"));
+    // `hash:ip,port` is in ip_set_hash_ipport.
+    modules.extend(SetId::all().map(|set| {
+        let name = set.kind.set_type().name().replacen(':', "_", 1).replace(',', "");
+        format!("ip_set_{name}")
+    }));
+    let tables: &[&str] = match backend {
+        Some(Backend::Legacy) => &[
+            "ip_tables",
+            "iptable_nat",
+            "iptable_filter",
+            "ip6_tables",
+            "ip6table_nat",
+            "ip6table_filter",
+        ],
+        Some(Backend::Nft) | None => &["nf_tables", "nft_compat", "nft_chain_nat"],
+    };
+    modules.extend(tables.iter().map(|table| (*table).to_owned()));
+    modules.sort();
+    modules.dedup();
+    modules
+}
+
+/// What became of an attempt to load modules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Those that the kernel has now and had not before.
+    pub loaded: Vec<String>,
+    /// What `modprobe` complained of, or why there is none, in one line; empty if all went well.
+    pub complaint: String,
+}
+
+/// Loads the modules that the kernel does not show, in one run of `modprobe`, which goes on after one
+/// that it does not find. A module that is built in may be complained of: it need not be loaded.
+pub fn load(modules: &[String]) -> Loaded {
+    let has = |module: &&String| Path::new("/sys/module").join(module).exists();
+    let missing: Vec<&String> = modules.iter().filter(|module| !has(module)).collect();
+    if missing.is_empty() {
+        return Loaded::default();
+    }
+    let complaint = modprobe(&missing);
+    let loaded = missing.into_iter().filter(has).cloned().collect();
+    Loaded { loaded, complaint }
+}
+
+fn modprobe(modules: &[&String]) -> String {
+    // A daemon's `PATH` often lacks the directories of the system's programs.
+    for program in ["modprobe", "/usr/sbin/modprobe", "/sbin/modprobe"] {
+        let run = Command::new(program)
+            .arg("-a")
+            .args(modules)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .output();
+        match run {
+            Ok(output) if output.status.success() => return String::new(),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                return said.trim().replace('\n', "; ");
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return format!("cannot run {program}: {error}"),
+        }
+    }
+    "there is no program modprobe".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_of_set_and_the_tables_of_the_kind_are_wanted_once() {
+        let legacy = wanted("wlc", Some(Backend::Legacy));
+        for module in
+            ["ip_vs_wlc", "ip_set_hash_ipportnet", "ip_set_bitmap_port", "ip6table_nat", "xt_set"]
+        {
+            assert_eq!(legacy.iter().filter(|name| *name == module).count(), 1, "{legacy:?}");
+        }
+        assert!(!wanted("rr", None).iter().any(|name| name.starts_with("iptable_")));
+    }
+}

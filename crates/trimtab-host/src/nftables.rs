@@ -1,0 +1,106 @@
+//! Tables of nftables, of which kube-proxy's nftables mode leaves one in each family.
+
+use netlink_packet_core::NlasIterator;
+use trimtab_core::Family;
+use trimtab_netlink::{Batch, Error as NetlinkError, Socket, flags};
+
+use crate::Error;
+
+/// `NFNL_SUBSYS_NFTABLES` with `NFT_MSG_GETTABLE` and `NFT_MSG_DELTABLE`
+/// (include/uapi/linux/netfilter/nfnetlink.h, nf_tables.h, as all below).
+const SUBSYSTEM: u16 = 10;
+const GET: u16 = SUBSYSTEM << 8 | 1;
+const DELETE: u16 = SUBSYSTEM << 8 | 2;
+/// `NFNL_MSG_BATCH_BEGIN`, `NFNL_MSG_BATCH_END`
+const BEGIN: u16 = 16;
+const END: u16 = 17;
+/// `NFTA_TABLE_NAME`
+const NAME: u16 = 1;
+/// What kube-proxy calls its table in either family.
+pub const KUBE_PROXY: &str = "kube-proxy";
+
+/// The families in which there is a table `kube-proxy`.
+///
+/// # Errors
+/// [`Error::List`] when the tables cannot be read. A kernel without nftables has none.
+pub fn kube_proxy_tables(socket: &mut Socket) -> Result<Vec<Family>, Error> {
+    let mut batch = Batch::new();
+    // `NFPROTO_UNSPEC`: of every family.
+    batch.message(GET, flags::REQUEST | flags::DUMP).put(&[0, 0, 0, 0]);
+    let listed = socket.dump(&mut batch, |found: &mut Vec<Family>, _, payload| {
+        found.extend(kube_proxy_table(payload));
+        Ok(())
+    });
+    match listed {
+        Ok(found) => Ok(found),
+        // Nobody answers for this subsystem (nfnetlink_rcv_msg).
+        Err(NetlinkError::Refused(refusal)) if refusal.errno.0 == libc::EINVAL => Ok(Vec::new()),
+        Err(source) => Err(Error::List { what: "nftables tables", source }),
+    }
+}
+
+/// Deletes the table `kube-proxy` of a family with all that is in it. Returns whether there was one.
+///
+/// # Errors
+/// [`Error::Send`] when the kernel refuses.
+pub fn delete_kube_proxy_table(socket: &mut Socket, family: Family) -> Result<bool, Error> {
+    let mut batch = Batch::new();
+    // `struct nfgenmsg`: the resource of a transaction's brackets is the subsystem.
+    let bracket = [0, 0, SUBSYSTEM.to_be_bytes()[0], SUBSYSTEM.to_be_bytes()[1]];
+    batch.message(BEGIN, flags::REQUEST).put(&bracket);
+    let mut message = batch.message(DELETE, flags::REQUEST);
+    message.put(&[number(family), 0, 0, 0]);
+    message.attribute_text(NAME, KUBE_PROXY);
+    drop(message);
+    batch.message(END, flags::REQUEST).put(&bracket);
+    match socket.transact(&mut batch) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(source) => Err(Error::Send { what: "deletions of nftables tables", source }),
+    }
+}
+
+/// The family of a table `kube-proxy`; `None` for any other table.
+fn kube_proxy_table(payload: &[u8]) -> Option<Family> {
+    let family =
+        Family::ALL.into_iter().find(|family| payload.first() == Some(&number(*family)))?;
+    let mut attributes = NlasIterator::new(payload.get(4..)?).filter_map(Result::ok);
+    let name = attributes.find(|attribute| attribute.kind() == NAME)?;
+    let is_it = name.value().strip_suffix(&[0]) == Some(KUBE_PROXY.as_bytes());
+    is_it.then_some(family)
+}
+
+/// `NFPROTO_IPV4`, `NFPROTO_IPV6` (include/uapi/linux/netfilter.h).
+const fn number(family: Family) -> u8 {
+    match family {
+        Family::V4 => 2,
+        Family::V6 => 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(family: u8, name: &str) -> Vec<u8> {
+        let mut batch = Batch::new();
+        let mut message = batch.message(0, 0);
+        message.put(&[family, 0, 0, 0]);
+        message.attribute_u32(2, 0);
+        message.attribute_text(NAME, name);
+        drop(message);
+        batch.payload(0).unwrap().to_vec()
+    }
+
+    #[test]
+    fn only_kube_proxys_own_table_is_meant() {
+        assert_eq!(kube_proxy_table(&table(2, "kube-proxy")), Some(Family::V4));
+        assert_eq!(kube_proxy_table(&table(10, "kube-proxy")), Some(Family::V6));
+        for (family, name) in
+            [(2, "nat"), (2, "kube-proxy-2"), (1, "kube-proxy"), (7, "kube-proxy")]
+        {
+            assert_eq!(kube_proxy_table(&table(family, name)), None, "{family} {name}");
+        }
+        assert_eq!(kube_proxy_table(&[]), None);
+    }
+}
