@@ -34,6 +34,10 @@ mod node_ports;
 mod node_weights;
 #[path = "kernel/once.rs"]
 mod once;
+#[path = "kernel/other_modes.rs"]
+mod other_modes;
+#[path = "kernel/privileges.rs"]
+mod privileges;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/service_kinds.rs"]
@@ -42,6 +46,8 @@ mod service_kinds;
 mod source_ranges;
 #[path = "kernel/sources.rs"]
 mod sources;
+#[path = "kernel/sysctls.rs"]
+mod sysctls;
 #[path = "kernel/takeover.rs"]
 mod takeover;
 #[path = "kernel/topology.rs"]

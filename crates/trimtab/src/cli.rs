@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cleanup;
 mod kube_proxy;
 mod once;
 mod parts;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use cleanup::CleanupArgs;
 pub use kube_proxy::KubeProxyFlags;
 pub use plan::PlanArgs;
 pub use run::RunArgs;
@@ -34,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Program this node's kernel and keep it as the cluster's Services say.
     Run(Box<RunArgs>),
+    /// Remove everything that Trimtab, or kube-proxy, left on this node, and nothing else.
+    Cleanup(CleanupArgs),
     /// Show what the kernel should hold for some manifests, without touching it.
     Plan(PlanArgs),
     /// Look into configuration files.
@@ -56,6 +60,7 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
+            Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
             Command::Plan(arguments) => plan::plan(&arguments),
             Command::Config(ConfigCommand::Validate(arguments)) => {
                 Ok(validate::validate(&arguments))

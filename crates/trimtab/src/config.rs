@@ -10,6 +10,7 @@ mod written;
 
 pub use complaint::{Complaint, Complaints, Origin};
 pub use file::{ConfigFile, Period, parse};
+pub use kernel::IptablesBackend;
 pub use key::{Field, fields};
 pub use resolve::{Config, Detect, Overrides, VipBinding, resolve};
 pub use written::written;

@@ -19,6 +19,6 @@ mod pace;
 mod plane;
 mod sync;
 
-pub use audit::{AuditPart, Auditor, Observer};
+pub use audit::{AuditPart, Auditor, HostCheck, Observer};
 pub use plane::DataPlane;
 pub use sync::{Shared, Sync, SyncSettings};

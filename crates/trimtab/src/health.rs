@@ -17,6 +17,7 @@ pub struct Health {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is told by somebody else, at its own time")]
 struct State {
     queued: Option<Instant>,
     updated: Option<Timestamp>,
@@ -25,6 +26,7 @@ struct State {
     programmed: bool,
     /// And holds what is wanted now.
     ready: bool,
+    other_proxy: bool,
 }
 
 /// An answer to a probe.
@@ -80,6 +82,11 @@ impl Health {
         self.state().ready
     }
 
+    /// Whether another service proxy writes to this node, so that packets may not reach IPVS.
+    pub fn set_other_proxy(&self, other_proxy: bool) {
+        self.state().other_proxy = other_proxy;
+    }
+
     /// Whether the proxy keeps up.
     pub fn is_healthy(&self) -> bool {
         self.state().queued.is_none_or(|since| since.elapsed() < self.patience)
@@ -99,9 +106,12 @@ impl Health {
     }
 
     /// `/readyz`: whether the kernel holds what is wanted, but for single Services that are named in
-    /// warnings.
+    /// warnings, and nobody else programs it too.
     pub fn readyz(&self) -> Answer {
-        let ready = self.state().ready;
+        let ready = {
+            let state = self.state();
+            state.ready && !state.other_proxy
+        };
         let healthy = self.is_healthy();
         Answer {
             ok: ready && healthy,
@@ -170,6 +180,10 @@ mod tests {
         assert!(health.is_programmed());
         assert!(!health.readyz().ok, "the kernel refused it");
         health.set_programmed(true);
+        assert!(health.readyz().ok);
+        health.set_other_proxy(true);
+        assert!(!health.readyz().ok && health.livez().ok);
+        health.set_other_proxy(false);
         assert!(health.readyz().ok);
     }
 }

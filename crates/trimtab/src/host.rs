@@ -1,5 +1,7 @@
 //! This host's own addresses and families.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use trimtab_core::{DUMMY_INTERFACE, Family};
 use trimtab_host::{address, cpu_list};
@@ -35,19 +37,32 @@ pub struct Machine {
 impl Machine {
     /// This machine.
     pub fn read() -> Self {
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
         Self {
-            possible_cpus: cpu_list::parse(&read("/sys/devices/system/cpu/possible"))
-                .and_then(|cpus| u32::try_from(cpus.len()).ok())
-                .unwrap_or(1),
-            memory: kernel_memory::total_memory(&read("/proc/meminfo")),
+            possible_cpus: cpus(Path::new("/sys"), "possible").unwrap_or(1),
+            memory: kernel_memory::total_memory(&meminfo),
         }
     }
 }
 
+/// The CPUs that the machine runs, whatever part of them this process may use. `sys` is `/sys` but
+/// for tests; where that does not tell, as many as this process may use.
+pub fn online_cpus(sys: &Path) -> u32 {
+    cpus(sys, "online").unwrap_or_else(|| {
+        std::thread::available_parallelism()
+            .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
+    })
+}
+
+/// How many CPUs are in one of the kernel's lists (Documentation/admin-guide/cputopology.rst).
+fn cpus(sys: &Path, list: &str) -> Option<u32> {
+    let text = std::fs::read_to_string(sys.join("devices/system/cpu").join(list)).ok()?;
+    u32::try_from(cpu_list::parse(&text)?.len()).ok()
+}
+
 /// The families that this host's kernel has: IPv6 may be left out or switched off.
 pub fn families() -> Vec<Family> {
-    let has_six = std::path::Path::new("/proc/net/if_inet6").exists()
+    let has_six = Path::new("/proc/net/if_inet6").exists()
         && std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
             .map_or(true, |text| text.trim() != "1");
     if has_six { Family::ALL.to_vec() } else { vec![Family::V4] }
@@ -67,5 +82,35 @@ pub fn give_way() {
 pub fn adjust_oom_score(score: i32) {
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", score.to_string()) {
         tracing::info!(score, %error, "oomScoreAdj could not be set");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_cpus_count_and_not_those_that_a_container_may_use() {
+        // A cgroup or cpuset shows in what the scheduler lets this thread use.
+        let mut one = rustix::thread::CpuSet::new();
+        one.set(rustix::thread::sched_getcpu());
+        let seen = std::thread::spawn(move || {
+            rustix::thread::sched_setaffinity(None, &one).unwrap();
+            let usable = std::thread::available_parallelism().unwrap().get();
+            (usable, online_cpus(Path::new("/sys")))
+        });
+        let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
+        let online = cpu_list::parse(&text).unwrap().len();
+        assert_eq!(seen.join().unwrap(), (1, u32::try_from(online).unwrap()));
+    }
+
+    #[test]
+    fn a_list_of_cpus_is_counted_and_without_one_there_is_at_least_one_cpu() {
+        let sys = tempfile::tempdir().unwrap();
+        assert!(online_cpus(sys.path()) >= 1);
+        let folder = sys.path().join("devices/system/cpu");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("online"), "0-95,128-191\n").unwrap();
+        assert_eq!(online_cpus(sys.path()), 160);
     }
 }

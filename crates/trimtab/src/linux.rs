@@ -3,22 +3,30 @@
 mod apply;
 mod binding;
 mod connection_table;
+mod leftovers;
 pub mod messages;
 mod observe;
+mod packet_filter;
 mod prepare;
+mod sysctls;
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use ipnet::IpNet;
 use tokio::sync::watch;
 use trimtab_core::Family;
+use trimtab_host::capability::Capability;
 use trimtab_host::ipset;
 use trimtab_netlink::Socket;
 
 use self::binding::Binding;
+use self::sysctls::Sysctls;
 use crate::config::Config;
 
 pub use observe::KernelReader;
+pub use packet_filter::PacketFilters;
+pub use prepare::init;
 
 /// Linux, through netlink sockets of its own.
 #[derive(Debug)]
@@ -32,22 +40,31 @@ pub struct Linux {
     route: Socket,
     tracking: Socket,
     binding: Binding,
+    sysctls: Arc<Sysctls>,
+    filters: PacketFilters,
 }
 
 impl Linux {
     /// Opens the sockets and loads the ip_vs module if it is missing.
     ///
     /// # Errors
-    /// When the kernel lacks IPVS or ipset, or the process lacks `CAP_NET_ADMIN`.
+    /// When the kernel lacks IPVS or ipset, the process lacks `CAP_NET_ADMIN` or `CAP_NET_RAW`, or the configured
+    /// path of the sysctls is none.
     pub fn open(
         config: Arc<Config>,
         families: Vec<Family>,
         pod_networks: watch::Receiver<Vec<IpNet>>,
+        filters: PacketFilters,
     ) -> anyhow::Result<Self> {
+        if let Some(capability) = Capability::first_missing() {
+            bail!("this process lacks {capability}: {}", capability.needed_for());
+        }
         let ipvs = trimtab_ipvs::Client::connect(&connection_table::module_options(&config))?;
         Ok(Self {
+            sysctls: Arc::new(Sysctls::new(&config)?),
             binding: Binding::new(config.vip_binding),
             config,
+            filters,
             families,
             pod_networks,
             ipvs,

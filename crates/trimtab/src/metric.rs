@@ -19,8 +19,9 @@ use crate::source::Change;
 use table::names::{
     AUDITS, BYTES, DRAINING, DRIFT, ENDPOINT_CHANGES, ENDPOINTS_PENDING, EVENTS, EVENTS_DROPPED,
     FAILURES, FLOWS, HEALTHZ, LAST_QUEUED, LAST_SYNC, LATENCY, LIVEZ, MESSAGES, NO_LOCAL,
-    OPERATIONS, PROBLEMS, PROBLEMS_NOW, REAL_SERVERS, RESTORE_FAILURES, RETRYING, ROUND, SENDS,
-    SERVICE_CHANGES, SERVICES, SERVICES_PENDING, STATISTICS, SYNC_DURATION, VIRTUAL_SERVERS,
+    OPERATIONS, OTHER_PROXY, PROBLEMS, PROBLEMS_NOW, REAL_SERVERS, RESTORE_FAILURES, RETRYING,
+    ROUND, SENDS, SERVICE_CHANGES, SERVICES, SERVICES_PENDING, STATISTICS, SYNC_DURATION,
+    VIRTUAL_SERVERS, WRONG_SYSCTLS,
 };
 pub use table::{Kind, METRICS, Metric};
 
@@ -168,6 +169,16 @@ pub fn rules_failed(family: Family) {
     counter!(RESTORE_FAILURES, "ip_family" => family.to_string()).increment(1);
 }
 
+/// Whether a sysctl has another value than it must have, and cannot be written.
+pub fn sysctl_is_wrong(sysctl: &'static str, wrong: bool) {
+    gauge!(WRONG_SYSCTLS, "sysctl" => sysctl).set(if wrong { 1.0 } else { 0.0 });
+}
+
+/// Whether another service proxy programs this node too.
+pub fn other_proxy(runs: bool) {
+    gauge!(OTHER_PROXY).set(if runs { 1.0 } else { 0.0 });
+}
+
 /// A probe was answered.
 pub fn probed(path: &str, status: u16) {
     let name = if path == "/livez" { LIVEZ } else { HEALTHZ };
@@ -267,6 +278,8 @@ mod tests {
             programming_latency(0.0);
             audited(&Drift::default(), &reconciler);
             servers(1, 1, 1);
+            sysctl_is_wrong("net/ipv4/ip_forward", true);
+            other_proxy(true);
         });
         let text = recorder.handle().render();
         let exposed = exposed(&text);

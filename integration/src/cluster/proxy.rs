@@ -29,6 +29,8 @@ pub struct ProxyBuilder {
     folder: PathBuf,
     config: String,
     source: Vec<String>,
+    arguments: Vec<String>,
+    under: Vec<String>,
 }
 
 impl ProxyBuilder {
@@ -40,7 +42,15 @@ impl ProxyBuilder {
              mode: ipvs\nclusterCIDR: {cidrs}\nconntrack: {{maxPerCore: 0, min: 0}}\n"
         );
         let name = node.name().to_owned();
-        Self { node, name, folder: folder.to_owned(), config, source: Vec::new() }
+        Self {
+            node,
+            name,
+            folder: folder.to_owned(),
+            config,
+            source: Vec::new(),
+            arguments: Vec::new(),
+            under: Vec::new(),
+        }
     }
 
     /// As the node of this name.
@@ -67,6 +77,20 @@ impl ProxyBuilder {
     pub fn config(mut self, yaml: &str) -> Self {
         self.config.push_str(yaml);
         self.config.push('\n');
+        self
+    }
+
+    /// Adds an argument to those of `trimtab run`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Starts it by way of another program, such as `setpriv` with its arguments.
+    #[must_use]
+    pub fn under(mut self, program: &[&str]) -> Self {
+        self.under = program.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -103,12 +127,16 @@ impl ProxyBuilder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let log = self.folder.join(format!("{}-{count}.log", self.node.name()));
-        let mut command = Command::new(program()?);
+        let program = program()?.display().to_string();
+        let mut words = self.under.iter().chain([&program]);
+        let mut command = Command::new(words.next().unwrap_or(&program));
         command
+            .args(words)
             .args(["run", "--v=2", "--hostname-override", &self.name])
             .arg("--config")
             .arg(self.write_config()?)
             .args(&self.source)
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).context("a file for its log")?);

@@ -130,8 +130,8 @@ pub struct KubeProxyFlags {
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_udp_timeout_stream: Option<Period>,
 
-    /// Load the module and set sysctls and timeouts, which needs more privileges than the rest, and
-    /// exit.
+    /// Only do what needs more than CAP_NET_ADMIN and CAP_NET_RAW, which is to load kernel modules
+    /// and to set sysctls and timeouts, and exit.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) init_only: Option<bool>,
     /// Remove everything that Trimtab or kube-proxy programmed, and nothing else, and exit.

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use trimtab_core::Family;
 use trimtab_reconcile::{Reconciler, Settings};
 
+use super::cleanup::{self, Owner};
 use super::kube_proxy::set;
 use super::parts::Parts;
 use super::{KubeProxyFlags, once, read_config, resolve};
@@ -18,11 +19,11 @@ use crate::config::{Config, ConfigFile, Overrides};
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
 use crate::health::Health;
 use crate::health_check::HealthChecks;
-use crate::linux::{KernelReader, Linux};
+use crate::linux::{Linux, PacketFilters};
 use crate::logging::{self, LogFormat};
 use crate::source::{self, Arrival};
 use crate::warning::{Board, Publisher, Warnings};
-use crate::{allocator, host, http, metric, plan};
+use crate::{allocator, host, http, linux, metric, plan};
 
 /// Arrivals that may wait between the source and the loop: enough to keep both busy, few enough that
 /// a large cluster's list is never in memory twice.
@@ -58,6 +59,14 @@ pub struct RunArgs {
     /// the Kubernetes API.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "master"])]
     manifests: Option<PathBuf>,
+    /// Where sysctls are read and written, instead of /proc/sys: in a container, where the host's
+    /// /proc/sys is mounted.
+    #[arg(long, value_name = "DIR")]
+    sysctl_path: Option<String>,
+    /// Which kind of iptables the rules are written by: nft, legacy, or auto for the one that the
+    /// node's kubelet and most rules are in.
+    #[arg(long, value_name = "KIND")]
+    iptables_backend: Option<String>,
     /// What log lines look like.
     #[arg(long, alias = "logging-format", value_enum)]
     log_format: Option<LogFormat>,
@@ -72,6 +81,8 @@ impl RunArgs {
         let format = self.log_format.and_then(|format| format.to_possible_value());
         let format = format.map(|format| format.get_name().to_owned());
         set!(file.logging.format, "logging.format", format);
+        set!(file.trimtab.sysctl_path, "trimtab.sysctlPath", self.sysctl_path);
+        set!(file.trimtab.iptables_backend, "trimtab.iptablesBackend", self.iptables_backend);
     }
 }
 
@@ -93,10 +104,10 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         return once::write_config(&config, path).map(|()| ExitCode::SUCCESS);
     }
     if arguments.flags.cleanup == Some(true) {
-        return once::cleanup(config).map(|()| ExitCode::SUCCESS);
+        return cleanup::sweep(config, Owner::Trimtab, false).map(|()| ExitCode::SUCCESS);
     }
     if arguments.flags.init_only == Some(true) {
-        return once::init(config).map(|()| ExitCode::SUCCESS);
+        return linux::init(&config).map(|()| ExitCode::SUCCESS);
     }
     host::adjust_oom_score(config.oom_score_adj);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -109,7 +120,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         Some(file) => Box::pin(source::until_changed(file)?),
         None => Box::pin(std::future::pending()),
     };
-    let families = host::families();
+    let filters = PacketFilters::choose(config.iptables_backend);
+    let families = filters.families(&host::families());
     let health = Arc::new(Health::new(config.sync_period, &families));
     let metrics = metric::install()?;
     let (parts, mut ended) = Parts::new();
@@ -120,8 +132,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let (stop_sender, stop) = watch::channel(false);
     let (pod_networks, pod_networks_seen) = watch::channel(Vec::new());
 
-    let plane = Linux::open(Arc::clone(&config), families.clone(), pod_networks_seen.clone())?;
-    let reader = KernelReader::open(Arc::clone(&config), families.clone(), pod_networks_seen)?;
+    let plane = Linux::open(Arc::clone(&config), families.clone(), pod_networks_seen, filters)?;
+    let reader = plane.reader()?;
     let reconciler = Reconciler::new(settings(&config, families));
     let settings = SyncSettings {
         min_sync_period: config.min_sync_period,

@@ -307,6 +307,12 @@ section! {
         "connectionTableBits" connection_table_bits: Option<i64> = "";
         /// How IPVS measures rates.
         "estimation" estimation: Estimation;
+        /// Where sysctls are read and written. In a container, where the host's /proc/sys is mounted:
+        /// a container's own is read-only, and nothing can be mounted inside it.
+        "sysctlPath" sysctl_path: Option<String> = "/proc/sys" <- "sysctl-path";
+        /// The kind of iptables that the rules are written by: `nft`, `legacy`, or `auto` for the one
+        /// that has the kubelet's chains, else the one with more rules, else nft.
+        "iptablesBackend" iptables_backend: Option<String> = "auto" <- "iptables-backend";
     }
 }
 

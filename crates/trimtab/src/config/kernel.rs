@@ -1,5 +1,7 @@
 //! The fields that tune the kernel beyond what kube-proxy knows.
 
+use std::path::PathBuf;
+
 use trimtab_host::cpu_list;
 use trimtab_host::sysctl::EstimationOptions;
 
@@ -11,6 +13,8 @@ use super::resolve::VipBinding;
 const TABLE_BITS: std::ops::RangeInclusive<i64> = 8..=27;
 /// `MIN_NICE` and `MAX_NICE` (include/linux/sched/prio.h).
 const NICE: std::ops::RangeInclusive<i64> = -20..=19;
+/// Where the kernel shows its sysctls (Documentation/admin-guide/sysctl/index.rst).
+const PROC_SYS: &str = "/proc/sys";
 
 pub(super) fn vip_binding(file: &ConfigFile) -> Result<VipBinding, Wrong> {
     match file.trimtab.vip_binding.as_deref() {
@@ -41,6 +45,46 @@ pub(super) fn estimation(file: &ConfigFile) -> Result<EstimationOptions, Wrong> 
     Ok(EstimationOptions { run: given.enabled, nice, cpus: cpus.map(str::to_owned) })
 }
 
+/// Which kind of iptables the rules are written by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IptablesBackend {
+    /// The one that the node uses already.
+    #[default]
+    Auto,
+    /// `iptables-nft`
+    Nft,
+    /// `iptables-legacy`
+    Legacy,
+}
+
+impl IptablesBackend {
+    /// As in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Nft => "nft",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
+pub(super) fn iptables_backend(file: &ConfigFile) -> Result<IptablesBackend, Wrong> {
+    match file.trimtab.iptables_backend.as_deref() {
+        None | Some("" | "auto") => Ok(IptablesBackend::Auto),
+        Some("nft") => Ok(IptablesBackend::Nft),
+        Some("legacy") => Ok(IptablesBackend::Legacy),
+        Some(other) => Err(Wrong::new(
+            "trimtab.iptablesBackend",
+            format!("unknown backend {other:?}: expected auto, nft or legacy"),
+        )),
+    }
+}
+
+pub(super) fn sysctl_path(file: &ConfigFile) -> PathBuf {
+    let given = file.trimtab.sysctl_path.as_deref().map(str::trim);
+    given.filter(|path| !path.is_empty()).unwrap_or(PROC_SYS).into()
+}
+
 fn in_range<T: TryFrom<i64>>(
     field: &str,
     value: i64,
@@ -69,7 +113,7 @@ mod tests {
     fn what_is_given_is_taken_and_what_is_not_is_left_to_the_kernel() {
         let config = resolved(
             "{vipBinding: route, connectionTableBits: 20, estimation: {enabled: false, nice: 10, \
-             cpus: '0-3,8'}}",
+             cpus: '0-3,8'}, sysctlPath: /host/proc-sys, iptablesBackend: legacy}",
         )
         .unwrap();
         assert_eq!(config.vip_binding, VipBinding::Route);
@@ -77,15 +121,23 @@ mod tests {
         let estimation =
             EstimationOptions { run: Some(false), nice: Some(10), cpus: Some("0-3,8".to_owned()) };
         assert_eq!(config.estimation, estimation);
+        assert_eq!(config.iptables_backend, IptablesBackend::Legacy);
+        assert_eq!(config.sysctl_path, PathBuf::from("/host/proc-sys"));
         let plain = resolved("{}").unwrap();
         assert_eq!(plain.vip_binding, VipBinding::Address);
         assert_eq!(plain.connection_table_bits, None);
         assert_eq!(plain.estimation, EstimationOptions::default());
+        assert_eq!(plain.iptables_backend, IptablesBackend::Auto);
+        assert_eq!(plain.sysctl_path, PathBuf::from("/proc/sys"));
     }
 
     #[test]
     fn what_cannot_be_used_is_named() {
         for (section, words) in [
+            (
+                "{iptablesBackend: ipset}",
+                "trimtab.iptablesBackend: unknown backend \"ipset\": expected auto",
+            ),
             ("{vipBinding: both}", "trimtab.vipBinding: unknown binding \"both\""),
             (
                 "{connectionTableBits: 40}",

@@ -1,7 +1,7 @@
 //! From the file and the flags to settings that hold together.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -11,7 +11,9 @@ use trimtab_reconcile::{ExternalIpPolicy, NodePortAddresses};
 
 use super::complaint::{Complaint, Complaints, Origin, Wrong};
 use super::file::{ConfigFile, Period};
-use super::kernel::{connection_table_bits, estimation, vip_binding};
+use super::kernel::{
+    IptablesBackend, connection_table_bits, estimation, iptables_backend, sysctl_path, vip_binding,
+};
 use super::networks::{network_pair, networks};
 use super::{Error, Notes};
 use crate::duration::format_duration;
@@ -85,6 +87,10 @@ pub struct Config {
     pub connection_table_bits: Option<u8>,
     /// IPVS's measuring of rates.
     pub estimation: EstimationOptions,
+    /// The kind of iptables.
+    pub iptables_backend: IptablesBackend,
+    /// Where sysctls are read and written.
+    pub sysctl_path: PathBuf,
     /// Whether Nodes may give their endpoints a weight.
     pub node_weights: bool,
     /// Connection tracking.
@@ -207,6 +213,8 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         vip_binding: checks.take(vip_binding(file), VipBinding::default()),
         connection_table_bits: checks.take(connection_table_bits(file), None),
         estimation: checks.take(estimation(file), EstimationOptions::default()),
+        iptables_backend: checks.take(iptables_backend(file), IptablesBackend::default()),
+        sysctl_path: sysctl_path(file),
         node_weights: file.trimtab.node_weights.unwrap_or(false),
         conntrack: conntrack(file, &mut checks),
         verbosity: checks.take(verbosity(file), 0),
@@ -413,8 +421,7 @@ fn conntrack(file: &ConfigFile, checks: &mut Checks<'_>) -> ConntrackOptions {
     ConntrackOptions {
         max_per_core: count("maxPerCore", conntrack.max_per_core, CONNTRACK_PER_CORE),
         min: count("min", conntrack.min, CONNTRACK_MIN),
-        cpus: std::thread::available_parallelism()
-            .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
+        cpus: crate::host::online_cpus(Path::new("/sys")),
         tcp_established: period(conntrack.tcp_established_timeout, CONNTRACK_ESTABLISHED),
         tcp_close_wait: period(conntrack.tcp_close_wait_timeout, CONNTRACK_CLOSE_WAIT),
         tcp_be_liberal: conntrack.tcp_be_liberal.unwrap_or(false),

@@ -89,6 +89,8 @@ pub fn written(config: &Config) -> Value {
                 "nice": config.estimation.nice,
                 "cpus": config.estimation.cpus,
             },
+            "sysctlPath": config.sysctl_path,
+            "iptablesBackend": config.iptables_backend.name(),
         },
     })
 }
@@ -168,7 +170,8 @@ mod tests {
     const OWN: &str = "trimtab: {vipBinding: route, nodeWeights: true, connectionTableBits: 20, \
                        externalIPs: {allowedCIDRs: [203.0.113.0/24], deniedCIDRs: ['fd00::/8'], \
                        allowNodeAddresses: false}, \
-                       estimation: {enabled: false, nice: 10, cpus: 0-1}}";
+                       estimation: {enabled: false, nice: 10, cpus: 0-1}, \
+                       sysctlPath: /host/proc-sys, iptablesBackend: nft}";
 
     #[test]
     fn what_only_trimtab_has_is_written_too() {
@@ -181,6 +184,7 @@ mod tests {
             },
             "drainTimeout": "15m0s", "vipBinding": "route", "nodeWeights": true,
             "connectionTableBits": 20, "estimation": {"enabled": false, "nice": 10, "cpus": "0-1"},
+            "sysctlPath": "/host/proc-sys", "iptablesBackend": "nft",
         });
         assert_eq!(written["trimtab"], own);
     }

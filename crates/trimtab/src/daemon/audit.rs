@@ -15,6 +15,7 @@ use tracing::warn;
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
 use crate::health::Health;
+use crate::metric;
 
 /// A part of what the kernel holds.
 #[derive(Debug)]
@@ -40,14 +41,31 @@ pub enum AuditPart {
     End,
 }
 
+/// What became of a look at what does not depend on Services.
+#[derive(Debug, Default)]
+pub struct HostCheck {
+    /// What was put right, in words.
+    pub repaired: Vec<String>,
+    /// What could not be read or put right.
+    pub failed: Vec<anyhow::Error>,
+    /// What another service proxy wrote since the last look, and what was removed of it, in words.
+    pub other_proxy: Vec<String>,
+}
+
+impl HostCheck {
+    /// Takes in what became of one part; no part stops another.
+    pub fn part(&mut self, outcome: anyhow::Result<Vec<String>>) {
+        match outcome {
+            Ok(repaired) => self.repaired.extend(repaired),
+            Err(error) => self.failed.push(error),
+        }
+    }
+}
+
 /// Reads the kernel, on sockets of its own.
 pub trait Observer {
-    /// Makes sure of what does not depend on Services: sysctls, the dummy interface, rules. Returns
-    /// what was put right, in words.
-    ///
-    /// # Errors
-    /// What could not be read or put right.
-    fn check_host(&mut self) -> anyhow::Result<Vec<String>>;
+    /// Makes sure of what does not depend on Services: sysctls, the dummy interface, rules.
+    fn check_host(&mut self) -> HostCheck;
 
     /// The elements of one set.
     ///
@@ -86,6 +104,11 @@ const STRIDE: usize = 16;
 /// takes longer than the period, and the next one begins when it is complete.
 const SHARE: u32 = 200;
 
+fn failed(error: &anyhow::Error) {
+    metrics::counter!("trimtab_audit_errors_total").increment(1);
+    warn!(error = format!("{error:#}"), "cannot compare with the kernel");
+}
+
 /// How long to rest after a stride that took so long, if `even` would spread all strides evenly.
 fn rest(took: Duration, even: Duration) -> Duration {
     even.max(took * (SHARE - 1))
@@ -123,10 +146,7 @@ impl<O: Observer> Auditor<O> {
             match self.audit().await {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => {
-                    metrics::counter!("trimtab_audit_errors_total").increment(1);
-                    warn!(error = format!("{error:#}"), "cannot compare with the kernel");
-                }
+                Err(error) => failed(&error),
             }
             tokio::time::sleep_until(start + self.period).await;
         }
@@ -134,8 +154,21 @@ impl<O: Observer> Auditor<O> {
 
     /// One comparison; `false` when nobody listens any more.
     async fn audit(&mut self) -> anyhow::Result<bool> {
-        for repaired in self.observer.check_host()? {
+        let check = self.observer.check_host();
+        for repaired in check.repaired {
             warn!("{repaired}");
+        }
+        for removed in &check.other_proxy {
+            warn!(
+                "another service proxy runs on this node and translates packets before IPVS sees them: \
+                 stop kube-proxy here. Removed {removed}"
+            );
+        }
+        self.health.set_other_proxy(!check.other_proxy.is_empty());
+        metric::other_proxy(!check.other_proxy.is_empty());
+        // Whatever it is, virtual servers and VIPs are still to be compared.
+        for error in check.failed {
+            failed(&error);
         }
         let (begun, begins) = oneshot::channel();
         if !self.send(AuditPart::Begin(begun)).await || begins.await.is_err() {

@@ -17,6 +17,15 @@ pub trait DataPlane: Kernel {
     /// The first step that failed, with its remedy.
     fn prepare(&mut self) -> anyhow::Result<()>;
 
+    /// Removes what kube-proxy left in its other modes, to be called once IPVS serves; what was
+    /// removed, in words.
+    ///
+    /// # Errors
+    /// When it cannot be found or removed.
+    fn remove_leftovers(&mut self) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// The elements of one set.
     ///
     /// # Errors

@@ -87,6 +87,9 @@ pub struct Sync<D> {
     /// How many VIPs were not bound yet when those that are bound another way were last let go of;
     /// zero once that is done.
     unbound: Option<usize>,
+    /// When to prepare the host again, and how long to wait if that fails too.
+    next_attempt: Option<Instant>,
+    pause: Duration,
     /// A list ended, and with it the need for much memory.
     listed: bool,
     next_drain_poll: Option<Instant>,
@@ -114,6 +117,8 @@ impl<D: DataPlane> Sync<D> {
             epoch: Instant::now(),
             stage: Stage::Listing,
             unbound: None,
+            next_attempt: None,
+            pause: start::FIRST_PAUSE,
             listed: false,
             next_drain_poll: None,
             to_ask: Vec::new(),
@@ -127,7 +132,7 @@ impl<D: DataPlane> Sync<D> {
     /// Runs until `changes` ends or `stop` says so, and leaves the kernel as it is.
     ///
     /// # Errors
-    /// When the host cannot be prepared, or the kernel not be read at the start.
+    /// When the kernel cannot be read at the start. A host that cannot be prepared is waited for.
     pub async fn run(
         mut self,
         mut changes: mpsc::Receiver<Arrival>,
@@ -160,7 +165,7 @@ impl<D: DataPlane> Sync<D> {
     /// When to wake up if nothing arrives.
     fn wake_at(&self) -> Option<Instant> {
         if self.stage == Stage::Listing {
-            return None;
+            return self.next_attempt;
         }
         let now = Instant::now();
         if !self.to_ask.is_empty() {
@@ -425,6 +430,15 @@ impl<D: DataPlane> Sync<D> {
         let few = failing <= (services / 10).max(1) && failing < services;
         let ready = failing == 0 || few && !self.reconciler.fails_essentially();
         let was_ready = self.shared.health.is_ready();
+        if ready && !was_ready {
+            // Only now: until IPVS serves, what kube-proxy left may be what serves.
+            match self.plane.remove_leftovers() {
+                Ok(removed) => removed.iter().for_each(|removed| info!("removed {removed}")),
+                Err(error) => {
+                    warn!(error = format!("{error:#}"), "cannot remove what kube-proxy left");
+                }
+            }
+        }
         self.shared.health.set_programmed(ready);
         if ready && !was_ready {
             self.stage = Stage::Ready;

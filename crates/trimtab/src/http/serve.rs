@@ -1,7 +1,7 @@
 //! Serving plain HTTP/1.1 on one address.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ impl Reply {
     }
 }
 
-/// Serves `answer` by path on `address` until the task is dropped. While the address cannot be
+/// Serves `answer` by path on `address`, or on both families' if it is unspecified, until the task is
+/// dropped. While the address cannot be
 /// bound, tries again every five seconds, unless `hard_fail`.
 ///
 /// # Errors
@@ -64,7 +65,7 @@ where
 {
     let answer = Arc::new(answer);
     loop {
-        match TcpListener::bind(address).await {
+        match listen_widely(address) {
             Ok(listener) => serve(&listener, &answer).await,
             Err(error) if hard_fail => {
                 return Err(error).with_context(|| format!("cannot serve on {address}"));
@@ -72,6 +73,30 @@ where
             Err(error) => warn!(%address, %error, "cannot serve here, trying again"),
         }
         tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// A listener on one address, or on all of both families if the address is unspecified, be it
+/// `0.0.0.0` or `::`, as Go's `net.Listen` has it and so kube-proxy. A kubelet asks the address of its
+/// node, of whatever family. Without IPv6, all of IPv4.
+///
+/// # Errors
+/// When the address is not to be had.
+pub(super) fn listen_widely(address: SocketAddr) -> std::io::Result<TcpListener> {
+    if !address.ip().is_unspecified() {
+        return listen(address);
+    }
+    let both = TcpSocket::new_v6().and_then(|socket| {
+        rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((Ipv6Addr::UNSPECIFIED, address.port()).into())?;
+        Ok(socket)
+    });
+    match both {
+        Ok(socket) => socket.listen(BACKLOG),
+        // Taken by somebody else.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
+        Err(_) => listen((Ipv4Addr::UNSPECIFIED, address.port()).into()),
     }
 }
 
@@ -140,4 +165,35 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.extend(reply.headers);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn is_reached(to: SocketAddr) -> bool {
+        tokio::net::TcpStream::connect(to).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn an_unspecified_address_is_that_of_both_families_and_another_only_itself() {
+        for any in ["0.0.0.0:0", "[::]:0"] {
+            let listener = listen_widely(any.parse().unwrap()).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            assert!(is_reached((Ipv4Addr::LOCALHOST, port).into()).await, "{any}");
+            assert!(is_reached((Ipv6Addr::LOCALHOST, port).into()).await, "{any}");
+        }
+        let listener = listen_widely("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(is_reached((Ipv4Addr::LOCALHOST, port).into()).await);
+        assert!(!is_reached((Ipv6Addr::LOCALHOST, port).into()).await);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_an_error_whatever_the_family() {
+        let taken = listen((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = listen_widely((Ipv4Addr::UNSPECIFIED, port).into()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    }
 }

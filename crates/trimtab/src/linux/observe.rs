@@ -14,9 +14,13 @@ use trimtab_netlink::Socket;
 use trimtab_reconcile::objects::LocalAddress;
 
 use super::binding::bound;
+use super::leftovers;
+use super::packet_filter::PacketFilters;
 use super::prepare;
+use super::sysctls::{Sysctls, Which};
 use crate::config::Config;
-use crate::daemon::{DataPlane, Observer};
+use crate::daemon::{DataPlane, HostCheck, Observer};
+use crate::rules::rule_sets;
 
 fn elements(client: &mut ipset::Client, set: SetId) -> anyhow::Result<Vec<SetElement>> {
     Ok(client.list(set.name())?.map(|set| set.elements).unwrap_or_default())
@@ -36,6 +40,12 @@ fn real_servers(
 impl DataPlane for super::Linux {
     fn prepare(&mut self) -> anyhow::Result<()> {
         self.prepare_host()
+    }
+
+    fn remove_leftovers(&mut self) -> anyhow::Result<Vec<String>> {
+        let networks = self.pod_networks.borrow().clone();
+        let ours = rule_sets(&self.config, &networks, &self.families)?;
+        leftovers::remove(self.filters, &ours, &mut self.tracking)
     }
 
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
@@ -100,22 +110,24 @@ pub struct KernelReader {
     ipvs: trimtab_ipvs::Client,
     sets: ipset::Client,
     route: Socket,
+    sysctls: Arc<Sysctls>,
+    filters: PacketFilters,
+    netfilter: Socket,
 }
 
-impl KernelReader {
-    /// Opens the sockets.
+impl super::Linux {
+    /// A reader for audits, on sockets of its own.
     ///
     /// # Errors
     /// As [`super::Linux::open`].
-    pub fn open(
-        config: Arc<Config>,
-        families: Vec<Family>,
-        pod_networks: watch::Receiver<Vec<IpNet>>,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
-            config,
-            families,
-            pod_networks,
+    pub fn reader(&self) -> anyhow::Result<KernelReader> {
+        Ok(KernelReader {
+            config: Arc::clone(&self.config),
+            families: self.families.clone(),
+            pod_networks: self.pod_networks.clone(),
+            sysctls: Arc::clone(&self.sysctls),
+            filters: self.filters,
+            netfilter: Socket::open(trimtab_netlink::Family::Netfilter)?,
             ipvs: trimtab_ipvs::Client::connect(&trimtab_ipvs::ModuleOptions::default())?,
             sets: ipset::Client::open()?,
             route: Socket::open(trimtab_netlink::Family::Route)?,
@@ -123,17 +135,35 @@ impl KernelReader {
     }
 }
 
-impl Observer for KernelReader {
-    fn check_host(&mut self) -> anyhow::Result<Vec<String>> {
-        let mut repaired = prepare::sysctls(&self.config)?;
-        if dummy::find(&mut self.route, DUMMY_INTERFACE)?.is_none() {
-            prepare::dummy(&mut self.route)?;
-            repaired.push(format!("created {DUMMY_INTERFACE} again, which was gone"));
-        }
-        repaired.extend(prepare::sets(&mut self.sets, &self.families)?);
+impl KernelReader {
+    fn remove_leftovers(&mut self) -> anyhow::Result<Vec<String>> {
         let networks = self.pod_networks.borrow().clone();
-        repaired.extend(prepare::rules(&self.config, &networks, &self.families)?);
-        Ok(repaired)
+        let ours = rule_sets(&self.config, &networks, &self.families)?;
+        leftovers::remove(self.filters, &ours, &mut self.netfilter)
+    }
+
+    fn check_dummy(&mut self) -> anyhow::Result<Vec<String>> {
+        if dummy::find(&mut self.route, DUMMY_INTERFACE)?.is_some() {
+            return Ok(Vec::new());
+        }
+        prepare::dummy(&mut self.route)?;
+        Ok(vec![format!("created {DUMMY_INTERFACE} again, which was gone")])
+    }
+}
+
+impl Observer for KernelReader {
+    fn check_host(&mut self) -> HostCheck {
+        let sysctls = self.sysctls.apply(&self.config.sysctl_path, Which::Later);
+        let mut check = HostCheck { repaired: sysctls, ..HostCheck::default() };
+        check.part(self.check_dummy());
+        check.part(prepare::sets(&mut self.sets, &self.families));
+        let networks = self.pod_networks.borrow().clone();
+        check.part(prepare::rules(&self.config, &networks, &self.families, self.filters));
+        match self.remove_leftovers() {
+            Ok(removed) => check.other_proxy = removed,
+            Err(error) => check.failed.push(error),
+        }
+        check
     }
 
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {

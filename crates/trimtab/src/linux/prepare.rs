@@ -1,44 +1,26 @@
 //! What does not depend on Services: sysctls, the dummy interface, sets, rules.
 
-use std::path::Path;
-
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use tracing::{info, warn};
 use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
 use trimtab_host::dummy::{self, Dummy};
 use trimtab_host::ipset::{self, Ensured, SetSpec};
-use trimtab_host::kernel_version::KernelVersion;
-use trimtab_host::rules::PacketFilter;
-use trimtab_host::sysctl;
+use trimtab_host::modules;
 use trimtab_netlink::Socket;
 
 use crate::config::Config;
 use crate::metric;
 use crate::rules::rule_sets;
 
-/// Writes the sysctls that differ; returns what was written, in words.
-pub(super) fn sysctls(config: &Config) -> anyhow::Result<Vec<String>> {
-    let kernel = KernelVersion::read(Path::new("/proc"))?;
-    let options =
-        sysctl::Options { strict_arp: config.strict_arp, conntrack: config.conntrack.clone() };
-    let wanted = sysctl::wanted(kernel, &options);
-    let applied = sysctl::apply(Path::new("/proc/sys"), &wanted);
-    let changed = applied
-        .changed
-        .iter()
-        .map(|(sysctl, before)| format!("set sysctl {sysctl} (it was {before})"))
-        .collect();
-    if let Some(failed) = applied.failed.into_iter().next() {
-        return Err(failed.error.into());
-    }
-    Ok(changed)
-}
+use super::connection_table::module_options;
+use super::packet_filter::PacketFilters;
+use super::sysctls::{Sysctls, Which};
 
 /// Sets how rates are measured, where the configuration says. What this kernel does not have is a
 /// warning: everything else works.
 fn estimation(config: &Config) -> Vec<String> {
-    config.estimation.apply(Path::new("/proc/sys")).unwrap_or_else(|error| {
+    config.estimation.apply(&config.sysctl_path).unwrap_or_else(|error| {
         warn!("{error}");
         Vec::new()
     })
@@ -72,11 +54,12 @@ pub(super) fn rules(
     config: &Config,
     pod_networks: &[IpNet],
     families: &[Family],
+    filters: PacketFilters,
 ) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     for rules in rule_sets(config, pod_networks, families)? {
         let family = rules.family();
-        let ensured = PacketFilter::new(family).ensure(&rules);
+        let ensured = filters.of(family).ensure(&rules);
         if ensured.inspect_err(|_| metric::rules_failed(family))? {
             done.push(format!("wrote the {family} packet-filter rules"));
         }
@@ -106,20 +89,35 @@ pub(super) fn timeouts(ipvs: &mut trimtab_ipvs::Client, config: &Config) {
     }
 }
 
-impl super::Linux {
-    /// Sets sysctls and timeouts, and nothing that depends on objects: what needs to be done once
-    /// with more privileges than the rest.
-    ///
-    /// # Errors
-    /// The first sysctl that cannot be written.
-    pub fn init(&mut self) -> anyhow::Result<()> {
-        for line in sysctls(&self.config)? {
-            info!("{line}");
-        }
-        timeouts(&mut self.ipvs, &self.config);
-        Ok(())
+/// Does what takes more privileges than the program itself has: loads modules that a kernel may not
+/// load by itself for a process without `CAP_SYS_MODULE`, sets sysctls and timeouts. Touches nothing
+/// that depends on objects. What cannot be done is a warning: the program will say what it lacks.
+///
+/// # Errors
+/// When the configured path of the sysctls is none, or the kernel has no IPVS.
+pub fn init(config: &Config) -> anyhow::Result<()> {
+    // First, as its parameters are taken when it is loaded.
+    let mut ipvs = trimtab_ipvs::Client::connect(&module_options(config))?;
+    let filters = PacketFilters::choose(config.iptables_backend);
+    let wanted = modules::wanted(config.scheduler.name(), filters.backend());
+    let outcome = modules::load(&wanted);
+    if !outcome.loaded.is_empty() {
+        info!(modules = outcome.loaded.join(" "), "loaded kernel modules");
     }
+    if !outcome.complaint.is_empty() {
+        info!(
+            modprobe = outcome.complaint,
+            "some modules could not be loaded, which is fine where the kernel has them built in"
+        );
+    }
+    for line in Sysctls::new(config)?.apply(&config.sysctl_path, Which::AtStart) {
+        info!("{line}");
+    }
+    timeouts(&mut ipvs, config);
+    Ok(())
+}
 
+impl super::Linux {
     pub(super) fn prepare_host(&mut self) -> anyhow::Result<()> {
         if let crate::config::Detect::NodeNetworks = self.config.detect
             && self.pod_networks.borrow().is_empty()
@@ -129,14 +127,14 @@ impl super::Linux {
                  detectLocalMode, or let the controller manager allocate pod networks"
             );
         }
-        let mut done = sysctls(&self.config)?;
+        let mut done = self.sysctls.apply(&self.config.sysctl_path, Which::AtStart);
         done.extend(estimation(&self.config));
         timeouts(&mut self.ipvs, &self.config);
         super::connection_table::check(&mut self.ipvs, &self.config)?;
         dummy(&mut self.route)?;
         done.extend(sets(&mut self.sets, &self.families)?);
         let networks = self.pod_networks.borrow().clone();
-        done.extend(rules(&self.config, &networks, &self.families)?);
+        done.extend(rules(&self.config, &networks, &self.families, self.filters)?);
         for line in done {
             info!("{line}");
         }

@@ -110,4 +110,8 @@ metrics! {
     DRAINING = Gauge "trimtab_draining_real_servers" []
         "Real servers that keep their connections and get no new ones";
     RETRYING = Gauge "trimtab_retrying_objects" [] "Kernel objects whose last operation failed";
+    WRONG_SYSCTLS = Gauge "trimtab_wrong_sysctls" ["sysctl"]
+        "1 where a sysctl has another value than it must have and cannot be written, else 0";
+    OTHER_PROXY = Gauge "trimtab_other_proxy" []
+        "1 while another service proxy programs this node too, else 0";
 }

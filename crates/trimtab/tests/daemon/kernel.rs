@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashSet;
-use trimtab::daemon::{DataPlane, Observer};
+use trimtab::daemon::{DataPlane, HostCheck, Observer};
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
 
@@ -34,6 +34,10 @@ pub(crate) struct Inside {
     pub(crate) log_questions: bool,
     /// How often an audit looked at what does not depend on Services.
     pub(crate) host_checks: u32,
+    /// Whether something of what does not depend on Services cannot be put right.
+    pub(crate) host_fails: bool,
+    /// How often the host cannot be prepared yet.
+    pub(crate) unprepared: u32,
     /// What happens when something has been read, and before anybody knows what.
     pub(crate) meanwhile: Option<(Read, Box<dyn FnOnce() + Send>)>,
 }
@@ -88,7 +92,12 @@ impl Kernel for FakeKernel {
 
 impl DataPlane for FakeKernel {
     fn prepare(&mut self) -> anyhow::Result<()> {
-        self.inside().log.push("prepare".to_owned());
+        let mut inside = self.inside();
+        if let Some(fewer) = inside.unprepared.checked_sub(1) {
+            inside.unprepared = fewer;
+            anyhow::bail!("the lock is held");
+        }
+        inside.log.push("prepare".to_owned());
         Ok(())
     }
 
@@ -143,9 +152,11 @@ impl DataPlane for FakeKernel {
 }
 
 impl Observer for FakeKernel {
-    fn check_host(&mut self) -> anyhow::Result<Vec<String>> {
-        self.inside().host_checks += 1;
-        Ok(Vec::new())
+    fn check_host(&mut self) -> HostCheck {
+        let mut inside = self.inside();
+        inside.host_checks += 1;
+        let failed = inside.host_fails.then(|| anyhow::anyhow!("cannot repair the host"));
+        HostCheck { failed: failed.into_iter().collect(), ..HostCheck::default() }
     }
 
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {

@@ -358,3 +358,30 @@ async fn what_the_kernel_goes_on_refusing_is_a_warning_until_it_is_done() {
     rig.wait(60).await;
     assert!(rig.warnings.standing_now().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_put_right_of_the_host_does_not_keep_the_rest_from_repair() {
+    let rig = started("ipvs: {syncPeriod: 30s}").await;
+    rig.kernel.take_log();
+    {
+        let mut inside = rig.kernel.inside();
+        inside.host_fails = true;
+        inside.state.addresses.clear();
+    }
+    rig.wait(60).await;
+    assert_eq!(rig.kernel.take_log(), ["bind 10.96.0.1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_be_prepared_yet_is_waited_for() {
+    let kernel = FakeKernel::default();
+    kernel.inside().unprepared = 3;
+    let rig = Rig::start(kernel, "{}");
+    rig.list(&(service("web", "10.96.0.1") + &slice("web", &["10.244.0.1"]))).await;
+    rig.wait(6).await;
+    assert!(rig.kernel.take_log().is_empty() && !rig.health.readyz().ok);
+    assert!(rig.health.livez().ok, "the program itself is well");
+    rig.wait(2).await;
+    assert!(rig.kernel.take_log().contains(&"prepare".to_owned()));
+    assert!(rig.health.readyz().ok);
+}

@@ -1,6 +1,7 @@
 //! From complete lists to a kernel that is taken over.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hashbrown::HashSet;
 use tokio::time::Instant;
@@ -12,6 +13,11 @@ use crate::daemon::DataPlane;
 use crate::kernel_memory::{is_much, statistics_bytes};
 use crate::metric;
 
+/// What the start waits for, such as a lock, a missing program or the Node's podCIDRs, is tried again
+/// after this, then after ever longer pauses.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
 impl<D: DataPlane> Sync<D> {
     /// Once everything has been listed: prepares the host, takes over what the kernel holds.
     pub(super) fn start_programming(&mut self) -> anyhow::Result<()> {
@@ -21,7 +27,20 @@ impl<D: DataPlane> Sync<D> {
             return Ok(());
         }
         let start = Instant::now();
-        self.plane.prepare()?;
+        if self.next_attempt.is_some_and(|at| at > start) {
+            return Ok(());
+        }
+        if let Err(error) = self.plane.prepare() {
+            warn!(
+                error = format!("{error:#}"),
+                again_in = ?self.pause,
+                "this node cannot be programmed yet: waiting"
+            );
+            self.next_attempt = Some(start + self.pause);
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            return Ok(());
+        }
+        self.next_attempt = None;
         self.adopt()?;
         info!(
             seconds = start.elapsed().as_secs_f64(),

@@ -1,0 +1,206 @@
+//! `trimtab cleanup`, which is also kube-proxy's `--cleanup`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use hashbrown::HashSet;
+use tokio::sync::watch;
+use tracing::{error, info};
+use trimtab_core::{DUMMY_INTERFACE, Family, Frontend, SetId};
+use trimtab_host::rules::{
+    Backend, PacketFilter, RuleOptions, RuleSet, kube_proxy_removal, removed_objects,
+};
+use trimtab_host::{dummy, ipset, nftables};
+use trimtab_netlink::Socket;
+use trimtab_reconcile::{Reconciler, Report, Settings, execute};
+
+use super::{read_config, resolve};
+use crate::config::{Config, Overrides};
+use crate::daemon::DataPlane;
+use crate::linux::{Linux, PacketFilters};
+use crate::logging::{self, LogFormat};
+
+/// Arguments of `trimtab cleanup`.
+#[derive(Debug, Args)]
+pub struct CleanupArgs {
+    /// A KubeProxyConfiguration.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Whose objects to remove. Trimtab and kube-proxy's IPVS mode have the same; kube-proxy's are
+    /// also those of its modes iptables and nftables.
+    #[arg(long, value_enum, default_value = "trimtab")]
+    of: Owner,
+    /// Print each object that would be removed, one a line, and remove none.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Whose objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Owner {
+    /// Trimtab's.
+    Trimtab,
+    /// kube-proxy's, in whichever mode it ran.
+    KubeProxy,
+}
+
+/// Removes what the arguments ask for.
+pub(super) fn cleanup(arguments: &CleanupArgs) -> anyhow::Result<ExitCode> {
+    let (mut file, notes) = read_config(arguments.config.as_deref())?;
+    // What is left on the node does not depend on the mode that the file asks for.
+    file.mode = Some("ipvs".to_owned());
+    let (config, _notes) = resolve(&file, Overrides::default(), notes)?;
+    logging::start(0, LogFormat::Text);
+    sweep(config, arguments.of, arguments.dry_run).map(|()| ExitCode::SUCCESS)
+}
+
+/// Removes virtual servers and VIPs, then rules, sets and the dummy interface, of both families and
+/// both kinds of iptables. What fails is said, and the rest is removed all the same.
+pub(super) fn sweep(config: Config, of: Owner, dry_run: bool) -> anyhow::Result<()> {
+    let node_name = config.node_name.clone();
+    let filters = PacketFilters::choose(config.iptables_backend);
+    let no_networks = watch::channel(Vec::new()).1;
+    let mut plane = Linux::open(Arc::new(config), Family::ALL.to_vec(), no_networks, filters)?;
+    let mut broom = Broom { dry_run, failed: 0 };
+    broom.withdraw(&mut plane, &node_name)?;
+    broom.rules(of)?;
+    let mut sets = ipset::Client::open()?;
+    for set in SetId::all() {
+        if sets.list(set.name())?.is_some() {
+            broom.remove(&[format!("ipset {set}")], || {
+                Ok(sets.destroy(&[set.name()])?.into_result()?)
+            });
+        }
+    }
+    let mut route = Socket::open(trimtab_netlink::Family::Route)?;
+    if let Some(dummy) = dummy::find(&mut route, DUMMY_INTERFACE)? {
+        broom.remove(&[format!("interface {DUMMY_INTERFACE}")], || {
+            Ok(dummy.destroy(&mut route, DUMMY_INTERFACE)?)
+        });
+    }
+    if of == Owner::KubeProxy {
+        let mut netfilter = Socket::open(trimtab_netlink::Family::Netfilter)?;
+        for family in nftables::kube_proxy_tables(&mut netfilter)? {
+            broom.remove(&[format!("nftables table {} ({family})", nftables::KUBE_PROXY)], || {
+                nftables::delete_kube_proxy_table(&mut netfilter, family)?;
+                Ok(())
+            });
+        }
+    }
+    let failed = broom.failed;
+    anyhow::ensure!(failed == 0, "{failed} things could not be removed");
+    Ok(())
+}
+
+/// Removes things, or says that it would.
+struct Broom {
+    dry_run: bool,
+    failed: usize,
+}
+
+impl Broom {
+    fn remove(&mut self, objects: &[String], remove: impl FnOnce() -> anyhow::Result<()>) {
+        if self.dry_run {
+            for object in objects {
+                println!("{object}");
+            }
+            return;
+        }
+        match remove() {
+            Ok(()) => {
+                for object in objects {
+                    info!("removed {object}");
+                }
+            }
+            Err(why) => {
+                self.failed += 1;
+                let first = objects.first().map_or("", String::as_str);
+                error!("cannot remove {first}, with {} in all: {why:#}", objects.len());
+            }
+        }
+    }
+
+    fn rules(&mut self, of: Owner) -> anyhow::Result<()> {
+        let mut backends: Vec<Option<Backend>> = Backend::ALL.map(Some).to_vec();
+        backends.retain(|backend| {
+            !PacketFilter::of(*backend, Family::V4).save().is_err_and(|error| error.is_no_program())
+        });
+        if backends.is_empty() {
+            backends.push(None);
+        }
+        for backend in backends {
+            for family in Family::ALL {
+                let filter = PacketFilter::of(backend, family);
+                let saved = match filter.save() {
+                    Ok(saved) => saved,
+                    Err(error) if error.is_no_program() => continue,
+                    Err(error) => {
+                        self.failed += 1;
+                        error!("cannot look for the {family} packet-filter rules: {error}");
+                        continue;
+                    }
+                };
+                let input = match of {
+                    Owner::Trimtab => {
+                        RuleSet::new(&RuleOptions::default(), family)?.removal(&saved)
+                    }
+                    Owner::KubeProxy => kube_proxy_removal(&saved),
+                };
+                let Some(input) = input else { continue };
+                let kind = backend.map_or("", Backend::name);
+                let objects: Vec<String> = removed_objects(&input)
+                    .into_iter()
+                    .map(|object| format!("iptables {kind} {family} {object}"))
+                    .collect();
+                self.remove(&objects, || Ok(filter.restore(&input)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away VIPs, virtual servers and elements as if every Service were gone.
+    fn withdraw(&mut self, plane: &mut Linux, node_name: &str) -> anyhow::Result<()> {
+        let settings = Settings { drain_timeout: Duration::ZERO, ..Settings::new(node_name) };
+        let mut reconciler = Reconciler::new(settings);
+        // Node ports are ours at the node's own addresses.
+        reconciler.set_local_addresses(crate::host::local_addresses()?);
+        for set in SetId::all() {
+            let elements = plane.elements(set)?;
+            reconciler.observe_elements(set, elements);
+        }
+        let addresses = plane.addresses()?;
+        reconciler.observe_addresses(addresses);
+        if !self.dry_run {
+            // Another configuration may have bound VIPs in the other way.
+            plane.retire_other_binding(&HashSet::new())?;
+        }
+        for server in plane.virtual_servers()? {
+            reconciler.observe_virtual_server(server.frontend, Some(&server));
+        }
+        let ours: Vec<Frontend> = reconciler.known_frontends().collect();
+        for frontend in ours {
+            let servers = plane.real_servers(&frontend)?;
+            reconciler.observe_real_servers(frontend, servers);
+        }
+        while !reconciler.is_settled() {
+            let plan = reconciler.plan(Duration::ZERO, usize::MAX);
+            let report = if self.dry_run { Report::default() } else { execute(&plan, plane) };
+            reconciler.settle(&plan, &report, Duration::ZERO);
+            for operation in plan.operations() {
+                if self.dry_run {
+                    println!("{}", operation.action);
+                } else {
+                    info!("{}", operation.action);
+                }
+            }
+            for (operation, why) in &report.failed {
+                self.failed += 1;
+                error!("cannot {}: {why}", operation.action);
+            }
+        }
+        Ok(())
+    }
+}
