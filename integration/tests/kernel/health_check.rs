@@ -1,5 +1,6 @@
 //! Health-check node ports, asked from outside the cluster with real packets.
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -18,10 +19,14 @@ fn ask(from: &Host, to: SocketAddr) -> Option<(u16, usize)> {
         let patience = Duration::from_secs(10);
         let mut stream = TcpStream::connect_timeout(&to, patience).ok()?;
         stream.set_read_timeout(Some(6 * patience)).unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").unwrap();
+        let question = b"GET / HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n";
         let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        Some(text)
+        let asked = stream.write_all(question).and_then(|()| stream.read_to_string(&mut text));
+        match asked {
+            // Who stops listening resets what nobody has accepted yet.
+            Err(error) if [ConnectionReset, BrokenPipe].contains(&error.kind()) => None,
+            asked => asked.map(|_| Some(text)).unwrap(),
+        }
     });
     let text = text.unwrap()?;
     let status = text.split(' ').nth(1).unwrap().parse().unwrap();
