@@ -11,9 +11,11 @@
 //! | [`real_server`] | [`RealServer`], [`ForwardingMethod`], [`Tunnel`] |
 //! | [`scheduler`] | the kernel's schedulers and their flags |
 //! | [`ipset`] | the 17 sets of the IPVS mode and their elements |
+//! | [`printable`] | text from strangers, safe to print |
 
 pub mod family;
 pub mod ipset;
+pub mod printable;
 pub mod protocol;
 pub mod real_server;
 pub mod scheduler;
@@ -21,6 +23,7 @@ pub mod virtual_server;
 
 pub use family::Family;
 pub use ipset::{SetElement, SetId, SetKind, SetType};
+pub use printable::Printable;
 pub use protocol::Protocol;
 pub use real_server::{ForwardingMethod, RealServer, RealServerKey, Tunnel, TunnelKind};
 pub use scheduler::{Scheduler, SchedulerName};

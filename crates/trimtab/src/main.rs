@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use trimtab::cli::Cli;
+use trimtab_core::Printable;
 
 fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("trimtab: {error:#}");
+            eprintln!("trimtab: {}", Printable(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use trimtab_core::Printable;
+
 /// `namespace/name` of a Service or an EndpointSlice; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName(Arc<str>);
@@ -27,7 +29,7 @@ impl ObjectName {
         self.0.split_once('/').map_or(&*self.0, |(_, name)| name)
     }
 
-    /// Both parts, as printed.
+    /// Both parts, as they are.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -35,12 +37,23 @@ impl ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        // An API server checks names; a manifest may say anything.
+        fmt::Display::fmt(&Printable(&self.0), f)
     }
 }
 
 impl fmt::Debug for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_printed_without_control_characters() {
+        assert_eq!(ObjectName::new("n", "a\u{1b}[2J").to_string(), "n/a\\u{1b}[2J");
     }
 }

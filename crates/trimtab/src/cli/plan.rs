@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use trimtab_core::{DUMMY_INTERFACE, Family};
+use trimtab_core::{DUMMY_INTERFACE, Family, Printable};
 use trimtab_reconcile::objects::LocalAddress;
 
 use super::{INVALID, read_config, resolve};
@@ -75,7 +75,7 @@ fn local_address(text: &str) -> Result<LocalAddress, String> {
 /// Prints the plan; 2 if the input does not parse.
 pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     let complain = |error: &dyn std::fmt::Display| {
-        eprintln!("trimtab plan: {error}");
+        eprintln!("trimtab plan: {}", Printable(&error.to_string()));
         Ok(ExitCode::from(INVALID))
     };
     let (mut file, notes) = match read_config(arguments.config.as_deref()) {
@@ -103,7 +103,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     };
     let planned = plan_objects(&manifest, &config, local);
     for note in notes.iter().chain(&planned.notes) {
-        eprintln!("trimtab plan: {note}");
+        eprintln!("trimtab plan: {}", Printable(note));
     }
     if planned.invalid {
         return Ok(ExitCode::from(INVALID));
