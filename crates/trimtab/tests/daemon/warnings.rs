@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use serde_json::{Value, json};
-use trimtab::source;
+use trimtab::source::Timing;
 use trimtab::warning::{Board, Publisher};
 use trimtab_integration::api::{ApiServer, Config, Fault, Resource, Verb};
 
@@ -24,12 +24,18 @@ fn client(api: &ApiServer) -> Client {
     Client::try_from(kube::Config::new(api.url().parse().unwrap())).unwrap()
 }
 
+/// Paused time passes much faster than a socket answers.
+fn patient() -> Timing {
+    let day = Duration::from_secs(86_400);
+    Timing { answer: day, quiet_watch: day, proven: day, ..Timing::default() }
+}
+
 /// A daemon of the node `node-a` whose Events are sent in the name of `node`.
 fn daemon(api: &ApiServer, config: &str, node: &str) -> Rig {
     let board = Arc::new(Board::default());
     let rig = Rig::start_with(FakeKernel::default(), config, Some(Arc::clone(&board)));
-    tokio::spawn(source::watch(client(api), "node-a", rig.changes.clone()));
-    tokio::spawn(source::watch_node_weights(client(api), rig.changes.clone()));
+    rig.follow(client(api), patient());
+    rig.follow_node_weights(client(api), patient());
     tokio::spawn(Publisher::new(client(api), node, board).run());
     rig
 }
@@ -217,11 +223,11 @@ async fn an_api_server_that_takes_no_events_holds_nothing_up() {
     until("ready", || rig.health.readyz().ok.then_some(())).await;
     assert_eq!(rig.kernel.inside().state.virtual_servers.len(), 200);
     assert_eq!(rig.warnings.standing_now().len(), 200);
-    // A burst and ten a minute, failures included.
+    // Less and less often while it is refused, and then two a minute.
     tokio::time::sleep(Duration::from_secs(10 * 60)).await;
     let asked = api.counters().requests(Verb::Create, Resource::EventsV1);
-    assert!((100..=125).contains(&asked), "{asked}");
-    tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+    assert!((3..=20).contains(&asked), "{asked}");
+    tokio::time::sleep(Duration::from_secs(2 * 60 * 60)).await;
     until("all Events", || (events(&api).len() == 200).then_some(())).await;
 }
 
