@@ -68,6 +68,17 @@ pub fn families() -> Vec<Family> {
     if has_six { Family::ALL.to_vec() } else { vec![Family::V4] }
 }
 
+/// Allows this process as many descriptors as it may have (getrlimit(2), RLIMIT_NOFILE): each
+/// health-check node port needs one an address, and the usual soft limit is 1,024.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of descriptors could not be raised");
+    }
+}
+
 /// Lets other threads go before the calling one, which nobody waits for.
 pub fn give_way() {
     // Linux has a nice value for each thread, under the thread's number.

@@ -17,6 +17,8 @@ use crate::warning::{Finding, ObjectKind, Origin, Regarding, WarningReason, Warn
 
 /// Time between two attempts to bind a port that somebody else has.
 const RETRY: Duration = Duration::from_secs(5);
+/// Connections that one listener keeps: there may be thousands of listeners.
+const CONNECTIONS: usize = 16;
 
 /// What the listeners of one Service share.
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl Listener {
                         let answer = move |_path: &str| {
                             reply(&service, count.load(Ordering::Relaxed), health.is_healthy())
                         };
-                        http::serve(&listener, &Arc::new(answer)).await;
+                        http::serve(&listener, CONNECTIONS, &Arc::new(answer)).await;
                     }
                     Err(error) => place.fails(at, &error),
                 }

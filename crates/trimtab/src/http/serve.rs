@@ -1,5 +1,6 @@
 //! Serving plain HTTP/1.1 on one address.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
 /// Time between two attempts to bind an address.
 const RETRY: Duration = Duration::from_secs(5);
 /// Longest time between two requests of a connection, and for the head of one to arrive.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(10);
+/// Connections that a listener for probes or metrics keeps.
+const CONNECTIONS: usize = 128;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 128;
 
@@ -66,7 +69,7 @@ where
     let answer = Arc::new(answer);
     loop {
         match listen_widely(address) {
-            Ok(listener) => serve(&listener, &answer).await,
+            Ok(listener) => serve(&listener, CONNECTIONS, &answer).await,
             Err(error) if hard_fail => {
                 return Err(error).with_context(|| format!("cannot serve on {address}"));
             }
@@ -119,16 +122,29 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Answers by path until the task is dropped, which also ends the connections.
-pub async fn serve<F>(listener: &TcpListener, answer: &Arc<F>)
+///
+/// A probe and a scrape need one connection each. Whoever opens more than `most` closes the oldest,
+/// so that nobody can use up the program's descriptors, and a new probe is answered whoever holds
+/// the others.
+pub async fn serve<F>(listener: &TcpListener, most: usize, answer: &Arc<F>)
 where
     F: Fn(&str) -> Reply + Send + Sync + 'static,
 {
     let mut connections = JoinSet::new();
+    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_ended) = connections.join_next() => continue,
         };
+        if oldest_first.len() >= most {
+            oldest_first.retain(|connection| !connection.is_finished());
+            if oldest_first.len() >= most
+                && let Some(oldest) = oldest_first.pop_front()
+            {
+                oldest.abort();
+            }
+        }
         let (stream, _) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -139,7 +155,7 @@ where
             }
         };
         let answer = Arc::clone(answer);
-        connections.spawn(async move {
+        let connection = connections.spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
                 let reply = answer(request.uri().path());
                 async move { Ok::<_, Infallible>(response(reply)) }
@@ -154,6 +170,7 @@ where
                 debug!(%error, "a connection ended early");
             }
         });
+        oldest_first.push_back(connection);
     }
 }
 
@@ -169,6 +186,9 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
     use super::*;
 
     async fn is_reached(to: SocketAddr) -> bool {
@@ -195,5 +215,27 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let error = listen_widely((Ipv4Addr::UNSPECIFIED, port).into()).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn idle_connections_keep_nobody_out() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer =
+            |_: &str| Reply::new(StatusCode::OK, "text/plain; charset=utf-8", "ok".to_owned());
+        tokio::spawn(async move { serve(&listener, 4, &Arc::new(answer)).await });
+        let mut idle = Vec::new();
+        for _ in 0..20 {
+            idle.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut probe = TcpStream::connect(address).await.unwrap();
+        probe.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        probe.read_to_string(&mut text).await.unwrap();
+        assert!(text.ends_with("\r\n\r\nok"), "{text}");
+        // The oldest were closed, all but the last few.
+        for stream in &mut idle[..15] {
+            assert!(matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)));
+        }
     }
 }
