@@ -10,7 +10,7 @@ use trimtab::daemon::{AuditPart, Shared, Sync, SyncSettings};
 use trimtab::health::Health;
 use trimtab::health_check::HealthChecks;
 use trimtab::host::Machine;
-use trimtab::source::{self, Arrival, Change};
+use trimtab::source::{self, Arrival, Change, Timing};
 use trimtab::warning::Warnings;
 use trimtab::{allocator, metric};
 use trimtab_core::Family;
@@ -140,6 +140,9 @@ async fn run(
     changes.send(Arrival::now(vec![Change::LocalAddresses(Vec::new())])).await.unwrap();
     let client = api.client();
     let node = config.node_name.clone();
-    tokio::spawn(async move { source::watch(client, &node, changes).await });
+    let contact = Arc::clone(health.contact());
+    tokio::spawn(async move {
+        source::watch(client, &node, changes, &contact, &Timing::default()).await;
+    });
     (health, (stop, parts))
 }

@@ -1,11 +1,13 @@
 //! Whether the node's proxy works: what /healthz, /livez and /readyz answer.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
+
+use crate::contact::Contact;
 
 /// Health as kube-proxy defines it, and readiness.
 #[derive(Debug)]
@@ -13,6 +15,7 @@ pub struct Health {
     /// How long a change may wait for the kernel.
     patience: Duration,
     families: Vec<String>,
+    contact: Arc<Contact>,
     state: Mutex<State>,
 }
 
@@ -44,8 +47,14 @@ impl Health {
         Self {
             patience: sync_period * 2,
             families: families.iter().map(ToString::to_string).collect(),
+            contact: Arc::default(),
             state: Mutex::default(),
         }
+    }
+
+    /// Whether the API server is heard, which the answers tell and do not depend on.
+    pub fn contact(&self) -> &Arc<Contact> {
+        &self.contact
     }
 
     /// A change waits.
@@ -128,6 +137,10 @@ impl Health {
             "currentTime": time(Some(now)),
             "healthy": healthy,
         });
+        if let Some(silence) = self.contact.silence() {
+            body["apiServer"] =
+                json!({"followed": self.contact.is_whole(), "silentSeconds": silence.as_secs()});
+        }
         if let Some(eligible) = eligible {
             body["nodeEligible"] = eligible.into();
         }

@@ -12,12 +12,14 @@
 //! | [`allocator`], [`kernel_memory`] | what the program and the kernel need of memory |
 //! | [`warning`] | what people are told is wrong with their objects |
 //! | [`health_check`] | an HTTP server for each health-check node port |
+//! | [`contact`] | whether the API server is heard |
 //! | [`health`], [`http`], [`metric`], [`logging`] | what others can see of it |
 //! | [`reference`] | the reference pages of the book |
 
 pub mod allocator;
 pub mod cli;
 pub mod config;
+pub mod contact;
 pub mod daemon;
 pub mod duration;
 pub mod health;

@@ -14,14 +14,14 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use trimtab_core::Family;
 use trimtab_reconcile::{Drift, Plan, Reconciler, Report};
 
-use crate::source::Change;
+use crate::source::{self, Change};
 
 use table::names::{
-    AUDITS, BYTES, DRAINING, DRIFT, ENDPOINT_CHANGES, ENDPOINTS_PENDING, EVENTS, EVENTS_DROPPED,
-    FAILURES, FLOWS, HEALTHZ, LAST_QUEUED, LAST_SYNC, LATENCY, LIVEZ, MESSAGES, NO_LOCAL,
-    OPERATIONS, OTHER_PROXY, PROBLEMS, PROBLEMS_NOW, REAL_SERVERS, RESTORE_FAILURES, RETRYING,
-    ROUND, SENDS, SERVICE_CHANGES, SERVICES, SERVICES_PENDING, STATISTICS, SYNC_DURATION,
-    VIRTUAL_SERVERS, WRONG_SYSCTLS,
+    API_FAILING, API_HEARD, AUDITS, BYTES, DRAINING, DRIFT, ENDPOINT_CHANGES, ENDPOINTS_PENDING,
+    EVENTS, EVENTS_DROPPED, FAILURES, FLOWS, HEALTHZ, LAST_QUEUED, LAST_SYNC, LATENCY, LIVEZ,
+    MESSAGES, NO_LOCAL, OPERATIONS, OTHER_PROXY, PROBLEMS, PROBLEMS_NOW, REAL_SERVERS,
+    RESTORE_FAILURES, RETRYING, ROUND, SENDS, SERVICE_CHANGES, SERVICES, SERVICES_PENDING,
+    STATISTICS, SYNC_DURATION, VIRTUAL_SERVERS, WATCH_ERRORS, WRONG_SYSCTLS,
 };
 pub use table::{Kind, METRICS, Metric};
 
@@ -112,6 +112,21 @@ pub fn event(outcome: &'static str) {
 /// There was no room for a problem's Event.
 pub fn event_dropped() {
     counter!(EVENTS_DROPPED).increment(1);
+}
+
+/// The API server sent something.
+pub fn api_server_heard() {
+    gauge!(API_HEARD).set(jiff::Timestamp::now().as_duration().as_secs_f64());
+}
+
+/// This many kinds of objects cannot be followed.
+pub fn api_server_failing(kinds: usize) {
+    gauge!(API_FAILING).set(as_f64(kinds));
+}
+
+/// A list or a watch failed, or was cut.
+pub fn watch_failed(kind: source::Kind) {
+    counter!(WATCH_ERRORS, "kind" => kind.as_str()).increment(1);
 }
 
 /// A plan was carried out.
@@ -266,6 +281,9 @@ mod tests {
             problems_now("InvalidValue", 1);
             event("sent");
             event_dropped();
+            api_server_heard();
+            api_server_failing(1);
+            watch_failed(source::Kind::Services);
             sample(ROUND, 0.0);
             operations("bind", 1);
             operation_failed("bind");

@@ -11,7 +11,7 @@ use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, ObjectName, Servic
 
 pub use addresses::follow_addresses;
 pub use config_file::until_changed;
-pub use kubernetes::{connect, watch, watch_node_weights};
+pub use kubernetes::{Failure, Timing, connect, watch, watch_node_weights};
 pub use manifests::follow;
 
 use crate::objects::{Decoded, NodeState};

@@ -16,12 +16,13 @@ use super::kube_proxy::set;
 use super::parts::Parts;
 use super::{KubeProxyFlags, once, read_config, resolve};
 use crate::config::{Config, ConfigFile, Overrides};
+use crate::contact::Contact;
 use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
 use crate::health::Health;
 use crate::health_check::HealthChecks;
 use crate::linux::{Linux, PacketFilters};
 use crate::logging::{self, LogFormat};
-use crate::source::{self, Arrival};
+use crate::source::{self, Arrival, Timing};
 use crate::warning::{Board, Publisher, Warnings};
 use crate::{allocator, host, http, linux, metric, plan};
 
@@ -110,6 +111,7 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         return linux::init(&config).map(|()| ExitCode::SUCCESS);
     }
     host::adjust_oom_score(config.oom_score_adj);
+    host::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(arguments, Arc::new(config)))?;
     Ok(ExitCode::SUCCESS)
@@ -149,6 +151,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         Ok(())
     });
     let health_seen = Arc::clone(&health);
+    let contact = Arc::clone(health.contact());
     let shared = Shared { health, pod_networks, warnings, health_checks };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
@@ -163,7 +166,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         on_this_thread(auditor.run())
     })?;
 
-    start_sources(arguments, &config, change_sender, board, &parts).await?;
+    start_sources(arguments, &config, change_sender, board, contact, &parts).await?;
     let outcome = tokio::select! {
         signal = terminated() => {
             info!(signal = signal?, "stopping");
@@ -220,6 +223,7 @@ async fn start_sources(
     config: &Config,
     changes: mpsc::Sender<Arrival>,
     board: Option<Arc<Board>>,
+    contact: Arc<Contact>,
     parts: &Parts,
 ) -> anyhow::Result<()> {
     let addresses = source::follow_addresses(changes.clone());
@@ -239,14 +243,15 @@ async fn start_sources(
             });
         }
         if config.node_weights {
-            let weights = source::watch_node_weights(client.clone(), changes.clone());
-            parts.task("watching Nodes", async {
-                weights.await;
+            let (client, changes, contact) =
+                (client.clone(), changes.clone(), Arc::clone(&contact));
+            parts.task("watching Nodes", async move {
+                source::watch_node_weights(client, changes, &contact, &Timing::default()).await;
                 Ok(())
             });
         }
         parts.task("watching the API server", async move {
-            source::watch(client, &node_name, changes).await;
+            source::watch(client, &node_name, changes, &contact, &Timing::default()).await;
             Ok(())
         });
     }

@@ -100,6 +100,12 @@ metrics! {
         "Requests to the API server for Events, by outcome: sent, known, forgotten or failed";
     EVENTS_DROPPED = Counter "trimtab_events_dropped_total" []
         "Problems that got no Event, because there were too many at once";
+    WATCH_ERRORS = Counter "trimtab_watch_errors_total" ["kind"]
+        "Lists and watches of the API server that failed or were cut, by kind of object";
+    API_HEARD = Gauge "trimtab_api_server_last_heard_timestamp_seconds" []
+        "When the API server last sent anything, Unix seconds";
+    API_FAILING = Gauge "trimtab_api_server_failing_watches" []
+        "Kinds of objects that cannot be followed at the API server now";
     SERVICES = Gauge "trimtab_services" [] "Services that are proxied";
     VIRTUAL_SERVERS = Gauge "trimtab_virtual_servers" []
         "Virtual servers that the kernel has or should have";

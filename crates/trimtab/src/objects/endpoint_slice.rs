@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use trimtab_core::{Family, Protocol};
@@ -12,7 +11,7 @@ use trimtab_reconcile::objects::{
 };
 
 use super::decoded::{Decoded, Problems, Severity, quoted};
-use super::metadata::{Metadata, watched};
+use super::metadata::Metadata;
 use super::service::port_number;
 
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -24,20 +23,13 @@ pub(super) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigge
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct EndpointSliceObject {
-    pub(super) metadata: ObjectMeta,
+    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    pub(crate) revision: Option<String>,
     /// What it says.
     pub decoded: Decoded<EndpointSlice>,
     /// When the change that led to this version of the slice happened, if it says so.
     pub changed: Option<jiff::Timestamp>,
 }
-
-watched!(
-    EndpointSliceObject,
-    NamespaceResourceScope,
-    "EndpointSlice",
-    "discovery.k8s.io",
-    "endpointslices"
-);
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -155,15 +147,15 @@ struct PortWire {
 }
 
 impl From<Wire> for EndpointSliceObject {
-    fn from(wire: Wire) -> Self {
+    fn from(mut wire: Wire) -> Self {
         let mut problems = Problems::default();
         let name = wire.metadata.object_name();
         let uid = wire.metadata.uid.as_deref().unwrap_or_default().into();
-        let metadata = wire.metadata.for_watch();
+        let revision = wire.metadata.resource_version.take();
         let changed = wire.metadata.annotations.get(LAST_CHANGE).and_then(|text| text.parse().ok());
         let value = decode(wire, &name, &mut problems);
         let decoded = Decoded { name, uid, value, problems: problems.into_inner() };
-        Self { metadata, decoded, changed }
+        Self { revision, decoded, changed }
     }
 }
 

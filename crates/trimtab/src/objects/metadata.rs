@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use trimtab_reconcile::objects::ObjectName;
@@ -46,16 +45,6 @@ impl Metadata {
             .as_deref()
             .and_then(|text| text.parse::<jiff::Timestamp>().ok())
             .map_or(i64::MAX, jiff::Timestamp::as_second)
-    }
-
-    /// What the watch machinery needs of it.
-    pub(super) fn for_watch(&self) -> ObjectMeta {
-        ObjectMeta {
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-            resource_version: self.resource_version.clone(),
-            ..ObjectMeta::default()
-        }
     }
 }
 
@@ -112,49 +101,3 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         Ok(Entries(kept))
     }
 }
-
-/// Makes a decoded object one that the watch machinery can handle.
-macro_rules! watched {
-    ($object:ident, $scope:ident, $kind:literal, $group:literal, $plural:literal) => {
-        watched!($object, $scope, $kind, $group, $plural, metadata_only: false);
-    };
-    (
-        $object:ident, $scope:ident, $kind:literal, $group:literal, $plural:literal,
-        metadata_only: $metadata_only:literal
-    ) => {
-        impl kube::Resource for $object {
-            type DynamicType = ();
-            type Scope = kube::core::$scope;
-
-            fn metadata_api() -> bool {
-                $metadata_only
-            }
-
-            fn kind((): &()) -> std::borrow::Cow<'_, str> {
-                $kind.into()
-            }
-
-            fn group((): &()) -> std::borrow::Cow<'_, str> {
-                $group.into()
-            }
-
-            fn version((): &()) -> std::borrow::Cow<'_, str> {
-                "v1".into()
-            }
-
-            fn plural((): &()) -> std::borrow::Cow<'_, str> {
-                $plural.into()
-            }
-
-            fn meta(&self) -> &kube::core::ObjectMeta {
-                &self.metadata
-            }
-
-            fn meta_mut(&mut self) -> &mut kube::core::ObjectMeta {
-                &mut self.metadata
-            }
-        }
-    };
-}
-
-pub(super) use watched;

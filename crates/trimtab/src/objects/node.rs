@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use kube::core::ObjectMeta;
 use serde::Deserialize;
 
 use super::decoded::{Decoded, Problems, quoted};
-use super::metadata::{Metadata, watched};
+use super::metadata::Metadata;
 use super::node_weight::node_weight;
 use trimtab_reconcile::objects::NodeObject as NodeFacts;
 
@@ -19,7 +18,8 @@ const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct NodeObject {
-    pub(super) metadata: ObjectMeta,
+    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    pub(crate) revision: Option<String>,
     /// What it says.
     pub decoded: Decoded<NodeState>,
     /// The weight of the endpoints on it, if it says so.
@@ -34,8 +34,6 @@ pub struct NodeState {
     /// Whether load balancers should send new connections here: it is not about to be deleted.
     pub eligible: bool,
 }
-
-watched!(NodeObject, ClusterResourceScope, "Node", "", "nodes");
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -75,7 +73,7 @@ struct Address {
 }
 
 impl From<Wire> for NodeObject {
-    fn from(wire: Wire) -> Self {
+    fn from(mut wire: Wire) -> Self {
         let mut problems = Problems::default();
         let spec = wire.spec.unwrap_or_default();
         let listed = wire.status.and_then(|status| status.addresses).unwrap_or_default();
@@ -89,8 +87,8 @@ impl From<Wire> for NodeObject {
             eligible: wire.metadata.deletion_timestamp.is_none() && !tainted,
         };
         Self {
-            metadata: wire.metadata.for_watch(),
             weight: node_weight(&wire.metadata),
+            revision: wire.metadata.resource_version.take(),
             decoded: Decoded {
                 name: wire.metadata.object_name(),
                 uid: wire.metadata.uid.unwrap_or_default().into(),

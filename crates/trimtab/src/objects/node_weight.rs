@@ -1,23 +1,21 @@
 //! The weight that a Node gives to the endpoints on it.
 
-use kube::core::ObjectMeta;
 use serde::Deserialize;
 use trimtab_reconcile::objects::ObjectName;
 
 use super::decoded::{Decoded, Problems};
 use super::endpoint_slice::{WEIGHT, weight};
-use super::metadata::{Metadata, watched};
+use super::metadata::Metadata;
 
 /// The weight of a Node, read from its metadata: nothing else of it is asked for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct NodeWeightObject {
-    pub(super) metadata: ObjectMeta,
+    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    pub(crate) revision: Option<String>,
     /// What it says; no value for a Node without the annotation.
     pub decoded: Decoded<u16>,
 }
-
-watched!(NodeWeightObject, ClusterResourceScope, "Node", "", "nodes", metadata_only: true);
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -27,7 +25,7 @@ struct Wire {
 
 impl From<Wire> for NodeWeightObject {
     fn from(wire: Wire) -> Self {
-        Self { metadata: wire.metadata.for_watch(), decoded: node_weight(&wire.metadata) }
+        Self { decoded: node_weight(&wire.metadata), revision: wire.metadata.resource_version }
     }
 }
 

@@ -3,14 +3,13 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use kube::core::ObjectMeta;
 use serde::Deserialize;
 use trimtab_core::{Family, Protocol};
 use trimtab_reconcile::objects::{Service, ServicePort, ServiceType, TrafficPolicy, Tuning};
 
 use super::annotations::tuning;
 use super::decoded::{Decoded, Problems, Severity, quoted};
-use super::metadata::{Metadata, watched};
+use super::metadata::Metadata;
 
 /// The label that hands a Service to another service proxy, whatever its value.
 pub(super) const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
@@ -23,12 +22,11 @@ const LONGEST_AFFINITY: i64 = 86_400;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct ServiceObject {
-    pub(super) metadata: ObjectMeta,
+    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    pub(crate) revision: Option<String>,
     /// What it says.
     pub decoded: Decoded<Service>,
 }
-
-watched!(ServiceObject, NamespaceResourceScope, "Service", "", "services");
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -101,11 +99,11 @@ struct Ingress {
 }
 
 impl From<Wire> for ServiceObject {
-    fn from(wire: Wire) -> Self {
+    fn from(mut wire: Wire) -> Self {
         let mut problems = Problems::default();
         let value = decode(&wire, &mut problems);
         Self {
-            metadata: wire.metadata.for_watch(),
+            revision: wire.metadata.resource_version.take(),
             decoded: Decoded {
                 name: wire.metadata.object_name(),
                 uid: wire.metadata.uid.unwrap_or_default().into(),

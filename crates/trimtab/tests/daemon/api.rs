@@ -1,10 +1,12 @@
 //! The daemon as a client of the Kubernetes API, faults included.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use trimtab::source;
+use trimtab::source::{self, Timing};
 use trimtab_integration::api::{
     ApiServer, Cluster, Config, Cut, EndpointChange, Fault, Gone, Resource, Verb,
 };
@@ -39,7 +41,7 @@ async fn linked(test: &str, services: usize, endpoints: usize) -> Linked {
     api.write_kubeconfig(&kubeconfig).unwrap();
     let rig = Rig::start(FakeKernel::default(), "");
     let client = source::connect(Some(&kubeconfig), None).await.unwrap();
-    tokio::spawn(source::watch(client, "node-a", rig.changes.clone()));
+    rig.follow(client, Timing::default());
     Linked { api, rig, _folder: Folder(folder) }
 }
 
@@ -156,4 +158,124 @@ async fn an_api_server_that_does_not_answer_changes_nothing() {
     let vip: std::net::IpAddr = "10.96.7.1".parse().unwrap();
     linked.until("the new VIP", |inside| inside.state.addresses.contains(&vip)).await;
     assert_eq!(linked.rig.kernel.inside().state.virtual_servers.len(), 11);
+}
+
+/// A relay before an API server that can let what passes through it vanish, as a network does whose
+/// other end has gone without a word.
+struct Relay {
+    address: std::net::SocketAddr,
+    /// Connections with a number below this are silent.
+    silent_below: tokio::sync::watch::Sender<usize>,
+    opened: Arc<AtomicUsize>,
+}
+
+impl Relay {
+    async fn start(server: String, silent_below: usize) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (silent_below, silent) = tokio::sync::watch::channel(silent_below);
+        let opened = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&opened);
+        tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let number = count.fetch_add(1, Ordering::Relaxed);
+                let (server, mut silent) = (server.clone(), silent.clone());
+                tokio::spawn(async move {
+                    let mut far = tokio::net::TcpStream::connect(server).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
+                        _ = silent.wait_for(|below| number < *below) => {}
+                    }
+                    // Neither closed nor read.
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        Self { address, silent_below, opened }
+    }
+
+    fn client(&self) -> kube::Client {
+        let url = format!("http://{}", self.address).parse().unwrap();
+        kube::Client::try_from(kube::Config::new(url)).unwrap()
+    }
+
+    fn silence_what_is_open(&self) {
+        self.silent_below.send(self.opened.load(Ordering::Relaxed)).unwrap();
+    }
+}
+
+/// Short enough for a test, with the same proportions.
+fn impatient() -> Timing {
+    let millis = Duration::from_millis;
+    Timing {
+        answer: millis(400),
+        quiet_watch: millis(900),
+        pause: millis(10)..=millis(100),
+        proven: millis(30),
+        ..Timing::default()
+    }
+}
+
+async fn relayed(silent_below: usize) -> (ApiServer, Rig, Relay) {
+    let api = ApiServer::start(Config::default()).await.unwrap();
+    api.load(&Cluster::synthetic(3, 2, 1));
+    let server = api.url().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let relay = Relay::start(server, silent_below).await;
+    let rig = Rig::start(FakeKernel::default(), "");
+    rig.follow(relay.client(), impatient());
+    (api, rig, relay)
+}
+
+async fn until_servers(rig: &Rig, count: usize) {
+    let reached = tokio::time::timeout(PATIENCE, async {
+        while rig.kernel.inside().state.virtual_servers.len() != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(reached.await.is_ok(), "never: {count} virtual servers");
+}
+
+#[tokio::test]
+async fn a_list_that_is_never_answered_is_asked_for_again() {
+    // The first connection of each kind leads nowhere.
+    let (_api, rig, relay) = relayed(3).await;
+    until_servers(&rig, 3).await;
+    assert!(relay.opened.load(Ordering::Relaxed) > 3);
+}
+
+#[tokio::test]
+async fn a_watch_that_falls_silent_is_replaced() {
+    let (api, rig, relay) = relayed(0).await;
+    until_servers(&rig, 3).await;
+    relay.silence_what_is_open();
+    api.apply(json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "new", "namespace": "default"},
+        "spec": {"clusterIP": "10.96.7.1", "ports": [{"port": 80, "protocol": "TCP"}]},
+    }))
+    .unwrap();
+    until_servers(&rig, 4).await;
+    assert_eq!(api.counters().requests(Verb::List, Resource::Services), 1, "watched again only");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_is_away_is_asked_ever_more_rarely() {
+    let api = ApiServer::start(Config::default()).await.unwrap();
+    api.inject(Fault::status(500));
+    let rig = Rig::start(FakeKernel::default(), "");
+    let client = kube::Client::try_from(kube::Config::new(api.url().parse().unwrap())).unwrap();
+    // Paused time passes much faster than a socket answers.
+    let day = Duration::from_secs(86_400);
+    rig.follow(client, Timing { answer: day, ..Timing::default() });
+    tokio::time::sleep(Duration::from_secs(1200)).await;
+    let lists = |resource| api.counters().requests(Verb::List, resource);
+    for resource in [Resource::Services, Resource::EndpointSlices] {
+        // Six or so while the pauses grow, and then one in 15 to 30 s.
+        let asked = lists(resource);
+        assert!((30..=90).contains(&asked), "{asked}");
+    }
+    assert!(!rig.health.contact().is_whole());
+    assert!(rig.health.livez().ok, "what is programmed goes on");
 }

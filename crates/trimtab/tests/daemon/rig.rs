@@ -12,7 +12,7 @@ use trimtab::health_check::HealthChecks;
 use trimtab::manifest::{Manifest, read_text};
 use trimtab::objects::NodeState;
 use trimtab::plan::settings;
-use trimtab::source::{Arrival, Change, Kind};
+use trimtab::source::{self, Arrival, Change, Kind, Timing};
 use trimtab::warning::{Board, Warnings};
 use trimtab_core::Family;
 use trimtab_reconcile::Reconciler;
@@ -83,6 +83,22 @@ impl Rig {
         let auditor = Auditor::new(kernel.clone(), config.sync_period, parts, Arc::clone(&health));
         tokio::spawn(auditor.run());
         Self { kernel, changes, health, warnings, stop, sync }
+    }
+
+    /// Follows an API server as the node `node-a`.
+    pub(crate) fn follow(&self, client: kube::Client, timing: Timing) {
+        let (changes, contact) = (self.changes.clone(), Arc::clone(self.health.contact()));
+        tokio::spawn(async move {
+            source::watch(client, "node-a", changes, &contact, &timing).await;
+        });
+    }
+
+    /// Follows the weights of all Nodes.
+    pub(crate) fn follow_node_weights(&self, client: kube::Client, timing: Timing) {
+        let (changes, contact) = (self.changes.clone(), Arc::clone(self.health.contact()));
+        tokio::spawn(async move {
+            source::watch_node_weights(client, changes, &contact, &timing).await;
+        });
     }
 
     pub(crate) async fn send(&self, change: Change) {

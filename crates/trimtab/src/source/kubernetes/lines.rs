@@ -1,0 +1,100 @@
+//! Lines from pieces of a stream.
+
+use super::failure::Failure;
+
+/// Longer than any object: etcd takes 1.5 MiB unless told otherwise.
+const LONGEST: usize = 32 << 20;
+/// More than this is not kept for the next line.
+const KEPT: usize = 64 << 10;
+
+/// Pieces that have arrived, and how much of them has been taken.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    buffer: Vec<u8>,
+    taken: usize,
+    /// Where the search for the end of the line goes on.
+    searched: usize,
+}
+
+impl Lines {
+    /// One more piece.
+    ///
+    /// # Errors
+    /// [`Failure::TooLong`] if a line does not end.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        self.buffer.drain(..self.taken);
+        self.searched -= self.taken;
+        self.taken = 0;
+        if self.buffer.len() + piece.len() > LONGEST {
+            return Err(Failure::TooLong(LONGEST));
+        }
+        if self.buffer.is_empty() {
+            self.buffer.shrink_to(KEPT);
+        }
+        self.buffer.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// The next whole line, without its end. Empty lines are passed over.
+    pub(super) fn next(&mut self) -> Option<&[u8]> {
+        loop {
+            let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
+            let Some(length) = found else {
+                self.searched = self.buffer.len();
+                return None;
+            };
+            let line = self.taken..self.searched + length;
+            self.searched = line.end + 1;
+            self.taken = self.searched;
+            if !line.is_empty() {
+                return Some(&self.buffer[line]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&str]) -> Vec<String> {
+        let mut lines = Lines::default();
+        let mut found = Vec::new();
+        for piece in pieces {
+            lines.push(piece.as_bytes()).unwrap();
+            while let Some(line) = lines.next() {
+                found.push(String::from_utf8(line.to_vec()).unwrap());
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_are_cut() {
+        let text = "{\"a\":1}\n\n{\"b\":\"é\"}\n{\"unfinished\"";
+        let whole = lines(&[text]);
+        assert_eq!(whole, ["{\"a\":1}", "{\"b\":\"é\"}"]);
+        for size in 1..text.len() {
+            let mut found = Lines::default();
+            let mut all = Vec::new();
+            for piece in text.as_bytes().chunks(size) {
+                found.push(piece).unwrap();
+                while let Some(line) = found.next() {
+                    all.push(String::from_utf8(line.to_vec()).unwrap());
+                }
+            }
+            assert_eq!(all, whole, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_an_error_and_not_all_of_memory() {
+        let mut lines = Lines::default();
+        let piece = vec![b'x'; LONGEST / 4];
+        for _ in 0..4 {
+            lines.push(&piece).unwrap();
+            assert!(lines.next().is_none());
+        }
+        assert!(matches!(lines.push(&piece), Err(Failure::TooLong(_))));
+    }
+}
