@@ -2,4 +2,5 @@
 
 pub mod api;
 pub mod cluster;
+pub mod pod;
 pub mod topology;

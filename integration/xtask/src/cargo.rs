@@ -1,5 +1,6 @@
 //! What cargo builds and where it puts it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,9 +35,18 @@ pub(crate) fn succeeds(arguments: &[&str]) -> Result<bool> {
 
 /// Builds what `arguments` select and returns the programs among it.
 pub(crate) fn build(arguments: &[&str]) -> Result<Vec<Executable>> {
+    build_with(arguments, &[])
+}
+
+/// As [`build`], with variables in cargo's environment.
+pub(crate) fn build_with(
+    arguments: &[&str],
+    variables: &[(&str, OsString)],
+) -> Result<Vec<Executable>> {
     let mut command = command(&["build", "--message-format=json-render-diagnostics"]);
     let output = command
         .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .spawn()
         .and_then(std::process::Child::wait_with_output)

@@ -12,12 +12,12 @@
 mod busybox;
 mod cache;
 mod child;
-mod fetch;
+pub(crate) mod fetch;
 mod host;
 mod job;
 mod kernel;
 mod output;
-mod packages;
+pub(crate) mod packages;
 mod prefix;
 mod qemu;
 mod verdict;

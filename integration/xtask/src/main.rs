@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask guest | test | demo | bench | chart | docs`.
+//! The project's commands: `cargo xtask guest | test | demo | bench | chart | docs | image`.
 
 mod bench;
 mod cargo;
@@ -6,6 +6,7 @@ mod chart;
 mod demo;
 mod docs;
 mod guest;
+mod image;
 mod test;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Task {
     Chart(chart::Arguments),
     /// Build the book and check links and commands in the documentation
     Docs(docs::Arguments),
+    /// Make the container image, without a container engine
+    Image(image::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Bench(arguments) => (bench::main(&arguments), 1),
         Task::Chart(arguments) => (chart::main(&arguments), 1),
         Task::Docs(arguments) => (docs::main(&arguments), 1),
+        Task::Image(arguments) => (image::main(&arguments), 1),
     };
     match result {
         Ok(status) => ExitCode::from(status),

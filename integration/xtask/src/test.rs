@@ -27,8 +27,10 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use self::order::Seed;
-use crate::cargo;
-use crate::guest::{self, Runner};
+use self::suite::Test;
+use crate::cargo::{self, PROGRAM_VARIABLE};
+use crate::guest::{self, Runner, packages};
+use crate::image::{self, IMAGE_VARIABLE};
 
 /// `cargo xtask test`.
 #[derive(clap::Args, Debug)]
@@ -92,12 +94,17 @@ fn kernel_tier(arguments: &Arguments, filter: Option<&str>) -> Result<()> {
         order::shuffle(&mut tests, seed);
     }
 
+    let mut variables = vec![(PROGRAM_VARIABLE, program.to_owned())];
+    if tests.iter().any(Test::needs_the_image) {
+        packages::ensure(packages::CONTAINERS)?;
+        variables.push((IMAGE_VARIABLE, image::for_tests(&executables)?));
+    }
     let started = Instant::now();
     let runner = Runner::find(&arguments.guest)?;
     let at_once = crew::size(&runner, arguments.guests)?.min(tests.len());
     let order = arguments.shuffle.map(of_seed).unwrap_or_default();
     println!("\n{} kernel tests, guests at once: {at_once}{order}", tests.len());
-    let run = crew::run(&runner, &arguments.guest, &tests, at_once, program)?;
+    let run = crew::run(&runner, &arguments.guest, &tests, at_once, &variables)?;
 
     let (text, is_good) = summary::summary(&tests, &run.reports);
     let (seconds, guests) = (started.elapsed().as_secs(), run.guests);

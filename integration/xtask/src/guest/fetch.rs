@@ -14,7 +14,7 @@ pub(super) fn is_available(package: &str) -> bool {
 }
 
 /// The packages that `package` depends on, the first of each choice.
-pub(super) fn dependencies(package: &str) -> Result<Vec<String>> {
+pub(crate) fn dependencies(package: &str) -> Result<Vec<String>> {
     let text = show(package).or_else(|_| {
         apt_get_update()?;
         show(package)

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 /// A program and the Debian and Ubuntu package that has it.
-pub(super) struct Program {
+pub(crate) struct Program {
     name: &'static str,
     package: &'static str,
 }
@@ -26,6 +26,11 @@ pub(super) const GUEST: &[Program] = &[
     program("sysctl", "procps"),
 ];
 
+/// What the test of the pod uses: a container engine, its runtime, and the program of the container
+/// that only holds a pod together.
+pub(crate) const CONTAINERS: &[Program] =
+    &[program("catatonit", "catatonit"), program("podman", "podman"), program("runc", "runc")];
+
 /// What it takes to start a virtual machine.
 pub(super) const QEMU: &[Program] = &[
     program("apt-get", "apt"),
@@ -38,7 +43,7 @@ pub(super) const QEMU: &[Program] = &[
 ];
 
 /// Installs what is missing, or says how to.
-pub(super) fn ensure(programs: &[Program]) -> Result<()> {
+pub(crate) fn ensure(programs: &[Program]) -> Result<()> {
     let missing = missing(programs);
     if missing.is_empty() {
         return Ok(());
@@ -58,7 +63,7 @@ pub(super) fn ensure(programs: &[Program]) -> Result<()> {
 }
 
 /// Fetches the package lists; what is fetched by an old list may be gone from the mirror.
-pub(super) fn apt_get_update() -> Result<()> {
+pub(crate) fn apt_get_update() -> Result<()> {
     run(Command::new("apt-get").args(["-qq", "update"]))
 }
 
@@ -71,12 +76,12 @@ fn apt_get_install(packages: &[&str]) -> Result<()> {
 }
 
 /// Runs `command` and keeps its words for the error that they may explain.
-pub(super) fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     output(command).map(drop)
 }
 
 /// Runs `command` and returns what it printed.
-pub(super) fn output(command: &mut Command) -> Result<String> {
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().display().to_string();
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
@@ -13,7 +13,6 @@ use super::queue::{Numbered, Queue};
 use super::suite::Test;
 use super::summary;
 use super::transcript::{Report, Transcript};
-use crate::cargo::PROGRAM_VARIABLE;
 use crate::guest::{Job, Options, Output, Runner};
 
 /// Runs the tests of a batch in the guest: a shell costs an emulated machine less than a program of
@@ -63,13 +62,14 @@ fn fitting(processors: usize, meminfo: &str) -> usize {
     usize::try_from(guests).unwrap_or(usize::MAX).clamp(1, processors.max(1))
 }
 
-/// Runs all of `tests`, in this order, in as many guests at once; each is told when it ends.
+/// Runs all of `tests`, in this order, in as many guests at once; each is told when it ends. They find
+/// what was built for them in `variables`.
 pub(super) fn run(
     runner: &Runner,
     options: &Options,
     tests: &[Test],
     at_once: usize,
-    program: &Path,
+    variables: &[(&str, PathBuf)],
 ) -> Result<Run> {
     let queue = Mutex::new(Queue::new(tests.to_vec(), at_once));
     let so_far = Mutex::new(Run { reports: Vec::new(), guests: 0, broken: 0 });
@@ -90,7 +90,7 @@ pub(super) fn run(
             let mut transcript = Transcript::new(&batch, report);
             let seconds = TEST_SECONDS + AVERAGE_SECONDS * batch.len() as u64;
             let options = options.with_timeout_or(seconds);
-            let verdict = job(&batch, program)
+            let verdict = job(&batch, variables)
                 .and_then(|job| runner.run(&options, &job, Output::To(&mut transcript)));
             transcript.end();
             // Where there is no guest to be had, the others need not try.
@@ -112,7 +112,7 @@ pub(super) fn run(
     Ok(so_far.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn job(batch: &[Numbered], program: &Path) -> Result<Job> {
+fn job(batch: &[Numbered], variables: &[(&str, PathBuf)]) -> Result<Job> {
     let mut command: Vec<OsString> = ["/bin/sh", "-c", DRIVER, "driver"].map(Into::into).into();
     command.push(TEST_SECONDS.to_string().into());
     for (number, test) in batch {
@@ -122,7 +122,7 @@ fn job(batch: &[Numbered], program: &Path) -> Result<Job> {
     // Tests make errors while they wait for something. With RUST_BACKTRACE set, each would have a
     // stack of its own, which costs an emulated processor dearly; panics still show theirs.
     let job = Job::here(command)?.env("RUST_LIB_BACKTRACE", "0");
-    Ok(job.env(PROGRAM_VARIABLE, program))
+    Ok(variables.iter().fold(job, |job, (name, path)| job.env(name, path)))
 }
 
 /// A worker that panicked has left nothing half done: what is shared is only added to.

@@ -34,6 +34,11 @@ impl Test {
         Self { suite: Arc::new(suite), name: name.into() }
     }
 
+    /// Whether it starts containers.
+    pub(super) fn needs_the_image(&self) -> bool {
+        self.suite.label.ends_with("tests/pod.rs")
+    }
+
     /// The command that runs it alone with its output shown.
     pub(super) fn look_inside(&self) -> String {
         let (binary, name) = (self.suite.binary.display(), &self.name);
