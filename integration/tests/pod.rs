@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -49,6 +50,8 @@ fn manifest(cluster: &Cluster) -> PodManifest {
 fn enlarge_connection_table() {
     let processors = std::thread::available_parallelism().unwrap().get();
     let wanted = (32_768 * processors).max(131_072);
+    // Where tracking is a module, it need not be loaded yet.
+    assert!(Command::new("modprobe").args(["-q", "nf_conntrack"]).status().is_ok());
     std::fs::write("/proc/sys/net/netfilter/nf_conntrack_max", wanted.to_string()).unwrap();
 }
 
