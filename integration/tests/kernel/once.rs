@@ -70,7 +70,7 @@ fn init_only_sets_sysctls_and_timeouts_and_programs_nothing() {
     let node = cluster.topology.node(1).namespace();
     let config = cluster
         .proxy(1)
-        .config("ipvs: {strictARP: true, tcpTimeout: 77s}")
+        .config("ipvs: {strictARP: true, tcpTimeout: 77s}\ntrimtab: {estimation: {enabled: false}}")
         .write_config()
         .unwrap()
         .display()
@@ -85,6 +85,7 @@ fn init_only_sets_sysctls_and_timeouts_and_programs_nothing() {
         ("vs/conntrack", "1"),
         ("vs/expire_nodest_conn", "1"),
         ("vs/expire_quiescent_template", "1"),
+        ("vs/run_estimation", "0"),
         ("ip_forward", "1"),
         ("conf/all/arp_ignore", "1"),
         ("conf/all/arp_announce", "2"),

@@ -110,7 +110,9 @@ pub fn init(config: &Config) -> anyhow::Result<()> {
             "some modules could not be loaded, which is fine where the kernel has them built in"
         );
     }
-    for line in Sysctls::new(config)?.apply(&config.sysctl_path, Which::AtStart) {
+    let mut done = Sysctls::new(config)?.apply(&config.sysctl_path, Which::AtStart);
+    done.extend(estimation(config));
+    for line in done {
         info!("{line}");
     }
     timeouts(&mut ipvs, config);
