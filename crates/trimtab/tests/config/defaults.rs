@@ -65,6 +65,8 @@ fn rows() -> Vec<Row> {
         own("trimtab.externalIPs.allowNodeAddresses", json!(true), json!(false)),
         same("trimtab.vipBinding", json!(""), json!("address")),
         row("trimtab.connectionTableBits", json!(null), json!(null), json!(null)),
+        same("trimtab.sysctlPath", json!(""), json!("/proc/sys")),
+        same("trimtab.iptablesBackend", json!(""), json!("auto")),
         own("trimtab.estimation.enabled", json!(null), json!(false)),
         own("trimtab.estimation.nice", json!(null), json!(0)),
         row("trimtab.estimation.cpus", json!(null), json!(""), json!(null)),
