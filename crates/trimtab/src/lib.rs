@@ -14,7 +14,7 @@
 //! | [`health_check`] | an HTTP server for each health-check node port |
 //! | [`contact`] | whether the API server is heard |
 //! | [`health`], [`http`], [`metric`], [`logging`] | what others can see of it |
-//! | [`reference`] | the reference pages of the book |
+//! | [`mod@reference`] | the reference pages of the book |
 
 pub mod allocator;
 pub mod cli;
