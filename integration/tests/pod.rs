@@ -193,7 +193,7 @@ fn without_net_raw_iptables_cannot_ask_for_sets() {
     let added = &mut manifest.container(MAIN)["securityContext"]["capabilities"]["add"];
     added.as_array_mut().unwrap().retain(|name| name != "NET_RAW");
     let pod = start(&cluster, &manifest).unwrap();
-    pod.wait_for(MAIN, "Can't open socket to ipset").unwrap();
+    pod.wait_for(MAIN, "this process lacks CAP_NET_RAW").unwrap();
     let node = cluster.topology.node(1);
     let readiness = manifest.probe(MAIN, "readinessProbe").unwrap();
     let once = trimtab_integration::pod::Probe { failures: 1, ..readiness };
