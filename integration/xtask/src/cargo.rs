@@ -41,7 +41,7 @@ pub(crate) fn build(arguments: &[&str]) -> Result<Vec<Executable>> {
 /// As [`build`], with variables in cargo's environment.
 pub(crate) fn build_with(
     arguments: &[&str],
-    variables: &[(&str, OsString)],
+    variables: &[(String, OsString)],
 ) -> Result<Vec<Executable>> {
     let mut command = command(&["build", "--message-format=json-render-diagnostics"]);
     let output = command

@@ -4,12 +4,14 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`program`] | how `trimtab` is built for an image |
+//! | [`cross`] | with which compilers, for another kind of processor |
 //! | [`debs`] | the Debian packages that go with it |
 //! | [`source`] | the commit, and the time that everything in the image is dated with |
 //!
 //! The package `trimtab-image` puts these together; this program only calls it, because it is the
 //! first that a newcomer builds.
 
+mod cross;
 mod debs;
 mod program;
 mod source;

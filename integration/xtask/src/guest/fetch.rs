@@ -34,13 +34,19 @@ pub(super) fn unpack(packages: &[String], folder: &Path) -> Result<()> {
         download()
     })?;
     let files = scratch.path().join("files");
-    for package in debs(scratch.path())? {
-        run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&files))?;
-    }
+    extract(scratch.path(), &files)?;
     match std::fs::rename(&files, folder) {
         Err(_) if folder.exists() => Ok(()), // Another run was quicker.
         result => result.with_context(|| format!("cannot make {}", folder.display())),
     }
+}
+
+/// Unpacks all packages in the folder `packages` to `files`.
+pub(crate) fn extract(packages: &Path, files: &Path) -> Result<()> {
+    for package in debs(packages)? {
+        run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(files))?;
+    }
+    Ok(())
 }
 
 fn debs(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -106,7 +106,7 @@ fn missing(programs: &[Program]) -> Vec<&'static str> {
 }
 
 /// Looks where root's programs are, too: they need not be in a user's PATH.
-fn is_installed(name: &str) -> bool {
+pub(crate) fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(Into::into))

@@ -30,7 +30,7 @@ pub(super) fn folder(arch: Arch) -> Result<PathBuf> {
 }
 
 /// The packages `roots` with all libraries that they depend on, however far away.
-fn closure(
+pub(super) fn closure(
     roots: &[&str],
     dependencies: impl Fn(&str) -> Result<Vec<String>>,
 ) -> Result<BTreeSet<String>> {
