@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::debian::Package;
-use crate::elf::{Architecture, needs};
+use crate::elf::{Architecture, Version, linkage};
 use crate::tree::{Entry, Tree};
 
 /// Where the program is in the image.
@@ -42,7 +42,7 @@ pub(crate) struct Contents {
 impl Contents {
     /// Selects from `packages` what belongs into the image, for a program and its licence.
     ///
-    /// Fails if something is missing, or is for another architecture or a newer glibc.
+    /// Fails if something is missing, or is for another architecture or newer libraries.
     pub(crate) fn select(
         architecture: Architecture,
         packages: Vec<Package>,
@@ -158,15 +158,17 @@ fn libraries(
     available.copy(architecture.loader(), image)?;
     let mut wanted = BTreeSet::new();
     let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut glibc: Vec<(String, String)> = Vec::new();
+    let mut needs: Vec<(String, Version)> = Vec::new();
+    let mut offered: BTreeSet<Version> = BTreeSet::new();
     loop {
         for (path, entry) in image.iter().chain(program.iter()) {
             let Entry::File(_, content) = entry else { continue };
             if seen.insert(path.to_owned()) {
-                let found = needs(content, architecture).with_context(|| path.to_owned())?;
+                let found = linkage(content, architecture).with_context(|| path.to_owned())?;
                 let found = found.unwrap_or_default();
                 wanted.extend(found.libraries);
-                glibc.extend(found.glibc.into_iter().map(|version| (path.to_owned(), version)));
+                needs.extend(found.needs.into_iter().map(|version| (path.to_owned(), version)));
+                offered.extend(found.offers);
             }
         }
         let missing: Vec<String> = wanted
@@ -181,13 +183,12 @@ fn libraries(
             available.copy(&path, image)?;
         }
     }
-    let c_library = format!("{folder}/libc.so.6");
-    for (path, version) in &glibc {
-        let is_offered = glibc.iter().any(|(of, offered)| *of == c_library && offered == version);
+    for (path, version) in &needs {
+        let Version { library, name } = version;
         ensure!(
-            is_offered,
-            "/{path} needs {version}, which the glibc of the packages does not have: build it on \
-             the release of Debian that the packages are from"
+            offered.contains(version),
+            "/{path} needs {name}, which {library} of the packages does not have: build it on the \
+             release of Debian that the packages are from"
         );
     }
     Ok(())

@@ -1,9 +1,9 @@
-//! Which libraries a program needs.
+//! Which libraries a program needs, and in which versions.
 
 use anyhow::{Context as _, Result, ensure};
 use object::Endianness;
-use object::elf::{DT_NEEDED, EM_AARCH64, EM_X86_64};
-use object::read::elf::{ElfFile64, FileHeader as _, SectionHeader as _};
+use object::elf::{DT_NEEDED, EM_AARCH64, EM_X86_64, VER_FLG_BASE};
+use object::read::elf::{ElfFile64, FileHeader as _};
 
 /// What everything in an image runs on.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,35 +45,85 @@ impl Architecture {
     }
 }
 
-/// What a program or library needs from others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Needs {
-    /// File names of libraries.
-    pub(crate) libraries: Vec<String>,
-    /// The versions of glibc's interface, such as `GLIBC_2.34`. In glibc itself: those it offers.
-    pub(crate) glibc: Vec<String>,
+/// A version of the interface of a library, such as `GLIBC_2.34` of `libc.so.6`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    /// The library, by its file name.
+    pub(crate) library: String,
+    /// The version.
+    pub(crate) name: String,
 }
 
-/// Reads the needs of a file; `None` if it is no program and no library at all.
-pub(crate) fn needs(content: &[u8], architecture: Architecture) -> Result<Option<Needs>> {
+/// What a program or library needs from others, and what it offers them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Linkage {
+    /// File names of libraries that it needs.
+    pub(crate) libraries: Vec<String>,
+    /// What these must offer.
+    pub(crate) needs: Vec<Version>,
+    /// What it offers.
+    pub(crate) offers: Vec<Version>,
+}
+
+/// Reads the linkage of a file; `None` if it is no program and no library at all.
+pub(crate) fn linkage(content: &[u8], architecture: Architecture) -> Result<Option<Linkage>> {
     if !content.starts_with(b"\x7fELF") {
         return Ok(None);
     }
     let file = ElfFile64::<Endianness>::parse(content).context("not a 64-bit ELF file")?;
     let machine = file.elf_header().e_machine(file.endian());
     ensure!(machine == architecture.machine(), "it is not for {}", architecture.name());
-    let mut needs = Needs::default();
+    let mut libraries = Vec::new();
     let table = file.elf_dynamic_table().context("its dynamic section")?;
     for entry in table.iter().filter(|entry| entry.tag == DT_NEEDED) {
-        let name = table.string(entry).context("a library without a name")?;
-        needs.libraries.push(String::from_utf8(name.to_vec())?);
+        libraries.push(text(table.string(entry).context("a library without a name")?)?);
     }
-    let sections = file.elf_section_table();
-    let (_, names) = sections.section_by_name(file.endian(), b".dynstr").context("no .dynstr")?;
-    let names = names.data(file.endian(), content)?.split(|byte| *byte == 0);
-    let names = names.filter_map(|name| std::str::from_utf8(name).ok());
-    needs.glibc = names.filter(|name| name.starts_with("GLIBC_2.")).map(str::to_owned).collect();
-    Ok(Some(needs))
+    let needs = needs(&file, content).context("the versions that it needs")?;
+    let offers = offers(&file, content).context("the versions that it offers")?;
+    Ok(Some(Linkage { libraries, needs, offers }))
+}
+
+fn needs(file: &ElfFile64<'_>, content: &[u8]) -> Result<Vec<Version>> {
+    let mut needs = Vec::new();
+    let (endian, sections) = (file.endian(), file.elf_section_table());
+    let Some((mut of_libraries, names)) = sections.gnu_verneed(endian, content)? else {
+        return Ok(needs);
+    };
+    let names = sections.strings(endian, content, names)?;
+    while let Some((library, mut versions)) = of_libraries.next()? {
+        let library = text(library.file(endian, names)?)?;
+        while let Some(version) = versions.next()? {
+            let name = text(version.name(endian, names)?)?;
+            needs.push(Version { library: library.clone(), name });
+        }
+    }
+    Ok(needs)
+}
+
+fn offers(file: &ElfFile64<'_>, content: &[u8]) -> Result<Vec<Version>> {
+    let mut offers = Vec::new();
+    let (endian, sections) = (file.endian(), file.elf_section_table());
+    let Some((mut definitions, names)) = sections.gnu_verdef(endian, content)? else {
+        return Ok(offers);
+    };
+    let names = sections.strings(endian, content, names)?;
+    let mut library = String::new();
+    while let Some((definition, mut versions)) = definitions.next()? {
+        // Its first name is its own; others are of the versions that it continues.
+        let Some(version) = versions.next()? else { continue };
+        let name = text(version.name(endian, names)?)?;
+        if definition.vd_flags.get(endian) & VER_FLG_BASE == 0 {
+            offers.push(Version { library: library.clone(), name });
+        } else {
+            // The first of all, which has the name of the library.
+            library = name;
+        }
+    }
+    Ok(offers)
+}
+
+fn text(bytes: &[u8]) -> Result<String> {
+    String::from_utf8(bytes.to_vec()).context("a name that is no UTF-8")
 }
 
 #[cfg(test)]
@@ -88,14 +138,28 @@ mod tests {
         } else {
             (Architecture::Arm64, Architecture::Amd64)
         };
-        let needs = super::needs(&program, own).unwrap().unwrap();
-        assert!(needs.libraries.contains(&"libc.so.6".to_owned()), "{needs:?}");
-        assert!(needs.glibc.iter().any(|version| version.starts_with("GLIBC_2.")), "{needs:?}");
-        assert!(super::needs(&program, other).is_err());
+        let found = linkage(&program, own).unwrap().unwrap();
+        assert!(found.libraries.contains(&"libc.so.6".to_owned()), "{found:?}");
+        let is_glibc = |v: &Version| v.library == "libc.so.6" && v.name.starts_with("GLIBC_2.");
+        assert!(found.needs.iter().any(is_glibc), "{found:?}");
+        assert!(linkage(&program, other).is_err());
+    }
+
+    #[test]
+    fn a_library_offers_versions_under_its_own_name() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let path = maps.split_whitespace().find(|word| word.ends_with("/libc.so.6")).unwrap();
+        let library = std::fs::read(path).unwrap();
+        let own =
+            if cfg!(target_arch = "x86_64") { Architecture::Amd64 } else { Architecture::Arm64 };
+        let found = linkage(&library, own).unwrap().unwrap();
+        assert!(found.offers.iter().all(|version| version.library == "libc.so.6"), "{found:?}");
+        assert!(found.offers.iter().any(|version| version.name == "GLIBC_2.34"), "{found:?}");
+        assert!(found.needs.iter().all(|version| version.library != "libc.so.6"), "{found:?}");
     }
 
     #[test]
     fn a_script_needs_no_library() {
-        assert_eq!(needs(b"#!/bin/sh\n", Architecture::Amd64).unwrap(), None);
+        assert_eq!(linkage(b"#!/bin/sh\n", Architecture::Amd64).unwrap(), None);
     }
 }
