@@ -57,11 +57,15 @@ fn debian_rust(arch: Arch) -> Result<PathBuf> {
         return Ok(folder);
     }
     let triple = arch.triple();
+    let missing =
+        format!("rustc has no standard library for {triple}; run: rustup target add {triple}");
     if std::env::var_os("RUSTC").is_some() || !is_installed("apt-get") {
-        bail!("rustc has no standard library for {triple}; run: rustup target add {triple}");
+        bail!(missing);
     }
+    // Other systems with apt, Ubuntu among them, may not have the package.
+    let names = debs::closure(&[LIBRARY], fetch::dependencies).context(missing)?;
     eprintln!("image: rustc has no standard library for {triple}; taking Debian's Rust");
-    let mut names: Vec<_> = debs::closure(&[LIBRARY], fetch::dependencies)?.into_iter().collect();
+    let mut names: Vec<_> = names.into_iter().collect();
     // The C library and the loader of programs belong together, and the loader is this machine's.
     names.retain(|name| name != "libc6");
     names.push("rustc-web".to_owned());
