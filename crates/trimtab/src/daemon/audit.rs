@@ -67,6 +67,9 @@ pub trait Observer {
     /// Makes sure of what does not depend on Services: sysctls, the dummy interface, rules.
     fn check_host(&mut self) -> HostCheck;
 
+    /// The processor time that this thread has taken so far.
+    fn cpu_time(&self) -> Duration;
+
     /// The elements of one set.
     ///
     /// # Errors
@@ -100,8 +103,9 @@ const PART: usize = 2048;
 const STRIDE: usize = 16;
 
 /// Reading the real servers, a request for each virtual server, takes at most this part of a
-/// processor: half a percent. Where that is not enough for all of them in one period, a comparison
-/// takes longer than the period, and the next one begins when it is complete.
+/// processor: half a percent of its time; waiting for others costs nothing. Where that is not enough
+/// for all of them in one period, a comparison takes longer than the period, and the next one begins
+/// when it is complete. What does not depend on Services is looked at once a period all the same.
 const SHARE: u32 = 200;
 
 fn failed(error: &anyhow::Error) {
@@ -109,7 +113,7 @@ fn failed(error: &anyhow::Error) {
     warn!(error = format!("{error:#}"), "cannot compare with the kernel");
 }
 
-/// How long to rest after a stride that took so long, if `even` would spread all strides evenly.
+/// How long to rest after a stride that took so much processor time, if `even` would spread all strides evenly.
 fn rest(took: Duration, even: Duration) -> Duration {
     even.max(took * (SHARE - 1))
 }
@@ -121,6 +125,8 @@ pub struct Auditor<O> {
     period: Duration,
     parts: Sender<AuditPart>,
     health: Arc<Health>,
+    /// When the host is to be looked at again.
+    host_due: Option<Instant>,
 }
 
 impl<O: Observer> Auditor<O> {
@@ -131,7 +137,7 @@ impl<O: Observer> Auditor<O> {
         parts: Sender<AuditPart>,
         health: Arc<Health>,
     ) -> Self {
-        Self { observer, period, parts, health }
+        Self { observer, period, parts, health, host_due: None }
     }
 
     /// Audits until nobody listens any more.
@@ -152,8 +158,9 @@ impl<O: Observer> Auditor<O> {
         }
     }
 
-    /// One comparison; `false` when nobody listens any more.
-    async fn audit(&mut self) -> anyhow::Result<bool> {
+    /// Looks at what does not depend on Services, and puts it right.
+    fn look_at_host(&mut self) {
+        self.host_due = Some(Instant::now() + self.period);
         let check = self.observer.check_host();
         for repaired in check.repaired {
             warn!("{repaired}");
@@ -170,6 +177,11 @@ impl<O: Observer> Auditor<O> {
         for error in check.failed {
             failed(&error);
         }
+    }
+
+    /// One comparison; `false` when nobody listens any more.
+    async fn audit(&mut self) -> anyhow::Result<bool> {
+        self.look_at_host();
         let (begun, begins) = oneshot::channel();
         if !self.send(AuditPart::Begin(begun)).await || begins.await.is_err() {
             return Ok(false);
@@ -198,7 +210,10 @@ impl<O: Observer> Auditor<O> {
         let strides = u32::try_from(frontends.len().div_ceil(STRIDE)).unwrap_or(u32::MAX).max(1);
         let even = self.period * 6 / 10 / strides;
         for stride in frontends.chunks(STRIDE) {
-            let start = Instant::now();
+            if self.host_due.is_some_and(|due| due <= Instant::now()) {
+                self.look_at_host();
+            }
+            let start = self.observer.cpu_time();
             let mut read = Vec::with_capacity(stride.len());
             let mut size = 0;
             for frontend in stride {
@@ -210,8 +225,9 @@ impl<O: Observer> Auditor<O> {
                 size += servers.len();
                 read.push((*frontend, servers));
             }
+            let took = self.observer.cpu_time().saturating_sub(start);
             self.send(AuditPart::RealServers(read)).await;
-            tokio::time::sleep(rest(start.elapsed(), even)).await;
+            tokio::time::sleep(rest(took, even)).await;
         }
         Ok(self.send(AuditPart::End).await)
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashSet;
 use ipnet::IpNet;
@@ -164,6 +165,11 @@ impl Observer for KernelReader {
             Err(error) => check.failed.push(error),
         }
         check
+    }
+
+    fn cpu_time(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(time).unwrap_or_default()
     }
 
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {

@@ -79,3 +79,23 @@ async fn no_part_of_an_audit_is_large_and_none_is_missing() {
     assert_eq!((elements, addresses, virtual_servers), (5000, 5000, 5000));
     assert_eq!(real_servers, 500 * 1000 + 4500);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_host_is_looked_at_every_period_however_long_a_comparison_takes() {
+    let health = Arc::new(Health::new(Duration::from_secs(30), &Family::ALL));
+    health.set_programmed(true);
+    let kernel = large();
+    // 5,000 virtual servers take 5 s of a processor, of which half a percent is to be had.
+    kernel.inside().read_cost = Duration::from_millis(1);
+    let (sender, mut parts) = mpsc::channel(4);
+    tokio::spawn(Auditor::new(kernel.clone(), Duration::from_secs(30), sender, health).run());
+    loop {
+        match parts.recv().await.unwrap() {
+            AuditPart::Begin(begun) => begun.send(()).unwrap(),
+            AuditPart::End => break,
+            _ => {}
+        }
+    }
+    let looks = kernel.inside().host_checks;
+    assert!((30..=35).contains(&looks), "{looks} looks in 1,000 s");
+}

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use hashbrown::HashSet;
 use trimtab::daemon::{DataPlane, HostCheck, Observer};
@@ -34,6 +35,9 @@ pub(crate) struct Inside {
     pub(crate) log_questions: bool,
     /// How often an audit looked at what does not depend on Services.
     pub(crate) host_checks: u32,
+    /// Processor time that reading has taken, and what the real servers of a virtual server take.
+    pub(crate) cpu_time: Duration,
+    pub(crate) read_cost: Duration,
     /// Whether something of what does not depend on Services cannot be put right.
     pub(crate) host_fails: bool,
     /// How often the host cannot be prepared yet.
@@ -159,6 +163,10 @@ impl Observer for FakeKernel {
         HostCheck { failed: failed.into_iter().collect(), ..HostCheck::default() }
     }
 
+    fn cpu_time(&self) -> Duration {
+        self.inside().cpu_time
+    }
+
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
         let elements = DataPlane::elements(self, set);
         self.has_read(Read::Elements(set));
@@ -176,6 +184,10 @@ impl Observer for FakeKernel {
     }
 
     fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>> {
+        let mut inside = self.inside();
+        let cost = inside.read_cost;
+        inside.cpu_time += cost;
+        drop(inside);
         DataPlane::real_servers(self, frontend)
     }
 }
