@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashSet;
 use ipnet::IpNet;
+use nix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 use trimtab_core::{
     DUMMY_INTERFACE, Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer,
@@ -168,8 +169,9 @@ impl Observer for KernelReader {
     }
 
     fn cpu_time(&self) -> Duration {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::try_from(time).unwrap_or_default()
+        // By way of the C library: rustix insists on a vDSO, which not every Linux has.
+        let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+        time.map(Duration::from).unwrap_or_default()
     }
 
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
