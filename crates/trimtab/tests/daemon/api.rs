@@ -279,3 +279,29 @@ async fn an_api_server_that_is_away_is_asked_ever_more_rarely() {
     assert!(!rig.health.contact().is_whole());
     assert!(rig.health.livez().ok, "what is programmed goes on");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_never_answered_is_asked_for_ever_more_rarely() {
+    let watches = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&watches);
+    // Lists are answered, watches never.
+    let answer = move |request: http::Request<kube::client::Body>| {
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        count.fetch_add(usize::from(is_watch), Ordering::Relaxed);
+        async move {
+            if is_watch {
+                std::future::pending::<()>().await;
+            }
+            let list = br#"{"metadata":{"resourceVersion":"1"},"items":[]}"#;
+            let body = http_body_util::Full::new(bytes::Bytes::from_static(list));
+            Ok::<_, std::convert::Infallible>(http::Response::new(body))
+        }
+    };
+    let client = kube::Client::new(tower::service_fn(answer), "default");
+    let rig = Rig::start(FakeKernel::default(), "");
+    rig.follow(client, Timing { answer: Duration::from_secs(10), ..Timing::default() });
+    tokio::time::sleep(Duration::from_secs(1200)).await;
+    // Of each kind one in 25 to 40 s, once the pauses have grown; one in 11 s if they did not.
+    let asked = watches.load(Ordering::Relaxed);
+    assert!((80..=170).contains(&asked), "{asked}");
+}

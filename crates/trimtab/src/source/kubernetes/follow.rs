@@ -102,9 +102,10 @@ impl Follower<'_> {
         backoff: &mut Backoff,
     ) -> Ended {
         loop {
-            let begun = Instant::now();
-            let ended = self.watch::<K>(selection, &mut revision).await;
-            let has_lived = begun.elapsed() >= self.timing.proven;
+            let mut answered = None;
+            let ended = self.watch::<K>(selection, &mut revision, &mut answered).await;
+            // From the answer on: what never came to an answer has only kept us waiting.
+            let has_lived = answered.is_some_and(|at: Instant| at.elapsed() >= self.timing.proven);
             if has_lived {
                 backoff.reset();
             }
@@ -125,15 +126,18 @@ impl Follower<'_> {
         }
     }
 
-    /// One watch, from `revision` on, which is kept up to date.
+    /// One watch, from `revision` on, which is kept up to date. `answered` is set when the API server
+    /// answers.
     async fn watch<K: Watched>(
         &self,
         selection: &Selection,
         revision: &mut String,
+        answered: &mut Option<Instant>,
     ) -> Result<(), Ended> {
         let seconds = fastrand::u64(self.timing.watch.clone());
         let request = selection.watch::<K>(revision, seconds);
         let body = send(self.client, request, self.timing.answer).await?.into_body();
+        *answered = Some(Instant::now());
         let mut body = pin!(body);
         let mut lines = Lines::default();
         let mut is_proven = false;

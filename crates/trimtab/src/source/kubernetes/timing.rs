@@ -17,7 +17,8 @@ pub struct Timing {
     pub watch: RangeInclusive<u64>,
     /// Pauses after failures: the first, and the longest that doubling leads to.
     pub pause: RangeInclusive<Duration>,
-    /// A watch that has lived this long, or has sent something, is in order.
+    /// A watch that has lived this long since its answer is in order: pauses start anew after it. The
+    /// API server counts as back from then on, or from the first thing that the watch sends.
     pub proven: Duration,
 }
 
