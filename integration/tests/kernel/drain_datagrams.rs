@@ -1,6 +1,6 @@
 //! UDP and SCTP real servers that leave go at once, and their connections with them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::soon;
@@ -13,28 +13,32 @@ fn dns() -> ServiceSpec {
     ServiceSpec::new("dns", 1).every_protocol(53, 5353).node_port(30053)
 }
 
-/// What still speaks of a pod: IPVS's connections to it, and those that the kernel tracks.
-fn traces(node: &Host, pod: (u8, u8), protocol: Protocol) -> Vec<String> {
-    let mut found = Vec::new();
-    for family in Family::ALL {
-        let address = address::pod(pod.0, pod.1, family);
-        let connections = witness::connections(node.namespace()).unwrap();
-        let to = match address {
-            std::net::IpAddr::V4(four) => format!(" {four}:5353 "),
-            std::net::IpAddr::V6(six) => format!(" [{six}]:5353 "),
-        };
-        let of_ipvs = |line: &&String| line.starts_with(protocol.upper()) && line.contains(&to);
-        found.extend(connections.iter().filter(of_ipvs).cloned());
-        let tracked = witness::conntrack(node.namespace(), family).unwrap();
-        let answered_by = format!("src={address} ");
-        let is_its = |line: &&String| {
+/// IPVS's connections to a pod.
+fn connections(node: &Host, pod: (u8, u8), protocol: Protocol) -> Vec<String> {
+    let all = witness::connections(node.namespace()).unwrap();
+    let of_pod = |line: &String, family: Family| match address::pod(pod.0, pod.1, family) {
+        IpAddr::V4(four) => line.contains(&format!(" {four}:5353 ")),
+        IpAddr::V6(six) => line.contains(&format!(" [{six}]:5353 ")),
+    };
+    let is_its = |line: &String| {
+        line.starts_with(protocol.upper())
+            && Family::ALL.into_iter().any(|family| of_pod(line, family))
+    };
+    all.into_iter().filter(is_its).collect()
+}
+
+/// Conntrack entries of connections that a pod answers.
+fn tracked(node: &Host, pod: (u8, u8), protocol: Protocol) -> Vec<String> {
+    let of_family = |family: Family| {
+        let answered_by = format!("src={} ", address::pod(pod.0, pod.1, family));
+        let all = witness::conntrack(node.namespace(), family).unwrap();
+        all.into_iter().filter(move |line| {
             line.starts_with(protocol.lower())
-                && line.contains("dport=53 ")
+                && line.contains("sport=5353 ")
                 && line.contains(&answered_by)
-        };
-        found.extend(tracked.iter().filter(is_its).cloned());
-    }
-    found
+        })
+    };
+    Family::ALL.into_iter().flat_map(of_family).collect()
 }
 
 #[test]
@@ -66,7 +70,8 @@ fn a_client_with_a_fixed_port_is_answered_by_another_pod_at_once() {
         names.filter(|name| name == leaving).count()
     };
     assert_eq!(asked("node1-pod1"), 8, "half of them");
-    assert!(!traces(node, (1, 1), Protocol::Udp).is_empty());
+    assert!(!connections(node, (1, 1), Protocol::Udp).is_empty());
+    assert!(!tracked(node, (1, 1), Protocol::Udp).is_empty());
     let mut association = pod.connect(Protocol::Sctp, dns().at_v4(53)).unwrap();
     let mut other = pod.connect(Protocol::Sctp, dns().at_v4(53)).unwrap();
     let both = [&mut association, &mut other].map(|one| one.ask().unwrap().name);
@@ -80,10 +85,18 @@ fn a_client_with_a_fixed_port_is_answered_by_another_pod_at_once() {
         Ok((lines.iter().filter(leaving).count() == 0).then_some(()))
     })
     .unwrap();
-    // No question is lost: each is answered by the pod that is left, from the same port.
+    // The kernel drops one datagram of a connection whose real server is gone while conntrack still
+    // has its entry (ip_vs_in() with expire_nodest_conn), and Trimtab deletes the entries just after
+    // the real server.
+    eventually("the end of the conntrack entries", || {
+        let left = |protocol| tracked(node, (1, 1), protocol).len();
+        Ok((left(Protocol::Udp) + left(Protocol::Sctp) == 0).then_some(()))
+    })
+    .unwrap();
+    // From then on no question is lost: the pod that is left answers each, on the same port.
     assert_eq!(asked("node2-pod1"), 16);
     for protocol in [Protocol::Udp, Protocol::Sctp] {
-        let left = traces(node, (1, 1), protocol);
+        let left = connections(node, (1, 1), protocol);
         assert!(left.is_empty(), "{left:?}");
     }
     let found = pod.ask(Protocol::Sctp, dns().at_v4(53)).unwrap();
