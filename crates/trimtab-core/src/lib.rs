@@ -11,14 +11,18 @@
 //! | [`real_server`] | [`RealServer`], [`ForwardingMethod`], [`Tunnel`] |
 //! | [`scheduler`] | the kernel's schedulers and their flags |
 //! | [`ipset`] | the 17 sets of the IPVS mode and their elements |
+//! | [`objects`] | what the API server knows: Services, EndpointSlices, the node |
 //! | [`printable`] | text from strangers, safe to print |
+//! | [`stable_hash`] | a hash that every process and every version agrees on |
 
 pub mod family;
 pub mod ipset;
+pub mod objects;
 pub mod printable;
 pub mod protocol;
 pub mod real_server;
 pub mod scheduler;
+pub mod stable_hash;
 pub mod virtual_server;
 
 pub use family::Family;
@@ -27,6 +31,7 @@ pub use printable::Printable;
 pub use protocol::Protocol;
 pub use real_server::{ForwardingMethod, RealServer, RealServerKey, Tunnel, TunnelKind};
 pub use scheduler::{Scheduler, SchedulerName};
+pub use stable_hash::StableHash;
 pub use virtual_server::{Frontend, Persistence, VirtualServer, VirtualServerFlags};
 
 /// The dummy interface that carries the VIPs, the name kube-proxy gives it.

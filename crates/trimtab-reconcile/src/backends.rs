@@ -131,7 +131,7 @@ impl Backends {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::{Conditions, Hints, TrafficPolicy};
+    use trimtab_core::objects::{Conditions, Hints, TrafficPolicy};
 
     fn key(last: u8) -> RealServerKey {
         RealServerKey::new(std::net::IpAddr::from([10, 0, 0, last]), 80)

@@ -16,9 +16,9 @@ pub(crate) use node_view::NodeView;
 pub(crate) use options::Options;
 pub(crate) use request::{ClaimKind, Request};
 
-use crate::objects::{Service, ServicePort, TrafficPolicy};
 use crate::problem::{Problem, Reason};
 use crate::settings::Settings;
+use trimtab_core::objects::{Service, ServicePort, TrafficPolicy};
 
 /// What one Service asks for.
 #[derive(Debug, Default)]

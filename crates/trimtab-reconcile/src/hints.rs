@@ -2,9 +2,9 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::objects::Hints;
-use crate::stable_hash::StableHash;
 use crate::symbol::Crowd;
+use trimtab_core::StableHash;
+use trimtab_core::objects::Hints;
 
 /// A combination of hints that was seen. Like a symbol, its number comes from what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

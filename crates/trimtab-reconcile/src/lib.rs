@@ -15,7 +15,6 @@
 //!
 //! | module | what it decides |
 //! |---|---|
-//! | [`objects`] | the input: Services, EndpointSlices, the node |
 //! | `desired` | which frontends, set elements and addresses one Service asks for |
 //! | `backends` | which endpoints of a Service port answer: readiness, policy, topology |
 //! | `tables` | wanted and known state of the kernel's objects, by hash |
@@ -28,7 +27,6 @@ mod desired;
 mod execute;
 mod hints;
 mod nodes;
-pub mod objects;
 pub mod operation;
 mod order;
 pub mod plan;
@@ -37,7 +35,6 @@ mod reconciler;
 mod retry;
 mod services;
 mod settings;
-mod stable_hash;
 pub mod state;
 mod steps;
 mod symbol;
@@ -51,5 +48,4 @@ pub use reconciler::{
     Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler, WithoutLocalEndpoints,
 };
 pub use settings::{ExternalIpPolicy, NodePortAddresses, Settings};
-pub use stable_hash::StableHash;
 pub use state::{KernelState, VirtualServerState};

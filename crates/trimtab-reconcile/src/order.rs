@@ -6,7 +6,7 @@
 
 use trimtab_core::RealServerKey;
 
-use crate::stable_hash::StableHash;
+use trimtab_core::StableHash;
 
 /// A node's seed for [`rank`].
 pub(crate) fn seed(node_name: &str) -> u64 {

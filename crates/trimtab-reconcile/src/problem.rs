@@ -1,6 +1,6 @@
 //! What is wrong with an object, for the people who own it.
 
-use crate::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 /// All that one Service asks for and does not get, now; empty once it gets everything.
 #[derive(Clone, Debug, PartialEq, Eq)]

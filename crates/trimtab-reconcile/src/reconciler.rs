@@ -34,7 +34,6 @@ pub use programmed::Programmed;
 use crate::desired::NodeView;
 use crate::hints::HintTable;
 use crate::nodes::Nodes;
-use crate::objects::{LocalAddress, NodeObject, ObjectName};
 use crate::operation::Owner;
 use crate::order;
 use crate::retry::Retries;
@@ -42,6 +41,7 @@ use crate::services::{ServiceEntry, Services, StoredSlice};
 use crate::settings::Settings;
 use crate::symbol::Symbols;
 use crate::tables::{Deadline, Item, Tables};
+use trimtab_core::objects::{LocalAddress, NodeObject, ObjectName};
 
 /// Keeps what the kernel should hold and what it is known to hold, and plans the difference.
 ///

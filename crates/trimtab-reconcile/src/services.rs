@@ -13,10 +13,10 @@ pub(crate) use requests::Requests;
 
 use crate::backends::Facts;
 use crate::desired::Request;
-use crate::objects::{ObjectName, Service};
 use crate::operation::Owner;
 use crate::problem::Problem;
 use crate::tables::Item;
+use trimtab_core::objects::{ObjectName, Service};
 
 /// A Service, its endpoints, and what is still to be done for it.
 #[derive(Debug)]

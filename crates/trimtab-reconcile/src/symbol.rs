@@ -2,7 +2,7 @@
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::stable_hash::StableHash;
+use trimtab_core::StableHash;
 
 /// A name that was seen; equal names have equal symbols. The number comes from the name, not from
 /// the order in which names were seen: where two statements about an endpoint differ in nothing

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use trimtab_core::objects::{
+    Conditions, Endpoint, EndpointSlice, Hints, LocalAddress, ObjectName, Service, ServicePort,
+    SlicePort,
+};
 use trimtab_core::{
     Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetId, SetKind,
     VirtualServer,
-};
-use trimtab_reconcile::objects::{
-    Conditions, Endpoint, EndpointSlice, Hints, LocalAddress, ObjectName, Service, ServicePort,
-    SlicePort,
 };
 use trimtab_reconcile::{
     Action, Kernel, KernelState, NodePortAddresses, Phase, Plan, Reconciler, Refused, Settings,

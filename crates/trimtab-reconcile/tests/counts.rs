@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use trimtab_core::{Family, Protocol};
-use trimtab_reconcile::objects::{
+use trimtab_core::objects::{
     Conditions, Endpoint, EndpointSlice, Hints, ObjectName, Service, ServicePort, SlicePort,
 };
+use trimtab_core::{Family, Protocol};
 use trimtab_reconcile::{Action, KernelState, Plan, Reconciler, Settings, execute};
 
 fn service(number: u16) -> Service {
@@ -194,7 +194,7 @@ fn real_servers_are_added_in_an_order_of_the_nodes_own() {
 fn services_of_local_policy_without_an_endpoint_here_are_counted() {
     let mut reconciler = Reconciler::new(Settings::new("here"));
     let local = |number| Service {
-        internal_policy: trimtab_reconcile::objects::TrafficPolicy::Local,
+        internal_policy: trimtab_core::objects::TrafficPolicy::Local,
         ..service(number)
     };
     // With endpoints elsewhere only; with none at all; of another policy; with one here.

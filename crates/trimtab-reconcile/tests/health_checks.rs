@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use trimtab_core::{Family, Protocol};
-use trimtab_reconcile::objects::{
+use trimtab_core::objects::{
     Conditions, Endpoint, EndpointSlice, Hints, LocalAddress, ObjectName, Service, ServicePort,
     ServiceType, SlicePort, TrafficPolicy,
 };
+use trimtab_core::{Family, Protocol};
 use trimtab_reconcile::{HealthCheck, NodePortAddresses, Reconciler, Settings};
 
 fn name() -> ObjectName {

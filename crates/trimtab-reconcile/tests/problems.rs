@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use trimtab_core::Protocol;
-use trimtab_reconcile::objects::{ObjectName, Service, ServicePort};
+use trimtab_core::objects::{ObjectName, Service, ServicePort};
 use trimtab_reconcile::{
     Action, Kernel, KernelState, Phase, Reason, Reconciler, Refused, Settings, execute,
 };

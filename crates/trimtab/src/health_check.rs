@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 use tokio::sync::Notify;
+use trimtab_core::objects::ObjectName;
 use trimtab_reconcile::HealthCheck;
-use trimtab_reconcile::objects::ObjectName;
 
 use crate::health::Health;
 use crate::warning::{Origin, Warnings};

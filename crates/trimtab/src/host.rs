@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use trimtab_core::objects::LocalAddress;
 use trimtab_core::{DUMMY_INTERFACE, Family};
 use trimtab_host::{address, cpu_list};
 use trimtab_netlink::Socket;
-use trimtab_reconcile::objects::LocalAddress;
 
 use crate::kernel_memory;
 

@@ -1,7 +1,7 @@
 //! The node: its name, its addresses as the configuration corrects them.
 
 use trimtab_core::Family;
-use trimtab_reconcile::objects::NodeObject;
+use trimtab_core::objects::NodeObject;
 
 use crate::config::Config;
 use crate::objects::NodeState;

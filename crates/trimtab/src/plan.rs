@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use trimtab_core::Family;
+use trimtab_core::objects::LocalAddress;
 use trimtab_host::rules::RuleSet;
-use trimtab_reconcile::objects::LocalAddress;
 use trimtab_reconcile::{KernelState, Programmed, Reconciler, ServiceProblems, Settings, execute};
 
 use crate::config::Config;

@@ -7,7 +7,7 @@ mod kubernetes;
 mod manifests;
 
 use tokio::time::Instant;
-use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, ObjectName, Service};
+use trimtab_core::objects::{EndpointSlice, LocalAddress, ObjectName, Service};
 
 pub use addresses::follow_addresses;
 pub use config_file::until_changed;

@@ -23,7 +23,7 @@ pub use ledger::{Origin, Warnings};
 pub use publisher::Publisher;
 pub use reason::WarningReason;
 
-use trimtab_reconcile::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 /// Something wrong at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

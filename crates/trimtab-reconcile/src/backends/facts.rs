@@ -1,8 +1,8 @@
 //! What one slice says about one endpoint, in few bytes.
 
 use crate::hints::HintId;
-use crate::objects::Conditions;
 use crate::symbol::Symbol;
+use trimtab_core::objects::Conditions;
 
 /// What one slice says about one endpoint. The order is the order of preference when two slices
 /// disagree: not terminating, ready, serving, local, and then anything that is the same every time.

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::hints::HintTable;
-use crate::objects::TrafficPolicy;
+use trimtab_core::objects::TrafficPolicy;
 
 /// How the endpoints of a Service port are chosen now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hashbrown::HashSet;
 use trimtab_core::{Family, Scheduler};
 
-use crate::objects::LocalAddress;
 use crate::settings::NodePortAddresses;
+use trimtab_core::objects::LocalAddress;
 
 /// The node's addresses: on its interfaces, and as its Node object lists them; and what its kernel
 /// turned out to lack.

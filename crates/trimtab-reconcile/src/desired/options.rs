@@ -5,8 +5,8 @@ use trimtab_core::{
 };
 
 use super::NodeView;
-use crate::objects::Service;
 use crate::settings::Settings;
+use trimtab_core::objects::Service;
 
 /// What a virtual server is besides its frontend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use trimtab_core::{Frontend, Protocol, SetElement, SetId};
 
 use super::Options;
-use crate::objects::TrafficPolicy;
+use trimtab_core::objects::TrafficPolicy;
 
 /// One frontend that a Service asks for, with all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::objects::{LocalAddress, ObjectName, ServiceType, Tuning};
 use crate::settings::{ExternalIpPolicy, NodePortAddresses};
+use trimtab_core::objects::{LocalAddress, ObjectName, ServiceType, Tuning};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()

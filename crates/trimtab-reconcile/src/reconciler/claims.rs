@@ -6,10 +6,10 @@ use trimtab_core::Frontend;
 
 use super::Reconciler;
 use crate::desired::{ClaimKind, Request};
-use crate::objects::ObjectName;
 use crate::operation::Owner;
 use crate::services::Requests;
 use crate::tables::{Deadline, Item, Wanted};
+use trimtab_core::objects::ObjectName;
 
 impl Reconciler {
     /// Takes over what a Service asks for now: frontends that are the same as before are not

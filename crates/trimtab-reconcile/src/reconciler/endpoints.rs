@@ -10,10 +10,10 @@ use super::Reconciler;
 use super::health_check::has_health_check;
 use crate::backends::{Facts, Selection};
 use crate::nodes::Nodes;
-use crate::objects::{EndpointSlice, ObjectName};
 use crate::operation::Owner;
 use crate::services::{PortEntry, StoredSlice};
 use crate::tables::Item;
+use trimtab_core::objects::{EndpointSlice, ObjectName};
 
 /// What changed at one Service port.
 struct Touched {

@@ -7,10 +7,10 @@ use trimtab_core::{Family, Scheduler};
 use super::Reconciler;
 use super::health_check::has_health_check;
 use crate::desired::{Desired, NodeView, desired};
-use crate::objects::{LocalAddress, NodeObject, ObjectName, Service};
 use crate::operation::Owner;
 use crate::problem::Problem;
 use crate::services::{Requests, ServiceEntry};
+use trimtab_core::objects::{LocalAddress, NodeObject, ObjectName, Service};
 
 /// How long a scheduler that the kernel lacks is not asked for again.
 const SCHEDULERS_AGAIN: Duration = Duration::from_secs(5 * 60);

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use trimtab_core::Family;
 
 use super::Reconciler;
-use crate::objects::{ObjectName, Service};
 use crate::operation::Owner;
+use trimtab_core::objects::{ObjectName, Service};
 
 /// What the health-check node port of one Service says, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

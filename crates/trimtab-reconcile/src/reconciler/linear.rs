@@ -6,12 +6,12 @@ use std::time::Duration;
 use trimtab_core::{Family, Protocol, Scheduler};
 
 use super::Reconciler;
-use crate::objects::{
-    Conditions, Endpoint, EndpointSlice, Hints, ObjectName, Service, ServicePort, SlicePort,
-};
 use crate::problem::Reason;
 use crate::settings::Settings;
 use crate::steps;
+use trimtab_core::objects::{
+    Conditions, Endpoint, EndpointSlice, Hints, ObjectName, Service, ServicePort, SlicePort,
+};
 
 fn name() -> ObjectName {
     ObjectName::new("n", "large")

@@ -3,8 +3,8 @@
 use trimtab_core::Family;
 
 use super::Reconciler;
-use crate::objects::TrafficPolicy;
 use crate::services::{PortEntry, ServiceEntry};
+use trimtab_core::objects::TrafficPolicy;
 
 /// How many Services of one family have endpoints, a policy that allows only those on this node, and
 /// none here.

@@ -2,11 +2,11 @@
 
 use super::Reconciler;
 use crate::desired::Request;
-use crate::objects::ObjectName;
 use crate::operation::Owner;
 use crate::problem::{Problem, Reason, ServiceProblems};
 use crate::services::ServiceEntry;
 use crate::tables::Item;
+use trimtab_core::objects::ObjectName;
 
 /// Refusals that are told of one Service: where there are many, they are alike.
 const MOST_REFUSALS: usize = 8;

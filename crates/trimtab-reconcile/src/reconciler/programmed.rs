@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use trimtab_core::{Frontend, SetElement, SetId, SetKind};
 
 use super::Reconciler;
-use crate::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 /// What one Service has in the kernel, or is about to have.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use trimtab_core::{Family, Protocol, Scheduler, VirtualServerFlags};
-use trimtab_reconcile::objects::{
+use trimtab_core::objects::{
     Conditions, Endpoint, EndpointSlice, Hints, LocalAddress, NodeObject, ObjectName, Service,
     ServicePort, ServiceType, SlicePort, TrafficPolicy, Tuning,
 };
+use trimtab_core::{Family, Protocol, Scheduler, VirtualServerFlags};
 
 /// Something that happens.
 #[derive(Clone, Debug)]

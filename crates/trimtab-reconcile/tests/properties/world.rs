@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use trimtab_core::objects::{EndpointSlice, LocalAddress, NodeObject, ObjectName, Service};
 use trimtab_core::{Frontend, SetId};
-use trimtab_reconcile::objects::{EndpointSlice, LocalAddress, NodeObject, ObjectName, Service};
 use trimtab_reconcile::{
     HealthCheck, Kernel, KernelState, Plan, Problem, Reconciler, Settings, execute,
 };

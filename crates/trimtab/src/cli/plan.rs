@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use trimtab_core::objects::LocalAddress;
 use trimtab_core::{DUMMY_INTERFACE, Family, Printable};
-use trimtab_reconcile::objects::LocalAddress;
 
 use super::{INVALID, read_config, resolve};
 use crate::config::Overrides;

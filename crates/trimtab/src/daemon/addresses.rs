@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trimtab_reconcile::objects::LocalAddress;
+use trimtab_core::objects::LocalAddress;
 
 /// How long an address must be gone before it counts as lost. A node port at an address that is really
 /// gone is reached by nobody, so there is no hurry.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
-use trimtab_reconcile::objects::{EndpointSlice, ObjectName, Service};
+use trimtab_core::objects::{EndpointSlice, ObjectName, Service};
 use trimtab_reconcile::{Reconciler, ServiceProblems};
 
 use crate::objects::{Decoded, FieldProblem, Severity};

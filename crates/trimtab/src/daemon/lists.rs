@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use hashbrown::HashSet;
-use trimtab_reconcile::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 use crate::source::Kind;
 

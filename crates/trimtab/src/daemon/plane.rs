@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use hashbrown::HashSet;
+use trimtab_core::objects::LocalAddress;
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_reconcile::Kernel;
-use trimtab_reconcile::objects::LocalAddress;
 
 /// A kernel that can be programmed and read: Linux, or a fake in tests. Calls block for as long as
 /// the kernel takes, which is why the daemon's loop has a thread of its own.

@@ -11,8 +11,8 @@ use hashbrown::HashSet;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
+use trimtab_core::objects::{LocalAddress, ObjectName};
 use trimtab_core::{Family, Frontend, Protocol};
-use trimtab_reconcile::objects::{LocalAddress, ObjectName};
 use trimtab_reconcile::{Action, Drift, Operation, Phase, Plan, Reconciler, Report, execute};
 
 use super::addresses::Addresses;

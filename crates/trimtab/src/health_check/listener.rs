@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tracing::debug;
-use trimtab_reconcile::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 use super::reply::reply;
 use crate::health::Health;

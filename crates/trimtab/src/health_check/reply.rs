@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
-use trimtab_reconcile::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 use crate::http::Reply;
 

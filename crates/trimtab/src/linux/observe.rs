@@ -8,12 +8,12 @@ use hashbrown::HashSet;
 use ipnet::IpNet;
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
+use trimtab_core::objects::LocalAddress;
 use trimtab_core::{
     DUMMY_INTERFACE, Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer,
 };
 use trimtab_host::{conntrack, dummy, ipset};
 use trimtab_netlink::Socket;
-use trimtab_reconcile::objects::LocalAddress;
 
 use super::binding::bound;
 use super::leftovers;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use trimtab_core::objects::{ServicePort, Tuning};
 use trimtab_core::{Protocol, Scheduler, VirtualServerFlags};
-use trimtab_reconcile::objects::{ServicePort, Tuning};
 
 use super::Known;
 use super::decoded::{Problems, Severity, quoted};

@@ -1,6 +1,6 @@
 //! The outcome of decoding one object.
 
-use trimtab_reconcile::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 /// One object as it was decoded.
 #[derive(Clone, Debug)]

@@ -5,10 +5,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use trimtab_core::objects::{Conditions, Endpoint, EndpointSlice, Hints, ObjectName, SlicePort};
 use trimtab_core::{Family, Protocol};
-use trimtab_reconcile::objects::{
-    Conditions, Endpoint, EndpointSlice, Hints, ObjectName, SlicePort,
-};
 
 use super::decoded::{Decoded, Problems, Severity, quoted};
 use super::metadata::Metadata;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::decoded::{Decoded, Problems, quoted};
 use super::metadata::Metadata;
 use super::node_weight::node_weight;
-use trimtab_reconcile::objects::NodeObject as NodeFacts;
+use trimtab_core::objects::NodeObject as NodeFacts;
 
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 /// The taint that the cluster autoscaler puts on a node it is about to delete.

@@ -1,7 +1,7 @@
 //! The weight that a Node gives to the endpoints on it.
 
 use serde::Deserialize;
-use trimtab_reconcile::objects::ObjectName;
+use trimtab_core::objects::ObjectName;
 
 use super::decoded::{Decoded, Problems};
 use super::endpoint_slice::{WEIGHT, weight};

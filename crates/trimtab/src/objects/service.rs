@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use trimtab_core::objects::{Service, ServicePort, ServiceType, TrafficPolicy, Tuning};
 use trimtab_core::{Family, Protocol};
-use trimtab_reconcile::objects::{Service, ServicePort, ServiceType, TrafficPolicy, Tuning};
 
 use super::annotations::tuning;
 use super::decoded::{Decoded, Problems, Severity, quoted};

@@ -92,7 +92,7 @@ impl Board {
 mod tests {
     use super::*;
     use crate::warning::{ObjectKind, Regarding, WarningReason};
-    use trimtab_reconcile::objects::ObjectName;
+    use trimtab_core::objects::ObjectName;
 
     #[test]
     fn a_full_board_takes_no_more_and_has_room_again_once_something_is_over() {

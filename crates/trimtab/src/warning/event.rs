@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use serde_json::{Value, json};
-use trimtab_reconcile::StableHash;
+use trimtab_core::StableHash;
 
 use super::note::cut;
 use super::{ObjectKind, Warning};
@@ -103,7 +103,7 @@ pub(super) fn repeat(count: u32, now: Timestamp) -> Value {
 mod tests {
     use super::*;
     use crate::warning::{Regarding, WarningReason};
-    use trimtab_reconcile::objects::ObjectName;
+    use trimtab_core::objects::ObjectName;
 
     fn warning(reason: WarningReason, name: &str) -> Warning {
         let name = ObjectName::new("shop", name);

@@ -208,7 +208,7 @@ impl Schedule {
 mod tests {
     use super::*;
     use crate::warning::{ObjectKind, Regarding, WarningReason};
-    use trimtab_reconcile::objects::ObjectName;
+    use trimtab_core::objects::ObjectName;
 
     const MINUTE: Duration = Duration::from_secs(60);
     const HOUR: Duration = Duration::from_secs(3600);

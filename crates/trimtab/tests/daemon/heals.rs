@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trimtab::source::Change;
-use trimtab_reconcile::objects::LocalAddress;
+use trimtab_core::objects::LocalAddress;
 
 use crate::bad_input::Log;
 use crate::kernel::FakeKernel;

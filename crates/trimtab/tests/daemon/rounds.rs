@@ -1,8 +1,8 @@
 //! Rounds, retries, audits and drains, with time paused.
 
 use trimtab::source::{Arrival, Change, Kind};
+use trimtab_core::objects::{LocalAddress, ObjectName};
 use trimtab_core::{Family, SetId, SetKind, VirtualServerFlags};
-use trimtab_reconcile::objects::{LocalAddress, ObjectName};
 
 use crate::kernel::{FakeKernel, Read};
 use crate::rig::{Rig, changes, service, slice};

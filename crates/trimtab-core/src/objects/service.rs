@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::{Protocol, Scheduler, VirtualServerFlags};
 use ipnet::IpNet;
-use trimtab_core::{Protocol, Scheduler, VirtualServerFlags};
 
 use super::ObjectName;
 

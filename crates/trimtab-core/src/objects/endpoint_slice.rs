@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use trimtab_core::{Family, Protocol};
+use crate::{Family, Protocol};
 
 use super::ObjectName;
 

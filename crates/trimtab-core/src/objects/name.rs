@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use trimtab_core::Printable;
+use crate::Printable;
 
 /// `namespace/name` of a Service or an EndpointSlice; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
