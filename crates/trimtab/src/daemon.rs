@@ -12,13 +12,17 @@
 
 mod addresses;
 mod audit;
+mod auditor;
 mod failures;
 mod findings;
 mod lists;
+mod notices;
 mod pace;
 mod plane;
 mod sync;
 
-pub use audit::{AuditPart, Auditor, HostCheck, Observer};
+pub use audit::{AuditPart, HostCheck, Observer};
+pub use auditor::Auditor;
+pub use notices::Notices;
 pub use plane::DataPlane;
 pub use sync::{Shared, Sync, SyncSettings};

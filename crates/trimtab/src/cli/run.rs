@@ -17,7 +17,7 @@ use super::parts::Parts;
 use super::{KubeProxyFlags, once, read_config, resolve};
 use crate::config::{Config, ConfigFile, Overrides};
 use crate::contact::Contact;
-use crate::daemon::{AuditPart, Auditor, Shared, Sync, SyncSettings};
+use crate::daemon::{AuditPart, Auditor, Notices, Shared, Sync, SyncSettings};
 use crate::health::Health;
 use crate::health_check::HealthChecks;
 use crate::linux::{Linux, PacketFilters};
@@ -160,7 +160,9 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         on_this_thread(sync.run(changes, audit_parts, stop))??;
         Ok(())
     })?;
-    let auditor = Auditor::new(reader, config.sync_period, part_sender, health_seen);
+    let notices = Arc::new(Notices::default());
+    let auditor =
+        Auditor::new(reader, config.sync_period, part_sender, health_seen, Arc::clone(&notices));
     parts.thread("audit", move || {
         host::give_way();
         on_this_thread(auditor.run())

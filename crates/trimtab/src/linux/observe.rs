@@ -153,18 +153,37 @@ impl KernelReader {
     }
 }
 
+impl KernelReader {
+    /// Sets come first, as rules cannot be written that match a set that is not there.
+    fn check_filter(&mut self, check: &mut HostCheck) {
+        check.made_sets = check.part(prepare::sets(&mut self.sets, &self.families));
+        let networks = self.pod_networks.borrow().clone();
+        check.part(prepare::rules(&self.config, &networks, &self.families, self.filters));
+        match self.remove_leftovers() {
+            Ok(removed) => check.other_proxy = Some(removed),
+            Err(error) => check.failed.push(error),
+        }
+    }
+}
+
 impl Observer for KernelReader {
     fn check_host(&mut self) -> HostCheck {
         let sysctls = self.sysctls.apply(&self.config.sysctl_path, Which::Later);
         let mut check = HostCheck { repaired: sysctls, ..HostCheck::default() };
         check.part(self.check_dummy());
-        check.part(prepare::sets(&mut self.sets, &self.families));
-        let networks = self.pod_networks.borrow().clone();
-        check.part(prepare::rules(&self.config, &networks, &self.families, self.filters));
-        match self.remove_leftovers() {
-            Ok(removed) => check.other_proxy = removed,
-            Err(error) => check.failed.push(error),
-        }
+        self.check_filter(&mut check);
+        check
+    }
+
+    fn check_interface(&mut self) -> HostCheck {
+        let mut check = HostCheck::default();
+        check.part(self.check_dummy());
+        check
+    }
+
+    fn check_rules(&mut self) -> HostCheck {
+        let mut check = HostCheck::default();
+        self.check_filter(&mut check);
         check
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use trimtab::daemon::{AuditPart, Auditor};
+use trimtab::daemon::{AuditPart, Auditor, Notices};
 use trimtab::health::Health;
 use trimtab_core::{
     Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetId, SetKind,
@@ -43,12 +43,17 @@ fn large() -> FakeKernel {
     kernel
 }
 
+fn audit(kernel: FakeKernel, parts: mpsc::Sender<AuditPart>, health: Arc<Health>) {
+    let notices = Arc::new(Notices::default());
+    tokio::spawn(Auditor::new(kernel, Duration::from_secs(30), parts, health, notices).run());
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_part_of_an_audit_is_large_and_none_is_missing() {
     let health = Arc::new(Health::new(Duration::from_secs(30), &Family::ALL));
     health.set_programmed(true);
     let (sender, mut parts) = mpsc::channel(4);
-    tokio::spawn(Auditor::new(large(), Duration::from_secs(30), sender, health).run());
+    audit(large(), sender, health);
     let (mut elements, mut addresses, mut virtual_servers, mut real_servers) = (0, 0, 0, 0);
     let mut begins = 0;
     loop {
@@ -69,7 +74,8 @@ async fn no_part_of_an_audit_is_large_and_none_is_missing() {
             }
             AuditPart::EndOfElements(_)
             | AuditPart::EndOfAddresses
-            | AuditPart::EndOfVirtualServers => continue,
+            | AuditPart::EndOfVirtualServers
+            | AuditPart::EndOfLook => continue,
             AuditPart::End => break,
         };
         assert!(size <= MOST, "{size} objects in one part");
@@ -88,7 +94,7 @@ async fn the_host_is_looked_at_every_period_however_long_a_comparison_takes() {
     // 5,000 virtual servers take 5 s of a processor, of which half a percent is to be had.
     kernel.inside().read_cost = Duration::from_millis(1);
     let (sender, mut parts) = mpsc::channel(4);
-    tokio::spawn(Auditor::new(kernel.clone(), Duration::from_secs(30), sender, health).run());
+    audit(kernel.clone(), sender, health);
     loop {
         match parts.recv().await.unwrap() {
             AuditPart::Begin(begun) => begun.send(()).unwrap(),

@@ -35,6 +35,14 @@ pub(crate) struct Inside {
     pub(crate) log_questions: bool,
     /// How often an audit looked at what does not depend on Services.
     pub(crate) host_checks: u32,
+    /// How often it did for the dummy interface alone, and for the rules.
+    pub(crate) interface_checks: u32,
+    pub(crate) rule_checks: u32,
+    /// Whether sets must be made anew.
+    pub(crate) sets_are_gone: bool,
+    /// How often the elements of all sets were read, and the VIPs.
+    pub(crate) element_reads: u32,
+    pub(crate) address_reads: u32,
     /// Processor time that reading has taken, and what the real servers of a virtual server take.
     pub(crate) cpu_time: Duration,
     pub(crate) read_cost: Duration,
@@ -163,18 +171,32 @@ impl Observer for FakeKernel {
         HostCheck { failed: failed.into_iter().collect(), ..HostCheck::default() }
     }
 
+    fn check_interface(&mut self) -> HostCheck {
+        self.inside().interface_checks += 1;
+        HostCheck::default()
+    }
+
+    fn check_rules(&mut self) -> HostCheck {
+        let mut inside = self.inside();
+        inside.rule_checks += 1;
+        let made_sets = std::mem::take(&mut inside.sets_are_gone);
+        HostCheck { made_sets, ..HostCheck::default() }
+    }
+
     fn cpu_time(&self) -> Duration {
         self.inside().cpu_time
     }
 
     fn elements(&mut self, set: SetId) -> anyhow::Result<Vec<SetElement>> {
         let elements = DataPlane::elements(self, set);
+        self.inside().element_reads += u32::from(Some(set) == SetId::all().next());
         self.has_read(Read::Elements(set));
         elements
     }
 
     fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
         let addresses = DataPlane::addresses(self);
+        self.inside().address_reads += 1;
         self.has_read(Read::Addresses);
         addresses
     }

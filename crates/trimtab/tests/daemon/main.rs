@@ -8,6 +8,7 @@ mod bad_input;
 mod heals;
 mod health_checks;
 mod kernel;
+mod repair;
 mod rig;
 mod rounds;
 mod warnings;

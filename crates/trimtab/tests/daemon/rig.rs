@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use trimtab::config::{Config, ConfigFile, Overrides, resolve};
-use trimtab::daemon::{Auditor, Shared, Sync, SyncSettings};
+use trimtab::daemon::{Auditor, Notices, Shared, Sync, SyncSettings};
 use trimtab::health::Health;
 use trimtab::health_check::HealthChecks;
 use trimtab::manifest::{Manifest, read_text};
@@ -25,6 +25,7 @@ pub(crate) struct Rig {
     pub(crate) changes: mpsc::Sender<Arrival>,
     pub(crate) health: Arc<Health>,
     pub(crate) warnings: Arc<Warnings>,
+    pub(crate) notices: Arc<Notices>,
     stop: watch::Sender<bool>,
     sync: JoinHandle<anyhow::Result<FakeKernel>>,
 }
@@ -80,9 +81,16 @@ impl Rig {
         let reconciler = Reconciler::new(settings(&config));
         let sync = Sync::new(reconciler, kernel.clone(), sync_settings, shared);
         let sync = tokio::spawn(sync.run(taken, parts_taken, stopped));
-        let auditor = Auditor::new(kernel.clone(), config.sync_period, parts, Arc::clone(&health));
+        let notices = Arc::new(Notices::default());
+        let auditor = Auditor::new(
+            kernel.clone(),
+            config.sync_period,
+            parts,
+            Arc::clone(&health),
+            Arc::clone(&notices),
+        );
         tokio::spawn(auditor.run());
-        Self { kernel, changes, health, warnings, stop, sync }
+        Self { kernel, changes, health, warnings, notices, stop, sync }
     }
 
     /// Follows an API server as the node `node-a`.

@@ -36,7 +36,6 @@ impl<D: DataPlane> Sync<D> {
         match part {
             AuditPart::Begin(begun) => {
                 self.reconciler.begin_audit();
-                self.drift = Drift::default();
                 // Nobody waits any more where the program ends.
                 let _ = begun.send(());
             }
@@ -57,20 +56,27 @@ impl<D: DataPlane> Sync<D> {
                     self.reconciler.audit_real_servers(frontend, servers);
                 }
             }
+            AuditPart::EndOfLook => self.tell_drift(),
             AuditPart::End => {
-                metric::audited(&self.drift, &self.reconciler);
+                metric::audited();
                 self.weigh_statistics();
-                let drift = std::mem::take(&mut self.drift);
-                if !drift.is_none() {
-                    warn!(
-                        virtual_servers = drift.virtual_servers,
-                        real_servers = drift.real_servers,
-                        elements = drift.elements,
-                        addresses = drift.addresses,
-                        "the kernel was not as left: repaired"
-                    );
-                }
+                self.tell_drift();
             }
+        }
+    }
+
+    /// Says what was not as left since this was last said.
+    fn tell_drift(&mut self) {
+        let drift = std::mem::take(&mut self.drift);
+        metric::drifted(&drift, &self.reconciler);
+        if !drift.is_none() {
+            warn!(
+                virtual_servers = drift.virtual_servers,
+                real_servers = drift.real_servers,
+                elements = drift.elements,
+                addresses = drift.addresses,
+                "the kernel was not as left: repaired"
+            );
         }
     }
 }
