@@ -1,10 +1,11 @@
-//! The 17 ipsets of the IPVS mode and what they hold.
+//! The 17 ipsets of the IPVS mode, two of our own, and what they hold.
 //!
-//! Names, types and meaning are kube-proxy's, so that either program can take a node over from the
-//! other. The `hash:ip,port` sets and the node-port sets also say which virtual servers are ours.
+//! Names, types and meaning of the 17 are kube-proxy's, so that either program can take a node over
+//! from the other. The `hash:ip,port` sets and the node-port sets also say which virtual servers are
+//! ours. The two of our own are for virtual servers whose frontend is a firewall mark.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -59,7 +60,7 @@ macro_rules! sets {
 
         impl SetKind {
             /// All sets of one family.
-            pub const ALL: [Self; 17] = [$( Self::$kind ),*];
+            pub const ALL: [Self; 19] = [$( Self::$kind ),*];
 
             /// The type of its elements.
             pub const fn set_type(self) -> SetType {
@@ -116,6 +117,19 @@ sets! {
         "KUBE-HEALTH-CHECK-NODE-PORT", "KUBE-6-HEALTH-CHECK-NODE-PORT", BitmapPort;
     /// Every VIP on the dummy interface.
     IpvsIps, "KUBE-IPVS-IPS", "KUBE-6-IPVS-IPS", HashIp;
+    /// Frontends that clients inside the cluster see otherwise than those outside, each with the
+    /// firewall mark that the packets of clients inside are given (`skbinfo`).
+    Inside, "TRIMTAB-INSIDE", "TRIMTAB-6-INSIDE", HashIpPort;
+    /// The marks of our virtual servers, each written as an address ([`SetElement::of_mark`]): in the
+    /// set before the virtual server is made, and until it is gone.
+    Marks, "TRIMTAB-MARKS", "TRIMTAB-6-MARKS", HashIp;
+}
+
+impl SetKind {
+    /// Whether its elements are [`SetElement::IpPortMark`].
+    pub const fn has_marks(self) -> bool {
+        matches!(self, Self::Inside)
+    }
 }
 
 /// One of the sets in one family: what has a name in the kernel.
@@ -141,7 +155,7 @@ impl SetId {
         self.kind as usize + self.family as usize * SetKind::ALL.len()
     }
 
-    /// All 34 sets, IPv4 first; in the order of [`SetId::index`].
+    /// All 38 sets, IPv4 first; in the order of [`SetId::index`].
     pub fn all() -> impl Iterator<Item = Self> {
         Family::ALL
             .into_iter()
@@ -174,6 +188,10 @@ pub enum SetElement {
     Port(u16),
     /// `hash:ip,port`
     IpPort(IpAddr, Protocol, u16),
+    /// `hash:ip,port` with `skbinfo`: the endpoint, which the set has once at most, and the firewall
+    /// mark that goes with it. Adding it again with another mark changes the mark; for deleting it
+    /// the mark does not matter.
+    IpPortMark(IpAddr, Protocol, u16, u32),
     /// `hash:ip,port,ip`
     IpPortIp(IpAddr, Protocol, u16, IpAddr),
     /// `hash:ip,port,net`; the network's host bits are 0.
@@ -181,12 +199,21 @@ pub enum SetElement {
 }
 
 impl SetElement {
+    /// The element of [`SetKind::Marks`] that stands for a mark: the mark's 32 bits as the last ones
+    /// of an address.
+    pub const fn of_mark(mark: u32, family: Family) -> Self {
+        Self::Ip(match family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(mark)),
+            Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(mark as u128)),
+        })
+    }
+
     /// The type of set this element fits.
     pub const fn set_type(&self) -> SetType {
         match self {
             Self::Ip(_) => SetType::HashIp,
             Self::Port(_) => SetType::BitmapPort,
-            Self::IpPort(..) => SetType::HashIpPort,
+            Self::IpPort(..) | Self::IpPortMark(..) => SetType::HashIpPort,
             Self::IpPortIp(..) => SetType::HashIpPortIp,
             Self::IpPortNet(..) => SetType::HashIpPortNet,
         }
@@ -200,6 +227,9 @@ impl fmt::Display for SetElement {
             Self::Ip(ip) => ip.fmt(f),
             Self::Port(port) => port.fmt(f),
             Self::IpPort(ip, protocol, port) => write!(f, "{ip},{}:{port}", protocol.lower()),
+            Self::IpPortMark(ip, protocol, port, mark) => {
+                write!(f, "{ip},{}:{port} skbmark {mark:#x}", protocol.lower())
+            }
             Self::IpPortIp(ip, protocol, port, second) => {
                 write!(f, "{ip},{}:{port},{second}", protocol.lower())
             }
@@ -227,14 +257,14 @@ mod tests {
         assert!(SetId::all().map(SetId::index).eq(0..SetId::COUNT));
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), 34);
+        assert_eq!(names.len(), 38);
     }
 
     #[test]
     fn ipv6_names_follow_kube_proxys_rule() {
         for kind in SetKind::ALL {
             let v4 = SetId::new(kind, Family::V4).name();
-            let mut v6 = v4.replacen("KUBE-", "KUBE-6-", 1);
+            let mut v6 = v4.replacen('-', "-6-", 1);
             v6.truncate(31);
             assert_eq!(SetId::new(kind, Family::V6).name(), v6);
         }
@@ -254,5 +284,11 @@ mod tests {
             SetElement::IpPortIp(six, Protocol::Sctp, 53, six).to_string(),
             "fd00:96::a,sctp:53,fd00:96::a"
         );
+        assert_eq!(
+            SetElement::IpPortMark(vip, Protocol::Tcp, 443, 0x2005).to_string(),
+            "203.0.113.1,tcp:443 skbmark 0x2005"
+        );
+        assert_eq!(SetElement::of_mark(0x2005, Family::V4).to_string(), "0.0.32.5");
+        assert_eq!(SetElement::of_mark(0x2005, Family::V6).to_string(), "::2005");
     }
 }

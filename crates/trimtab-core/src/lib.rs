@@ -10,13 +10,15 @@
 //! | [`virtual_server`] | [`Frontend`], [`VirtualServer`], [`Persistence`] |
 //! | [`real_server`] | [`RealServer`], [`ForwardingMethod`], [`Tunnel`] |
 //! | [`scheduler`] | the kernel's schedulers and their flags |
-//! | [`ipset`] | the 17 sets of the IPVS mode and their elements |
+//! | [`ipset`] | the 17 sets of the IPVS mode, two of our own, and their elements |
+//! | [`mark`] | which firewall marks virtual servers may have |
 //! | [`objects`] | what the API server knows: Services, EndpointSlices, the node |
 //! | [`printable`] | text from strangers, safe to print |
 //! | [`stable_hash`] | a hash that every process and every version agrees on |
 
 pub mod family;
 pub mod ipset;
+pub mod mark;
 pub mod objects;
 pub mod printable;
 pub mod protocol;
@@ -27,6 +29,7 @@ pub mod virtual_server;
 
 pub use family::Family;
 pub use ipset::{SetElement, SetId, SetKind, SetType};
+pub use mark::MarkRange;
 pub use printable::Printable;
 pub use protocol::Protocol;
 pub use real_server::{ForwardingMethod, RealServer, RealServerKey, Tunnel, TunnelKind};

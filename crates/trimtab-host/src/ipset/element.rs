@@ -13,6 +13,9 @@ use super::wire::{NOMATCH, attr, data};
 /// addresses, port, protocol, prefix length.
 pub(super) const MAX_SIZE: usize = 96;
 
+/// The mask of a mark of which every bit counts.
+const WHOLE_MARK: u32 = u32::MAX;
+
 /// Writes an element; `line` comes back with the kernel's refusal of it.
 pub(super) fn encode(message: &mut Builder<'_>, element: &SetElement, line: u32) {
     message.nested(attr::DATA, |message| {
@@ -20,6 +23,11 @@ pub(super) fn encode(message: &mut Builder<'_>, element: &SetElement, line: u32)
             SetElement::Ip(ip) => encode_ip(message, data::IP, ip),
             SetElement::Port(port) => message.attribute_net(data::PORT, &port.to_be_bytes()),
             SetElement::IpPort(ip, protocol, port) => encode_endpoint(message, ip, protocol, port),
+            SetElement::IpPortMark(ip, protocol, port, mark) => {
+                encode_endpoint(message, ip, protocol, port);
+                let value = u64::from(mark) << 32 | u64::from(WHOLE_MARK);
+                message.attribute_net(data::SKBMARK, &value.to_be_bytes());
+            }
             SetElement::IpPortIp(ip, protocol, port, second) => {
                 encode_endpoint(message, ip, protocol, port);
                 encode_ip(message, data::IP2, second);
@@ -59,6 +67,7 @@ pub(super) fn decode(
     let mut port = None;
     let mut protocol = None;
     let mut prefix_len = None;
+    let mut mark = None;
     for attribute in NlasIterator::new(value) {
         let attribute = attribute?;
         let value = attribute.value();
@@ -67,6 +76,10 @@ pub(super) fn decode(
             data::IP2 => second = decode_ip(value)?,
             data::PORT => port = Some(u16::from_be_bytes(fixed(value, "port")?)),
             data::PROTO => protocol = Protocol::from_number(fixed::<1>(value, "protocol")?[0]),
+            data::SKBMARK => {
+                let value = u64::from_be_bytes(fixed(value, "mark")?);
+                mark = u32::try_from(value >> 32).ok();
+            }
             data::CIDR2 => prefix_len = Some(fixed::<1>(value, "prefix length")?[0]),
             data::CADT_FLAGS if u32::from_be_bytes(fixed(value, "flags")?) & NOMATCH != 0 => {
                 return Ok(None);
@@ -77,8 +90,12 @@ pub(super) fn decode(
     Ok(match set_type {
         SetType::HashIp => ip.map(SetElement::Ip),
         SetType::BitmapPort => port.map(SetElement::Port),
-        SetType::HashIpPort => endpoint(ip, protocol, port)
-            .map(|(ip, protocol, port)| SetElement::IpPort(ip, protocol, port)),
+        SetType::HashIpPort => {
+            endpoint(ip, protocol, port).map(|(ip, protocol, port)| match mark {
+                Some(mark) => SetElement::IpPortMark(ip, protocol, port, mark),
+                None => SetElement::IpPort(ip, protocol, port),
+            })
+        }
         SetType::HashIpPortIp => endpoint(ip, protocol, port)
             .zip(second)
             .map(|((ip, protocol, port), second)| SetElement::IpPortIp(ip, protocol, port, second)),
@@ -139,7 +156,7 @@ pub(super) mod tests {
             }
         };
         let protocol = prop::sample::select(&Protocol::ALL[..]);
-        (any::<bool>(), any::<u128>(), any::<u128>(), protocol, any::<u16>(), 0..5, 1u8..=128)
+        (any::<bool>(), any::<u128>(), any::<u128>(), protocol, any::<u16>(), 0..6, 1u8..=128)
             .prop_map(move |(four, first, second, protocol, port, kind, length)| {
                 let (first, second) = (ip(four, first), ip(four, second));
                 match kind {
@@ -147,6 +164,7 @@ pub(super) mod tests {
                     1 => SetElement::Port(port),
                     2 => SetElement::IpPort(first, protocol, port),
                     3 => SetElement::IpPortIp(first, protocol, port, second),
+                    4 => SetElement::IpPortMark(first, protocol, port, length.into()),
                     _ => {
                         let length = length.min(Family::of(second).host_prefix());
                         let net = IpNet::new(second, length).unwrap().trunc();

@@ -67,6 +67,8 @@ pub(super) mod data {
     pub(in super::super) const CIDR2: u16 = 21;
     pub(in super::super) const ELEMENTS: u16 = 24;
     pub(in super::super) const REFERENCES: u16 = 25;
+    /// `IPSET_ATTR_SKBMARK`: a mark and its mask, 32 bits each.
+    pub(in super::super) const SKBMARK: u16 = 27;
     pub(in super::super) const IPADDR_IPV4: u16 = 1;
     pub(in super::super) const IPADDR_IPV6: u16 = 2;
 }

@@ -106,7 +106,7 @@ fn concerns(set: SetId, element: &SetElement, frontend: &Frontend) -> bool {
         return false;
     }
     match element {
-        SetElement::Ip(_) | SetElement::Port(_) => false,
+        SetElement::Ip(_) | SetElement::Port(_) | SetElement::IpPortMark(..) => false,
         SetElement::IpPort(ip, p, n)
         | SetElement::IpPortIp(ip, p, n, _)
         | SetElement::IpPortNet(ip, p, n, _) => (*ip, *p, *n) == (address, protocol, port),
