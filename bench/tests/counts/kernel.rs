@@ -74,7 +74,7 @@ impl Kernel for Counter {
         let mut inside = self.inside();
         let Inside { tally, batch, draining } = &mut *inside;
         match phase {
-            Phase::AddElements | Phase::DeleteElements => {
+            Phase::AddElements | Phase::Direct | Phase::DeleteElements => {
                 let (_, changes) = messages::element_changes(actions);
                 tally.elements += changes.len();
                 tally.ipset += ipset::messages(&changes, Repeat::Allow).len();

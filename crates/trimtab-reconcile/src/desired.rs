@@ -234,6 +234,7 @@ impl Asked<'_> {
                 }
                 Request {
                     frontend: Frontend::new(port.protocol, address, port.node_port),
+                    protocol: port.protocol,
                     kind: ClaimKind::NodePort,
                     port: port.name.clone(),
                     policy,
@@ -284,6 +285,7 @@ impl Asked<'_> {
         }
         Request {
             frontend: Frontend::new(port.protocol, address, port.port),
+            protocol: port.protocol,
             kind,
             port: port.name.clone(),
             policy,

@@ -107,6 +107,14 @@ fn is_withheld(
         Action::DrainRealServer(..) | Action::DeleteRealServer(..) => {
             stumbled.is_some_and(|phase| phase <= Phase::Serve)
         }
+        // Clients inside stay with the view that they have until the other one is complete.
+        Action::AddElement(set, _) | Action::DeleteElement(set, _) if set.kind.has_marks() => {
+            stumbled.is_some_and(|phase| phase <= Phase::Serve)
+        }
+        // A mark that packets may still be given keeps its meaning.
+        Action::DeleteVirtualServer(Frontend::Mark { .. }) => {
+            stumbled.is_some_and(|phase| phase <= Phase::Direct)
+        }
         Action::DeleteElement(..) => {
             stumbled.is_some_and(|phase| matches!(phase, Phase::Unbind | Phase::Withdraw))
         }

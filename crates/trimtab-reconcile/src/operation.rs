@@ -55,6 +55,8 @@ pub enum Action {
 ///
 /// * elements (masquerade, access, ownership) are there before what they are about is reachable,
 /// * real servers are in before a VIP answers, and new ones before old ones leave,
+/// * a mark is given to packets after its virtual server has its real servers, and no packet has it any
+///   more before its virtual server leaves; a VIP answers when both views of it are ready,
 /// * a VIP is gone before its virtual servers are, and their elements go last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
@@ -62,6 +64,8 @@ pub enum Phase {
     AddElements,
     /// Virtual servers are made and changed, real servers added and changed.
     Serve,
+    /// The packets of clients inside the cluster are given marks, other marks, or none any more.
+    Direct,
     /// VIPs are bound.
     Bind,
     /// VIPs are unbound.
@@ -74,9 +78,10 @@ pub enum Phase {
 
 impl Phase {
     /// All phases in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AddElements,
         Self::Serve,
+        Self::Direct,
         Self::Bind,
         Self::Unbind,
         Self::Withdraw,
@@ -88,6 +93,9 @@ impl Action {
     /// The step of a plan that this belongs to.
     pub const fn phase(&self) -> Phase {
         match self {
+            Self::AddElement(set, _) | Self::DeleteElement(set, _) if set.kind.has_marks() => {
+                Phase::Direct
+            }
             Self::AddElement(..) => Phase::AddElements,
             Self::AddVirtualServer(_)
             | Self::SetVirtualServer(_)

@@ -8,6 +8,7 @@ mod endpoints;
 mod feed;
 mod health_check;
 mod local_endpoints;
+mod marks;
 mod names;
 mod node_weights;
 mod observe;
@@ -69,6 +70,8 @@ pub struct Reconciler {
     queue: VecDeque<Owner>,
     retries: Retries,
     draining: HashSet<Frontend>,
+    /// Virtual servers whose frontend is a mark and that nobody asks for any more.
+    leaving: HashMap<Frontend, marks::Leaving>,
     /// The first time that a drain ends, as far as known.
     first_drain_end: Option<Deadline>,
     suspects: HashSet<Frontend>,
@@ -102,6 +105,7 @@ impl Reconciler {
             queue: VecDeque::new(),
             retries: Retries::default(),
             draining: HashSet::new(),
+            leaving: HashMap::new(),
             first_drain_end: None,
             suspects: HashSet::new(),
             audit: 0,

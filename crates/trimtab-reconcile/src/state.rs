@@ -38,11 +38,10 @@ impl KernelState {
     pub fn act(&mut self, action: &Action) -> Result<(), Refused> {
         match action {
             Action::AddElement(set, element) => {
+                self.forget_element(*set, element);
                 self.elements.insert((*set, *element));
             }
-            Action::DeleteElement(set, element) => {
-                self.elements.remove(&(*set, *element));
-            }
+            Action::DeleteElement(set, element) => self.forget_element(*set, element),
             Action::AddAddress(address) => {
                 self.addresses.insert(*address);
             }
@@ -79,6 +78,17 @@ impl KernelState {
             }
         }
         Ok(())
+    }
+
+    /// Removes an element, whatever its mark.
+    fn forget_element(&mut self, set: SetId, element: &SetElement) {
+        if let SetElement::IpPortMark(ip, protocol, port, _) = *element {
+            let at = |mark| (set, SetElement::IpPortMark(ip, protocol, port, mark));
+            let found = self.elements.range(at(0)..=at(u32::MAX)).next().copied();
+            found.map(|found| self.elements.remove(&found));
+        } else {
+            self.elements.remove(&(set, *element));
+        }
     }
 
     fn find(&mut self, frontend: &Frontend) -> Result<&mut VirtualServerState, Refused> {

@@ -2,6 +2,7 @@
 
 mod counted;
 mod deadline;
+mod inside;
 mod virtual_server;
 
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use trimtab_core::{Frontend, RealServerKey, SetElement, SetId, SetKind};
 
 pub(crate) use counted::{Counted, Elements};
 pub(crate) use deadline::Deadline;
+pub(crate) use inside::{InsideMarks, Step, element, frontend_of, mark_of};
 pub(crate) use virtual_server::{
     KnownServer, KnownVirtualServer, ServerEntry, VirtualServerEntry, Wanted,
 };
@@ -26,6 +28,8 @@ pub(crate) enum Item {
     Element(SetId, SetElement),
     /// A VIP on the dummy interface.
     Address(IpAddr),
+    /// The mark that the packets of clients inside the cluster to a frontend are given.
+    InsideMark(Frontend),
 }
 
 /// The kernel's objects, found by hash.
@@ -34,10 +38,16 @@ pub(crate) struct Tables {
     pub(crate) virtual_servers: HashMap<Frontend, VirtualServerEntry>,
     pub(crate) elements: Elements,
     pub(crate) addresses: HashMap<IpAddr, Counted>,
+    pub(crate) inside: InsideMarks,
 }
 
 impl Tables {
-    /// Whether the sets in the kernel say that a virtual server is ours: its address, protocol and
+    /// Whether the sets in the kernel say that a virtual server is ours.
+    ///
+    /// Where its frontend is a mark: the mark is in the set of our marks, or in the set that says
+    /// which packets are given one. Other marks are somebody else's, whatever range ours are from.
+    ///
+    /// Else: its address, protocol and
     /// port are in one of the frontend sets, or its port is a node port and its address, by
     /// `is_of_node`, one of the node's.
     ///
@@ -52,7 +62,11 @@ impl Tables {
         frontend: &Frontend,
         is_of_node: impl Fn(IpAddr) -> bool,
     ) -> bool {
-        let Frontend::Address { protocol, address, port } = *frontend else { return false };
+        let Frontend::Address { protocol, address, port } = *frontend else {
+            return self.inside.is_used(frontend)
+                || record_of(frontend)
+                    .is_some_and(|(set, element)| self.elements.is_present(set, &element));
+        };
         let present = |kind: SetKind, element| {
             self.elements.is_present(SetId::new(kind, frontend.family()), &element)
         };
@@ -72,5 +86,15 @@ impl Tables {
         frontends.into_iter().any(|kind| present(kind, element))
             || is_of_node(address)
                 && node_ports.is_some_and(|kind| present(kind, SetElement::Port(port)))
+    }
+}
+
+/// The element that says that the mark of a virtual server is ours; none if its frontend is no mark.
+pub(crate) fn record_of(frontend: &Frontend) -> Option<(SetId, SetElement)> {
+    match *frontend {
+        Frontend::Mark { mark, family } => {
+            Some((SetId::new(SetKind::Marks, family), SetElement::of_mark(mark, family)))
+        }
+        Frontend::Address { .. } => None,
     }
 }

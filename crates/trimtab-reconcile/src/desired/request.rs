@@ -9,6 +9,8 @@ use trimtab_core::objects::TrafficPolicy;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) frontend: Frontend,
+    /// Of its packets; a frontend that is a mark does not say.
+    pub(crate) protocol: Protocol,
     /// What the Service has the frontend from.
     pub(crate) kind: ClaimKind,
     /// Name of the Service port whose endpoints answer.
@@ -44,12 +46,5 @@ impl ClaimKind {
             Self::NodePort => "node port",
             Self::ExternalIp => "external IP",
         }
-    }
-}
-
-impl Request {
-    /// The protocol; a Service never asks for a mark.
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.frontend.protocol().unwrap_or(Protocol::Tcp)
     }
 }

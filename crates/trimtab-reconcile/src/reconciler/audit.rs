@@ -17,7 +17,7 @@ use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
 use super::{Drift, Reconciler};
 use crate::operation::Owner;
-use crate::tables::{Counted, Item, KnownServer, KnownVirtualServer};
+use crate::tables::{self, Counted, Item, KnownServer, KnownVirtualServer};
 
 impl Reconciler {
     /// A new audit begins: from now on it reads sets and addresses.
@@ -28,6 +28,9 @@ impl Reconciler {
 
     /// Some of the elements that a set in the kernel has.
     pub fn audit_elements(&mut self, set: SetId, elements: &[SetElement]) -> Drift {
+        if set.kind.has_marks() {
+            return self.audit_inside_marks(elements);
+        }
         let mut drift = Drift::default();
         for element in elements {
             let item = Item::Element(set, *element);
@@ -41,8 +44,38 @@ impl Reconciler {
         drift
     }
 
+    fn audit_inside_marks(&mut self, elements: &[SetElement]) -> Drift {
+        let mut drift = Drift::default();
+        for element in elements {
+            let Some(frontend) = tables::frontend_of(element) else { continue };
+            let item = Item::InsideMark(frontend);
+            if !self.is_changed_since_read(&item)
+                && self.observe_inside_mark(frontend, tables::mark_of(element))
+            {
+                drift.elements += 1;
+            }
+            let audit = self.audit_mark();
+            self.tables.inside.saw(frontend, audit);
+        }
+        drift
+    }
+
+    fn end_audit_of_inside_marks(&mut self, set: SetId) -> Drift {
+        let audit = self.audit_mark();
+        let unseen = self.tables.inside.unseen(set, audit);
+        let missing: Vec<Frontend> =
+            unseen.filter(|it| !self.is_changed_since_read(&Item::InsideMark(*it))).collect();
+        for frontend in &missing {
+            self.observe_inside_mark(*frontend, None);
+        }
+        Drift { elements: missing.len(), ..Drift::default() }
+    }
+
     /// All elements of a set have been seen.
     pub fn end_audit_of_elements(&mut self, set: SetId) -> Drift {
+        if set.kind.has_marks() {
+            return self.end_audit_of_inside_marks(set);
+        }
         let audit = self.audit_mark();
         let missing: Vec<Item> = unseen(self.tables.elements.of(set), audit)
             .map(|element| Item::Element(set, element))

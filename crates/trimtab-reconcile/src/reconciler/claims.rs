@@ -120,6 +120,7 @@ impl Reconciler {
                     known.wanted = None;
                 }
             }
+            self.let_linger(frontend, self.settings.drain_timeout);
             self.touch(owner, Item::VirtualServer(frontend));
         }
         self.let_go(owner, request);
@@ -132,11 +133,14 @@ impl Reconciler {
         let server = self.tables.virtual_servers.entry(frontend).or_default();
         server.wanted = Some(Wanted {
             owner,
+            protocol: request.protocol,
             options: request.options,
             max_connections: request.max_connections,
             drain,
         });
         server.due = true;
+        self.leaving.remove(&frontend);
+        self.keep_record(owner, frontend);
         for element in request.elements {
             self.count_element(owner, element, true);
         }

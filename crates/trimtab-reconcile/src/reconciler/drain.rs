@@ -32,6 +32,7 @@ impl Reconciler {
             .filter_map(|frontend| self.tables.virtual_servers.get(frontend))
             .flat_map(|server| server.servers.values())
             .filter_map(|real| real.drain_until)
+            .chain(self.lingering_ends())
             .filter(|until| !until.is_over(now))
             .min();
     }
@@ -58,7 +59,9 @@ impl Reconciler {
             self.draining.remove(&frontend);
             return;
         };
-        let Some(wanted) = server.wanted else { return };
+        let Some(wanted) = server.wanted else {
+            return self.observe_lingering(frontend, connections, now);
+        };
         let mut done = Vec::new();
         for (key, count) in connections {
             if let Some(real) = server.servers.get_mut(&key)

@@ -268,7 +268,7 @@ impl Reconciler {
             known.wanted = None;
         }
         let Some(request) = request else { return };
-        let place = entry.ports.find(&request.port, request.protocol(), frontend.family());
+        let place = entry.ports.find(&request.port, request.protocol, frontend.family());
         let Some(port) = place.and_then(|place| entry.ports.get(place)) else { return };
         let selection = port.backends.selection();
         for (key, facts) in port.backends.iter() {

@@ -9,7 +9,7 @@ use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, Virtu
 
 use super::Reconciler;
 use crate::operation::Owner;
-use crate::tables::{Item, KnownServer, KnownVirtualServer, VirtualServerEntry};
+use crate::tables::{self, Item, KnownServer, KnownVirtualServer, VirtualServerEntry};
 
 /// How many objects in the kernel were not as they were known to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,9 @@ impl Reconciler {
         set: SetId,
         elements: impl IntoIterator<Item = SetElement>,
     ) -> Drift {
+        if set.kind.has_marks() {
+            return self.observe_inside_marks(set, elements);
+        }
         let present: HashSet<SetElement> = elements.into_iter().collect();
         let mut due = Vec::new();
         let mut drift = Drift::default();
@@ -68,6 +71,27 @@ impl Reconciler {
         }
         for element in due {
             self.touch(Owner::NOBODY, Item::Element(set, element));
+        }
+        drift
+    }
+
+    fn observe_inside_marks(
+        &mut self,
+        set: SetId,
+        elements: impl IntoIterator<Item = SetElement>,
+    ) -> Drift {
+        let mut unseen: HashSet<Frontend> = self.tables.inside.known_in(set).collect();
+        let mut drift = Drift::default();
+        for element in elements {
+            let Some(frontend) = tables::frontend_of(&element) else { continue };
+            unseen.remove(&frontend);
+            if self.observe_inside_mark(frontend, tables::mark_of(&element)) {
+                drift.elements += 1;
+            }
+        }
+        for frontend in unseen {
+            self.observe_inside_mark(frontend, None);
+            drift.elements += 1;
         }
         drift
     }
@@ -110,6 +134,7 @@ impl Reconciler {
                 return Drift::default();
             }
             self.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());
+            self.keep_record(Owner::NOBODY, frontend);
         }
         let Some(entry) = self.tables.virtual_servers.get_mut(&frontend) else {
             return Drift::default();

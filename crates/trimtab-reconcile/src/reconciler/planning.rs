@@ -59,6 +59,7 @@ impl Reconciler {
             // The list is kept for the next change, unless this was the first, long one.
             if pending.capacity() <= 8
                 && let Some(entry) = self.services.get_mut(owner)
+                && entry.pending.is_empty()
             {
                 pending.clear();
                 entry.pending = pending;
@@ -68,13 +69,18 @@ impl Reconciler {
         plan
     }
 
-    fn plan_item(&mut self, owner: Owner, item: Item, now: Duration, plan: &mut Plan) {
+    pub(super) fn plan_item(&mut self, owner: Owner, item: Item, now: Duration, plan: &mut Plan) {
         match item {
             Item::VirtualServer(frontend) => {
                 let Some(mut server) = self.tables.virtual_servers.remove(&frontend) else {
                     return;
                 };
                 server.due = false;
+                if server.wanted.is_none() && server.known.is_some() && self.lingers(frontend, now)
+                {
+                    self.tables.virtual_servers.insert(frontend, server);
+                    return;
+                }
                 let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
                 let first_drain_end = &mut self.first_drain_end;
                 let scene =
@@ -84,6 +90,8 @@ impl Reconciler {
                     self.tables.virtual_servers.insert(frontend, server);
                 } else {
                     self.draining.remove(&frontend);
+                    self.leaving.remove(&frontend);
+                    self.plan_record(owner, frontend, now, plan);
                 }
             }
             Item::RealServer(frontend, key) => {
@@ -145,6 +153,7 @@ impl Reconciler {
                     self.tables.addresses.remove(&address);
                 }
             }
+            Item::InsideMark(frontend) => self.plan_inside_mark(owner, frontend, plan),
         }
     }
 
@@ -246,7 +255,7 @@ fn plan_real_server(
         }
         (None, None) => false,
         (None, Some(known)) => {
-            let drains = frontend.protocol() == Some(Protocol::Tcp)
+            let drains = server.protocol == Protocol::Tcp
                 && !server.drain.is_zero()
                 && server.options.can_drain();
             match real.drain_until {

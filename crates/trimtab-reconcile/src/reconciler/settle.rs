@@ -9,7 +9,7 @@ use super::Reconciler;
 use crate::execute::{Refused, Report};
 use crate::operation::{Action, Operation};
 use crate::plan::Plan;
-use crate::tables::{Item, KnownVirtualServer};
+use crate::tables::{self, Item, KnownVirtualServer};
 
 /// Failures in a row that are worth telling the Service: three seconds' worth.
 const LASTING: u32 = 3;
@@ -91,6 +91,14 @@ impl Reconciler {
     /// Takes the belief back that an operation was done.
     fn undo(&mut self, action: &Action) {
         match action {
+            Action::AddElement(set, element) | Action::DeleteElement(set, element)
+                if set.kind.has_marks() =>
+            {
+                if let Some(frontend) = tables::frontend_of(element) {
+                    let cleared = matches!(action, Action::DeleteElement(..));
+                    self.tables.inside.revert(frontend, element, cleared);
+                }
+            }
             Action::AddElement(set, element) | Action::DeleteElement(set, element) => {
                 let counted = self.tables.elements.count(*set, *element);
                 counted.present = matches!(action, Action::DeleteElement(..));
@@ -119,6 +127,7 @@ impl Reconciler {
             Action::DeleteVirtualServer(frontend) => {
                 let entry = self.tables.virtual_servers.entry(*frontend).or_default();
                 entry.known.get_or_insert(KnownVirtualServer::UNREAD);
+                self.deletion_failed(*frontend);
             }
             // What the kernel has is read again before anything else is done about these.
             Action::SetVirtualServer(_)
@@ -142,7 +151,8 @@ fn scheduler_of(action: &Action) -> Option<Scheduler> {
 fn item_of(action: &Action) -> Item {
     match action {
         Action::AddElement(set, element) | Action::DeleteElement(set, element) => {
-            Item::Element(*set, *element)
+            let inside = tables::frontend_of(element).filter(|_| set.kind.has_marks());
+            inside.map_or(Item::Element(*set, *element), Item::InsideMark)
         }
         Action::AddAddress(address) | Action::DeleteAddress(address) => Item::Address(*address),
         Action::AddVirtualServer(server) | Action::SetVirtualServer(server) => {

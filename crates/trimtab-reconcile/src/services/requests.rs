@@ -65,5 +65,5 @@ impl Requests {
 }
 
 fn port_of(request: &Request) -> (Family, Protocol, &str) {
-    (request.frontend.family(), request.protocol(), &request.port)
+    (request.frontend.family(), request.protocol, &request.port)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use trimtab_core::{
-    ForwardingMethod, RealServer, RealServerKey, Scheduler, Tunnel, VirtualServer,
+    ForwardingMethod, Protocol, RealServer, RealServerKey, Scheduler, Tunnel, VirtualServer,
     VirtualServerFlags,
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct VirtualServerEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) owner: Owner,
+    /// Of its packets; a frontend that is a mark does not say.
+    pub(crate) protocol: Protocol,
     pub(crate) options: Options,
     /// Upper threshold of each real server.
     pub(crate) max_connections: u32,

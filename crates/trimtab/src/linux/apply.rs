@@ -14,7 +14,9 @@ use crate::metric;
 impl Kernel for Linux {
     fn apply(&mut self, phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
         match phase {
-            Phase::AddElements | Phase::DeleteElements => self.change_elements(actions),
+            Phase::AddElements | Phase::Direct | Phase::DeleteElements => {
+                self.change_elements(actions)
+            }
             Phase::Serve | Phase::Withdraw => self.change_servers(actions),
             Phase::Bind | Phase::Unbind => self.change_addresses(phase, actions),
         }
