@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use trimtab::objects::{EndpointSliceObject, ServiceObject};
 use trimtab_bench::objects;
 use trimtab_core::objects::{EndpointSlice, Service};
 use trimtab_integration::api::Cluster;
+use trimtab_kube::objects::{EndpointSliceObject, ServiceObject};
 use trimtab_reconcile::{Reconciler, Report, Settings};
 
 /// Operations in one of the program's rounds.

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kube::core::WatchEvent;
-use trimtab::objects::{EndpointSliceObject, ServiceObject};
 use trimtab_bench::objects::{self, Endpoint};
 use trimtab_core::{
     Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetId, SetKind,
@@ -14,6 +13,7 @@ use trimtab_core::{
 use trimtab_host::ipset::{self, Change, Repeat};
 use trimtab_integration::api::Cluster;
 use trimtab_ipvs::{Batch, wire};
+use trimtab_kube::objects::{EndpointSliceObject, ServiceObject};
 
 /// What Linux 7.2 answers about a masqueraded real server, without the netlink header; words of
 /// four bytes.

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
-use trimtab::config::{Config, ConfigFile, Overrides, resolve};
-use trimtab::daemon::{AuditPart, Shared, Sync, SyncSettings};
-use trimtab::health::Health;
-use trimtab::health_check::HealthChecks;
-use trimtab::host::Machine;
-use trimtab::source::{self, Arrival, Change, Timing};
-use trimtab::warning::Warnings;
-use trimtab::{allocator, metric};
+use trimtab_agent::allocator;
+use trimtab_agent::health::Health;
+use trimtab_agent::health_check::HealthChecks;
+use trimtab_agent::kernel_memory::Machine;
+use trimtab_agent::{AuditPart, Inputs, Shared, SyncLoop, SyncSettings};
+use trimtab_config::{Config, ConfigFile, Overrides, resolve};
 use trimtab_core::Family;
 use trimtab_integration::api::Cluster;
+use trimtab_kube::warning::Warnings;
+use trimtab_kube::watch::{self as source, Timing};
 use trimtab_reconcile::Reconciler;
 
 use crate::api::{Api, Resource};
@@ -103,12 +103,12 @@ async fn settle() {
 /// The metrics are recorded as in the program, and nobody asks for them.
 fn record_metrics() {
     static RECORDED: OnceLock<()> = OnceLock::new();
-    RECORDED.get_or_init(|| drop(metric::install().unwrap()));
+    RECORDED.get_or_init(|| drop(trimtab_metrics::install().unwrap()));
 }
 
 fn config(yaml: &str) -> Arc<Config> {
     let (mut file, _): (ConfigFile, _) =
-        trimtab::config::parse("config.yaml".as_ref(), yaml).unwrap();
+        trimtab_config::parse("config.yaml".as_ref(), yaml).unwrap();
     file.mode = Some("ipvs".to_owned());
     let overrides = Overrides { hostname: Some(Cluster::node_name(HERE)), ..Overrides::default() };
     Arc::new(resolve(&file, &overrides).unwrap().0)
@@ -119,9 +119,11 @@ async fn run(
     api: &Api,
     kernel: &Counter,
 ) -> (Arc<Health>, (watch::Sender<bool>, mpsc::Sender<AuditPart>)) {
-    let (changes, taken) = mpsc::channel(1024);
-    let (parts, parts_taken) = mpsc::channel(4);
-    let (stop, stopped) = watch::channel(false);
+    let (sender, changes) = mpsc::channel(1024);
+    let (addresses, local_addresses) = mpsc::channel(1);
+    let (parts, audit) = mpsc::channel(4);
+    let (stop_sender, stop) = watch::channel(false);
+    let inputs = Inputs { changes, local_addresses, audit, stop };
     let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
     let shared = Shared {
         health: Arc::clone(&health),
@@ -134,15 +136,15 @@ async fn run(
         config: Arc::clone(config),
         machine: Machine { possible_cpus: 4, memory: Some(16 << 30) },
     };
-    let reconciler = Reconciler::new(trimtab::plan::settings(config));
-    let sync = Sync::new(reconciler, kernel.clone(), settings, shared);
-    tokio::spawn(sync.run(taken, parts_taken, stopped));
-    changes.send(Arrival::now(vec![Change::LocalAddresses(Vec::new())])).await.unwrap();
+    let reconciler = Reconciler::new(config.settings());
+    let sync = SyncLoop::new(reconciler, kernel.clone(), settings, shared);
+    tokio::spawn(sync.run(inputs));
+    addresses.send(Vec::new()).await.unwrap();
     let client = api.client();
     let node = config.node_name.clone();
     let contact = Arc::clone(health.contact());
     tokio::spawn(async move {
-        source::watch(client, &node, changes, &contact, &Timing::default()).await;
+        source::watch(client, &node, sender, &contact, &Timing::default()).await;
     });
-    (health, (stop, parts))
+    (health, (stop_sender, parts))
 }

@@ -49,7 +49,7 @@ impl AddAssign for Heap {
 
 /// Bytes of this process in memory, after what is free was given back.
 pub(crate) fn resident() -> usize {
-    trimtab::allocator::give_back();
+    trimtab_agent::allocator::give_back();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kibibytes: usize = line.trim().strip_suffix("kB").unwrap().trim().parse().unwrap();

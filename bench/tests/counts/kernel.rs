@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::ops::Sub;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use trimtab::daemon::DataPlane;
-use trimtab::linux::messages;
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_host::ipset::{self, Repeat};
 use trimtab_ipvs::Batch;
+use trimtab_linux::messages;
+use trimtab_reconcile::ports::{DataPlane, Observer, PortError};
 use trimtab_reconcile::{Action, Kernel, Phase, Refused};
 
 /// What was asked of the kernel.
@@ -111,36 +111,38 @@ impl Kernel for Counter {
     }
 }
 
+impl Observer for Counter {
+    fn elements(&mut self, _: SetId) -> Result<Vec<SetElement>, PortError> {
+        Ok(Vec::new())
+    }
+
+    fn addresses(&mut self) -> Result<Vec<IpAddr>, PortError> {
+        Ok(Vec::new())
+    }
+
+    fn virtual_servers(&mut self) -> Result<Vec<VirtualServer>, PortError> {
+        Ok(Vec::new())
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> Result<Vec<RealServer>, PortError> {
+        Err(format!("nothing was refused, so nobody has reason to look at {frontend}").into())
+    }
+}
+
 impl DataPlane for Counter {
-    fn prepare(&mut self) -> anyhow::Result<()> {
+    fn prepare(&mut self) -> Result<(), PortError> {
         Ok(())
     }
 
-    fn elements(&mut self, _: SetId) -> anyhow::Result<Vec<SetElement>> {
-        Ok(Vec::new())
+    fn virtual_server(&mut self, frontend: &Frontend) -> Result<Option<VirtualServer>, PortError> {
+        Err(format!("nothing was refused, so nobody has reason to look at {frontend}").into())
     }
 
-    fn addresses(&mut self) -> anyhow::Result<Vec<IpAddr>> {
-        Ok(Vec::new())
-    }
-
-    fn virtual_servers(&mut self) -> anyhow::Result<Vec<VirtualServer>> {
-        Ok(Vec::new())
-    }
-
-    fn virtual_server(&mut self, frontend: &Frontend) -> anyhow::Result<Option<VirtualServer>> {
-        anyhow::bail!("nothing was refused, so nobody has reason to look at {frontend}")
-    }
-
-    fn real_servers(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<RealServer>> {
-        anyhow::bail!("nothing was refused, so nobody has reason to look at {frontend}")
-    }
-
-    fn forget_unserved(&mut self, _: Family, _: &[Frontend]) -> anyhow::Result<usize> {
+    fn forget_unserved(&mut self, _: Family, _: &[Frontend]) -> Result<usize, PortError> {
         Ok(0)
     }
 
-    fn connections(&mut self, frontend: &Frontend) -> anyhow::Result<Vec<(RealServerKey, u64)>> {
+    fn connections(&mut self, frontend: &Frontend) -> Result<Vec<(RealServerKey, u64)>, PortError> {
         let inside = self.inside();
         let own = inside.draining.iter().filter(|(known, _)| known == frontend);
         Ok(own.map(|(_, key)| (*key, 0)).collect())

@@ -6,6 +6,7 @@
 //!
 //! | module | what it names |
 //! |---|---|
+//! | [`duration`] | times as Go and Kubernetes write them |
 //! | [`family`], [`protocol`] | IPv4 or IPv6; TCP, UDP or SCTP |
 //! | [`virtual_server`] | [`Frontend`], [`VirtualServer`], [`Persistence`] |
 //! | [`real_server`] | [`RealServer`], [`ForwardingMethod`], [`Tunnel`] |
@@ -16,6 +17,7 @@
 //! | [`printable`] | text from strangers, safe to print |
 //! | [`stable_hash`] | a hash that every process and every version agrees on |
 
+pub mod duration;
 pub mod family;
 pub mod ipset;
 pub mod mark;

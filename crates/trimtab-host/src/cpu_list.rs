@@ -1,5 +1,28 @@
 //! Lists of CPUs as the kernel writes and reads them, such as `0-3,8`.
 
+use std::path::Path;
+
+/// The CPUs that the machine runs, whatever part of them this process may use. `sys` is `/sys` but
+/// for tests; where that does not tell, as many as this process may use.
+pub fn online(sys: &Path) -> u32 {
+    count(sys, "online").unwrap_or_else(|| {
+        std::thread::available_parallelism()
+            .map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
+    })
+}
+
+/// The CPUs that the machine could have, for which the kernel keeps per-CPU data; `None` where
+/// `sys` does not tell.
+pub fn possible(sys: &Path) -> Option<u32> {
+    count(sys, "possible")
+}
+
+/// How many CPUs are in one of the kernel's lists (Documentation/admin-guide/cputopology.rst).
+fn count(sys: &Path, list: &str) -> Option<u32> {
+    let text = std::fs::read_to_string(sys.join("devices/system/cpu").join(list)).ok()?;
+    u32::try_from(parse(&text)?.len()).ok()
+}
+
 /// The CPUs in a list, in order, each once; `None` for what is no list. Of what `cpulist_parse`
 /// (lib/bitmap-str.c) takes, numbers and ranges.
 pub fn parse(text: &str) -> Option<Vec<u16>> {
@@ -29,5 +52,30 @@ mod tests {
         for text in ["", "all", "3-1", "1,", "-1", "0-3-5"] {
             assert_eq!(parse(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_machines_cpus_count_and_not_those_that_a_container_may_use() {
+        // A cgroup or cpuset shows in what the scheduler lets this thread use.
+        let mut one = rustix::thread::CpuSet::new();
+        one.set(rustix::thread::sched_getcpu());
+        let seen = std::thread::spawn(move || {
+            rustix::thread::sched_setaffinity(None, &one).unwrap();
+            let usable = std::thread::available_parallelism().unwrap().get();
+            (usable, online(Path::new("/sys")))
+        });
+        let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
+        let online = parse(&text).unwrap().len();
+        assert_eq!(seen.join().unwrap(), (1, u32::try_from(online).unwrap()));
+    }
+
+    #[test]
+    fn a_list_of_cpus_is_counted_and_without_one_there_is_at_least_one_cpu() {
+        let sys = tempfile::tempdir().unwrap();
+        assert!(online(sys.path()) >= 1);
+        let folder = sys.path().join("devices/system/cpu");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("online"), "0-95,128-191\n").unwrap();
+        assert_eq!(online(sys.path()), 160);
     }
 }

@@ -54,6 +54,8 @@ pub mod modules;
 pub mod nftables;
 pub mod rules;
 pub mod sysctl;
+mod vip_binding;
 
 pub use applied::{Applied, Failed};
 pub use error::Error;
+pub use vip_binding::VipBinding;

@@ -16,9 +16,11 @@ mod options;
 mod program;
 mod rule_set;
 mod saved;
+mod settings;
 mod syntax;
 
 pub use backend::{Backend, Choice, Survey, choose};
 pub use options::{LocalDetector, RuleOptions};
 pub use program::PacketFilter;
 pub use rule_set::{RuleSet, kube_proxy_removal, removed_objects};
+pub use settings::{DetectLocal, RuleSettings};

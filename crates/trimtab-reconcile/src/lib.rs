@@ -21,6 +21,7 @@
 //! | [`operation`], [`plan`] | what is to be done, and in which order |
 //! | `retry`, `settle` | what a failed operation means |
 //! | [`state`] | the kernel's objects as values |
+//! | [`ports`] | what a daemon needs of a kernel |
 
 mod backends;
 mod desired;
@@ -30,6 +31,7 @@ mod nodes;
 pub mod operation;
 mod order;
 pub mod plan;
+pub mod ports;
 mod problem;
 mod reconciler;
 mod retry;

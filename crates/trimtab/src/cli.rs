@@ -19,7 +19,7 @@ pub use plan::PlanArgs;
 pub use run::RunArgs;
 pub use validate::ValidateArgs;
 
-use crate::config::{self, Config, ConfigFile, Notes, Overrides};
+use trimtab_config::{self as config, Config, ConfigFile, Notes, Overrides};
 
 /// Input that does not parse, or that is not allowed.
 const INVALID: u8 = 2;
@@ -87,8 +87,29 @@ fn resolve(
     mut overrides: Overrides,
     mut notes: Notes,
 ) -> Result<(Config, Notes), config::Error> {
-    overrides.host = crate::node::host_name();
+    overrides.host = host_name();
     let (config, more) = config::resolve(file, &overrides)?;
     notes.extend(more);
     Ok((config, notes))
+}
+
+/// This host's name, as the system has it.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// What of the configuration concerns the kernel.
+fn kernel_options(config: &Config) -> trimtab_linux::Options {
+    trimtab_linux::Options {
+        vip_binding: config.vip_binding,
+        rules: config.rules.clone(),
+        iptables_backend: config.iptables_backend,
+        sysctl_path: config.sysctl_path.clone(),
+        strict_arp: config.strict_arp,
+        conntrack: config.conntrack.clone(),
+        estimation: config.estimation.clone(),
+        timeouts: config.timeouts,
+        scheduler: config.scheduler,
+        connection_table_bits: config.connection_table_bits,
+    }
 }

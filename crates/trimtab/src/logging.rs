@@ -3,20 +3,11 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
-
-/// How lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines.
-    Json,
-}
+use trimtab_config::LogFormat;
 
 /// Starts logging at a verbosity like kube-proxy's: 0 and 1 for events, 2 to 4 for details, 5 and
 /// more for everything. The environment variable `RUST_LOG` goes before it.
-pub fn start(verbosity: u8, format: LogFormat) {
+pub(crate) fn start(verbosity: u8, format: LogFormat) {
     let level = match verbosity {
         0..=1 => "info",
         2..=4 => "trimtab=debug,info",

@@ -8,15 +8,13 @@ mod json;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use trimtab_config::Config;
 use trimtab_core::Family;
 use trimtab_core::objects::LocalAddress;
 use trimtab_host::rules::RuleSet;
-use trimtab_reconcile::{KernelState, Programmed, Reconciler, ServiceProblems, Settings, execute};
-
-use crate::config::Config;
-use crate::manifest::Manifest;
-use crate::objects::Severity;
-use crate::rules::rule_sets;
+use trimtab_kube::manifest::Manifest;
+use trimtab_kube::objects::{FieldProblem, Severity};
+use trimtab_reconcile::{KernelState, Programmed, Reconciler, ServiceProblems, execute};
 
 /// What the kernel should hold for some objects.
 #[derive(Debug)]
@@ -50,11 +48,11 @@ pub enum Output {
 pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> Planned {
     let mut notes = manifest.notes.clone();
     let mut invalid = false;
-    let mut reconciler = Reconciler::new(settings(config));
+    let mut reconciler = Reconciler::new(config.settings());
     reconciler.set_local_addresses(local);
     let mut note = |path: &str, kind: &str, name: &dyn std::fmt::Display, problems: &[_]| {
         for problem in problems {
-            let problem: &crate::objects::FieldProblem = problem;
+            let problem: &FieldProblem = problem;
             invalid |= problem.severity == Severity::Invalid;
             let verb = if problem.severity == Severity::Skipped { "skipped: " } else { "" };
             let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
@@ -79,7 +77,7 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
         && let Some(state) = &node.decoded.value
     {
         note("", "Node", &config.node_name, &node.decoded.problems);
-        reconciler.apply_node(crate::node::facts(state, config));
+        reconciler.apply_node(config.corrected(&state.facts));
     }
     if config.node_weights {
         for (name, node) in &manifest.nodes {
@@ -107,19 +105,6 @@ fn describe(problems: &ServiceProblems) -> impl Iterator<Item = String> {
     })
 }
 
-/// The settings that decisions depend on.
-pub fn settings(config: &Config) -> Settings {
-    Settings {
-        scheduler: config.scheduler,
-        node_port_addresses: config.node_port_addresses.clone(),
-        external_ips: config.external_ips.clone(),
-        exclude: config.exclude.clone(),
-        drain_timeout: config.drain_timeout,
-        node_weights: config.node_weights,
-        ..Settings::new(&config.node_name)
-    }
-}
-
 /// Prints a plan, or one part of it, for some families.
 ///
 /// # Errors
@@ -132,7 +117,7 @@ pub fn render(
     output: Option<Output>,
 ) -> Result<String, trimtab_host::Error> {
     let rules = |families: &[Family]| {
-        let sets = rule_sets(config, pod_networks, families)?;
+        let sets = config.rules.rule_sets(pod_networks, families)?;
         Ok::<_, trimtab_host::Error>(sets.iter().map(RuleSet::restore_input).collect::<String>())
     };
     Ok(match output {

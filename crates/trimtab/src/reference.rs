@@ -7,11 +7,11 @@ mod markdown;
 use clap::{Arg, Command, CommandFactory as _};
 
 use crate::cli::Cli;
-use crate::config::{Field, fields};
-use crate::metric::METRICS;
-use crate::objects::{Known, annotations, labels};
-use crate::warning::WarningReason;
 use markdown::{code, table};
+use trimtab_config::{Field, fields};
+use trimtab_kube::objects::{Known, annotations, labels};
+use trimtab_kube::warning::WarningReason;
+use trimtab_metrics::METRICS;
 
 const MADE: &str = "<!-- Made from the program's source. Do not edit it by hand: change the source, \
                     then run\n     TRIMTAB_WRITE_REFERENCE=1 cargo test -p trimtab --test reference \

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use hashbrown::HashSet;
 use tokio::sync::watch;
 use tracing::{error, info};
-use trimtab_core::{DUMMY_INTERFACE, Family, Frontend, SetId};
+use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
 use trimtab_host::rules::{
     Backend, PacketFilter, RuleOptions, RuleSet, kube_proxy_removal, removed_objects,
 };
@@ -17,11 +17,13 @@ use trimtab_host::{dummy, ipset, nftables};
 use trimtab_netlink::Socket;
 use trimtab_reconcile::{Reconciler, Report, Settings, execute};
 
-use super::{read_config, resolve};
-use crate::config::{Config, Overrides};
-use crate::daemon::DataPlane;
-use crate::linux::{Linux, PacketFilters};
-use crate::logging::{self, LogFormat};
+use super::{kernel_options, read_config, resolve};
+use trimtab_config::LogFormat;
+use trimtab_config::{Config, Overrides};
+use trimtab_linux::{Linux, PacketFilters};
+use trimtab_reconcile::ports::{DataPlane as _, PortError, adopt};
+
+use crate::logging;
 
 /// Arguments of `trimtab cleanup`.
 #[derive(Debug, Args)]
@@ -54,18 +56,18 @@ pub(super) fn cleanup(arguments: &CleanupArgs) -> anyhow::Result<ExitCode> {
     file.mode = Some("ipvs".to_owned());
     let (config, _notes) = resolve(&file, Overrides::default(), notes)?;
     logging::start(0, LogFormat::Text);
-    sweep(config, arguments.of, arguments.dry_run).map(|()| ExitCode::SUCCESS)
+    sweep(&config, arguments.of, arguments.dry_run).map(|()| ExitCode::SUCCESS)
 }
 
 /// Removes virtual servers and VIPs, then rules, sets and the dummy interface, of both families and
 /// both kinds of iptables. What fails is said, and the rest is removed all the same.
-pub(super) fn sweep(config: Config, of: Owner, dry_run: bool) -> anyhow::Result<()> {
-    let node_name = config.node_name.clone();
-    let filters = PacketFilters::choose(config.iptables_backend);
+pub(super) fn sweep(config: &Config, of: Owner, dry_run: bool) -> anyhow::Result<()> {
+    let kernel = Arc::new(kernel_options(config));
+    let filters = PacketFilters::choose(kernel.iptables_backend);
     let no_networks = watch::channel(Vec::new()).1;
-    let mut plane = Linux::open(Arc::new(config), Family::ALL.to_vec(), no_networks, filters)?;
+    let mut plane = Linux::open(kernel, Family::ALL.to_vec(), no_networks, filters)?;
     let mut broom = Broom { dry_run, failed: 0 };
-    broom.withdraw(&mut plane, &node_name)?;
+    broom.withdraw(&mut plane, &config.node_name).map_err(anyhow::Error::from_boxed)?;
     broom.rules(of)?;
     let mut sets = ipset::Client::open()?;
     for set in SetId::all() {
@@ -162,28 +164,15 @@ impl Broom {
     }
 
     /// Takes away VIPs, virtual servers and elements as if every Service were gone.
-    fn withdraw(&mut self, plane: &mut Linux, node_name: &str) -> anyhow::Result<()> {
+    fn withdraw(&mut self, plane: &mut Linux, node_name: &str) -> Result<(), PortError> {
         let settings = Settings { drain_timeout: Duration::ZERO, ..Settings::new(node_name) };
         let mut reconciler = Reconciler::new(settings);
         // Node ports are ours at the node's own addresses.
-        reconciler.set_local_addresses(crate::host::local_addresses()?);
-        for set in SetId::all() {
-            let elements = plane.elements(set)?;
-            reconciler.observe_elements(set, elements);
-        }
-        let addresses = plane.addresses()?;
-        reconciler.observe_addresses(addresses);
+        reconciler.set_local_addresses(trimtab_linux::host::local_addresses()?);
+        adopt(&mut reconciler, plane)?;
         if !self.dry_run {
             // Another configuration may have bound VIPs in the other way.
             plane.retire_other_binding(&HashSet::new())?;
-        }
-        for server in plane.virtual_servers()? {
-            reconciler.observe_virtual_server(server.frontend, Some(&server));
-        }
-        let ours: Vec<Frontend> = reconciler.known_frontends().collect();
-        for frontend in ours {
-            let servers = plane.real_servers(&frontend)?;
-            reconciler.observe_real_servers(frontend, servers);
         }
         while !reconciler.is_settled() {
             let plan = reconciler.plan(Duration::ZERO, usize::MAX);

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{ConfigFile, Period};
-use crate::duration::parse_duration;
+use trimtab_config::{ConfigFile, Period};
+use trimtab_core::duration::parse_duration;
 
 use without_effect::WithoutEffect;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::config::{Config, written};
+use trimtab_config::{Config, written};
 
 /// Writes the configuration to a file.
 pub(super) fn write_config(config: &Config, path: &Path) -> anyhow::Result<()> {

@@ -9,9 +9,9 @@ use trimtab_core::objects::LocalAddress;
 use trimtab_core::{DUMMY_INTERFACE, Family, Printable};
 
 use super::{INVALID, read_config, resolve};
-use crate::config::Overrides;
-use crate::manifest::read_paths;
 use crate::plan::{Output, plan as plan_objects, render};
+use trimtab_config::Overrides;
+use trimtab_kube::manifest::read_paths;
 
 /// Arguments of `trimtab plan`.
 #[derive(Debug, Args)]
@@ -95,7 +95,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
         Err(error) => return complain(&error),
     };
     let local = if arguments.local_address.is_empty() {
-        crate::host::local_addresses()?
+        trimtab_linux::host::local_addresses()?
     } else {
         // As everywhere: an address on the dummy interface is a VIP, not the node's own.
         let given = arguments.local_address.iter();

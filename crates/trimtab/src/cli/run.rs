@@ -5,26 +5,30 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum as _};
-use tokio::sync::{mpsc, watch};
+use clap::Args;
+use tokio::sync::{mpsc, watch as channel};
 use tracing::{info, warn};
+use trimtab_agent::health::Health;
+use trimtab_agent::health_check::HealthChecks;
+use trimtab_agent::kernel_memory::Machine;
+use trimtab_agent::{
+    AuditPart, Auditor, Inputs, Notices, Shared, SyncLoop, SyncSettings, allocator, http,
+};
+use trimtab_config::{Config, ConfigFile, LogFormat, Overrides};
 use trimtab_core::Family;
+use trimtab_kube::contact::Contact;
+use trimtab_kube::warning::{Board, Publisher, Warnings};
+use trimtab_kube::watch::Timing;
+use trimtab_kube::{Arrival, manifests, watch};
+use trimtab_linux::{Linux, PacketFilters, host};
 use trimtab_reconcile::{Reconciler, Settings};
 
 use super::cleanup::{self, Owner};
 use super::kube_proxy::set;
 use super::parts::Parts;
-use super::{KubeProxyFlags, once, read_config, resolve};
-use crate::config::{Config, ConfigFile, Overrides};
-use crate::contact::Contact;
-use crate::daemon::{AuditPart, Auditor, Notices, Shared, Sync, SyncSettings};
-use crate::health::Health;
-use crate::health_check::HealthChecks;
-use crate::linux::{Linux, PacketFilters};
-use crate::logging::{self, LogFormat};
-use crate::source::{self, Arrival, Timing};
-use crate::warning::{Board, Publisher, Warnings};
-use crate::{allocator, host, http, linux, metric, plan};
+use super::{KubeProxyFlags, kernel_options, once, read_config, resolve};
+use crate::config_file::until_changed;
+use crate::logging;
 
 /// Arrivals that may wait between the source and the loop: enough to keep both busy, few enough that
 /// a large cluster's list is never in memory twice.
@@ -69,8 +73,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "KIND")]
     iptables_backend: Option<String>,
     /// What log lines look like.
-    #[arg(long, alias = "logging-format", value_enum)]
-    log_format: Option<LogFormat>,
+    #[arg(long, alias = "logging-format", value_parser = LogFormat::ALL.map(LogFormat::name))]
+    log_format: Option<String>,
     #[command(flatten)]
     flags: KubeProxyFlags,
 }
@@ -79,9 +83,7 @@ impl RunArgs {
     /// Puts every flag that is given into the file's place.
     fn apply(&self, file: &mut ConfigFile) {
         self.flags.apply(file);
-        let format = self.log_format.and_then(|format| format.to_possible_value());
-        let format = format.map(|format| format.get_name().to_owned());
-        set!(file.logging.format, "logging.format", format);
+        set!(file.logging.format, "logging.format", self.log_format);
         set!(file.trimtab.sysctl_path, "trimtab.sysctlPath", self.sysctl_path);
         set!(file.trimtab.iptables_backend, "trimtab.iptablesBackend", self.iptables_backend);
     }
@@ -105,10 +107,11 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         return once::write_config(&config, path).map(|()| ExitCode::SUCCESS);
     }
     if arguments.flags.cleanup == Some(true) {
-        return cleanup::sweep(config, Owner::Trimtab, false).map(|()| ExitCode::SUCCESS);
+        return cleanup::sweep(&config, Owner::Trimtab, false).map(|()| ExitCode::SUCCESS);
     }
     if arguments.flags.init_only == Some(true) {
-        return linux::init(&config).map(|()| ExitCode::SUCCESS);
+        trimtab_linux::init(&kernel_options(&config))?;
+        return Ok(ExitCode::SUCCESS);
     }
     host::adjust_oom_score(config.oom_score_adj);
     host::raise_descriptor_limit();
@@ -119,28 +122,31 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
 
 async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let config_changed: Pin<Box<dyn Future<Output = ()>>> = match &arguments.config {
-        Some(file) => Box::pin(source::until_changed(file)?),
+        Some(file) => Box::pin(until_changed(file)?),
         None => Box::pin(std::future::pending()),
     };
-    let filters = PacketFilters::choose(config.iptables_backend);
+    let kernel = Arc::new(kernel_options(&config));
+    let filters = PacketFilters::choose(kernel.iptables_backend);
     let families = filters.families(&host::families());
     let health = Arc::new(Health::new(config.sync_period, &families));
-    let metrics = metric::install()?;
+    let metrics = trimtab_metrics::install()?;
     let (parts, mut ended) = Parts::new();
     start_servers(&config, &health, metrics, &parts);
 
     let (change_sender, changes) = mpsc::channel::<Arrival>(ARRIVALS);
-    let (part_sender, audit_parts) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
-    let (stop_sender, stop) = watch::channel(false);
-    let (pod_networks, pod_networks_seen) = watch::channel(Vec::new());
+    let (address_sender, local_addresses) = mpsc::channel(1);
+    let (part_sender, audit) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
+    let (stop_sender, stop) = channel::channel(false);
+    let inputs = Inputs { changes, local_addresses, audit, stop };
+    let (pod_networks, pod_networks_seen) = channel::channel(Vec::new());
 
-    let plane = Linux::open(Arc::clone(&config), families.clone(), pod_networks_seen, filters)?;
+    let plane = Linux::open(kernel, families.clone(), pod_networks_seen, filters)?;
     let reader = plane.reader()?;
     let reconciler = Reconciler::new(settings(&config, families));
     let settings = SyncSettings {
         min_sync_period: config.min_sync_period,
         config: Arc::clone(&config),
-        machine: host::Machine::read(),
+        machine: Machine { possible_cpus: host::possible_cpus(), memory: host::total_memory() },
     };
     let board = arguments.manifests.is_none().then(|| Arc::new(Board::default()));
     let warnings = Arc::new(Warnings::new(board.clone()));
@@ -156,8 +162,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let sync = parts.thread(SYNC, move || {
-        let sync = Sync::new(reconciler, plane, settings, shared);
-        on_this_thread(sync.run(changes, audit_parts, stop))??;
+        let sync = SyncLoop::new(reconciler, plane, settings, shared);
+        on_this_thread(sync.run(inputs))?.map_err(anyhow::Error::from_boxed)?;
         Ok(())
     })?;
     let notices = Arc::new(Notices::default());
@@ -168,6 +174,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         on_this_thread(auditor.run())
     })?;
 
+    let addresses = trimtab_linux::follow_addresses(address_sender);
+    parts.task("following this host's addresses", async { Ok(addresses.await?) });
     start_sources(arguments, &config, change_sender, board, contact, &parts).await?;
     let outcome = tokio::select! {
         signal = terminated() => {
@@ -197,7 +205,7 @@ fn on_this_thread<F: Future>(work: F) -> anyhow::Result<F::Output> {
 }
 
 fn settings(config: &Config, families: Vec<Family>) -> Settings {
-    Settings { families, ..plan::settings(config) }
+    Settings { families, ..config.settings() }
 }
 
 /// Serves probes and metrics. An address that cannot be bound is retried, unless the configuration
@@ -228,14 +236,12 @@ async fn start_sources(
     contact: Arc<Contact>,
     parts: &Parts,
 ) -> anyhow::Result<()> {
-    let addresses = source::follow_addresses(changes.clone());
-    parts.task("following this host's addresses", addresses);
     if let Some(folder) = arguments.manifests.clone() {
-        let objects = source::follow(folder, config.node_name.clone(), changes);
-        parts.task("following the manifests", objects);
+        let objects = manifests::follow(folder, config.node_name.clone(), changes);
+        parts.task("following the manifests", async { Ok(objects.await?) });
     } else {
         let master = arguments.flags.master.as_deref();
-        let client = source::connect(config.kubeconfig.as_deref(), master).await?;
+        let client = watch::connect(config.kubeconfig.as_deref(), master).await?;
         let node_name = config.node_name.clone();
         if let Some(board) = board {
             let publisher = Publisher::new(client.clone(), &node_name, board);
@@ -248,12 +254,12 @@ async fn start_sources(
             let (client, changes, contact) =
                 (client.clone(), changes.clone(), Arc::clone(&contact));
             parts.task("watching Nodes", async move {
-                source::watch_node_weights(client, changes, &contact, &Timing::default()).await;
+                watch::watch_node_weights(client, changes, &contact, &Timing::default()).await;
                 Ok(())
             });
         }
         parts.task("watching the API server", async move {
-            source::watch(client, &node_name, changes, &contact, &Timing::default()).await;
+            watch::watch(client, &node_name, changes, &contact, &Timing::default()).await;
             Ok(())
         });
     }
@@ -277,7 +283,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::config::fields;
+    use trimtab_config::fields;
 
     /// A value that every flag of this kind takes.
     fn value(kind: &str, flag: &str) -> &'static str {

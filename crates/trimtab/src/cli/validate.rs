@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{INVALID, read_config, resolve};
-use crate::config::{Error, Notes, Overrides};
+use trimtab_config::{Error, Notes, Overrides};
 
 /// Arguments of `trimtab config validate`.
 #[derive(Debug, Args)]

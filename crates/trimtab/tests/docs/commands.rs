@@ -6,7 +6,6 @@ use std::path::Path;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use trimtab::cli::Cli;
-use trimtab::config;
 
 use crate::{blocks, pages};
 
@@ -71,7 +70,7 @@ fn every_configuration_is_one_that_the_program_takes() {
         });
         for block in configurations {
             count += 1;
-            let read = config::parse(Path::new("config.yaml"), &block.text);
+            let read = trimtab_config::parse(Path::new("config.yaml"), &block.text);
             let (_, notes) = read.unwrap_or_else(|error| panic!("{}: {error}", block.place));
             assert!(notes.is_empty(), "{}: {notes:?}", block.place);
         }

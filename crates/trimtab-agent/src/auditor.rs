@@ -1,0 +1,316 @@
+//! The periodic comparison with the kernel, read beside the work and spread over its period.
+//!
+//! It does not hold up events: it reads on sockets and on a thread of its own, which gives way to
+//! others, and what it reads goes to the loop in parts of bounded size, through a channel that the
+//! loop looks at only when no change waits. There is no lock between the two.
+//!
+//! What is read in few requests, the host's side, sets, VIPs and virtual servers, is looked at once
+//! a period, and some of it as soon as the kernel tells that somebody changed it. Real servers take
+//! a request for each virtual server, and are read in the time that is left for that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+use trimtab_core::{Frontend, SetId};
+
+use trimtab_metrics as metric;
+use trimtab_reconcile::ports::{Auditing, HostCheck, PortError};
+
+use super::audit::AuditPart;
+use super::notices::{Notices, Rest};
+use crate::health::Health;
+
+/// Objects in one part: it is handled between two events, so it must be short, some tenths of a
+/// millisecond. Only the real servers of one virtual server are not divided.
+const PART: usize = 2048;
+/// Virtual servers whose real servers are read in one go: on a node with one processor an event may
+/// have to wait for that, some tenths of a millisecond.
+const STRIDE: usize = 16;
+
+/// Reading the real servers takes at most this part of a processor: half a percent of its time;
+/// waiting for others costs nothing. Where that is not enough for all of them in one period, a
+/// comparison takes longer than the period, and the next one begins when it is complete.
+const SHARE: u32 = 200;
+/// Looks take at most this part of a processor: where one a period would be more, on nodes with tens
+/// of thousands of Services, there are fewer.
+const LOOK_SHARE: u32 = 100;
+
+fn failed(error: &PortError) {
+    metric::audit_failed();
+    warn!(%error, "cannot compare with the kernel");
+}
+
+/// How long to rest after a stride that took so much processor time, if `even` would spread all
+/// strides evenly.
+fn rest(took: Duration, even: Duration) -> Duration {
+    even.max(took * (SHARE - 1))
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// To look at everything but real servers.
+    Look,
+    /// Somebody changed the dummy interface.
+    Interface,
+    /// Somebody deleted rules.
+    Rules,
+    /// To read the real servers of some virtual servers.
+    Stride,
+}
+
+/// Reads the kernel and sends what it finds.
+#[derive(Debug)]
+pub struct Auditor<O> {
+    observer: O,
+    period: Duration,
+    parts: Sender<AuditPart>,
+    health: Arc<Health>,
+    notices: Arc<Notices>,
+    /// The virtual servers of the last look, if their real servers have not begun to be read since.
+    found: Option<Vec<Frontend>>,
+    /// Those whose real servers are still to be read in this comparison, the next ones last.
+    to_read: Vec<Frontend>,
+    /// The rest after a stride that spreads the strides of a comparison evenly.
+    even: Duration,
+    look_at: Instant,
+    stride_at: Instant,
+    interface_rest: Rest,
+    rules_rest: Rest,
+}
+
+impl<O: Auditing> Auditor<O> {
+    /// An auditor that sends to `parts`.
+    pub fn new(
+        observer: O,
+        period: Duration,
+        parts: Sender<AuditPart>,
+        health: Arc<Health>,
+        notices: Arc<Notices>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            observer,
+            period,
+            parts,
+            health,
+            notices,
+            found: None,
+            to_read: Vec::new(),
+            even: Duration::ZERO,
+            look_at: now,
+            stride_at: now,
+            interface_rest: Rest::none(),
+            rules_rest: Rest::none(),
+        }
+    }
+
+    /// Audits until nobody listens any more.
+    pub async fn run(mut self) {
+        // What has not been programmed yet cannot have been spoiled.
+        loop {
+            tokio::time::sleep(self.period / 10).await;
+            if self.parts.is_closed() {
+                return;
+            }
+            if self.health.is_programmed() {
+                break;
+            }
+        }
+        loop {
+            match self.next().await {
+                None => return,
+                Some(Due::Look) => self.look().await,
+                Some(Due::Interface) => self.look_at_interface().await,
+                Some(Due::Rules) => self.look_at_rules(),
+                Some(Due::Stride) => self.stride().await,
+            }
+        }
+    }
+
+    /// What is due next, when it is; `None` when nobody listens any more.
+    async fn next(&self) -> Option<Due> {
+        tokio::select! {
+            biased;
+            () = self.parts.closed() => None,
+            () = sleep_until(self.look_at) => Some(Due::Look),
+            () = self.notices.of_interface(&self.interface_rest) => Some(Due::Interface),
+            () = self.notices.of_rules(&self.rules_rest) => Some(Due::Rules),
+            () = sleep_until(self.stride_at), if !self.to_read.is_empty() => Some(Due::Stride),
+        }
+    }
+
+    /// Looks at everything but real servers. What cannot be read keeps nothing else from it.
+    async fn look(&mut self) {
+        let (start, cpu_start) = (Instant::now(), self.observer.cpu_time());
+        let check = self.observer.check_host();
+        self.tell(check);
+        if self.begin().await {
+            self.read_elements().await;
+            self.read_addresses().await;
+            self.read_virtual_servers().await;
+            self.send(AuditPart::EndOfLook).await;
+        }
+        let took = self.observer.cpu_time().saturating_sub(cpu_start);
+        self.look_at = start + self.period.max(took * LOOK_SHARE);
+        self.begin_comparison().await;
+    }
+
+    async fn look_at_interface(&mut self) {
+        let start = Instant::now();
+        let check = self.observer.check_interface();
+        self.tell(check);
+        if self.begin().await {
+            self.read_addresses().await;
+            self.send(AuditPart::EndOfLook).await;
+        }
+        self.interface_rest = Rest::after(start.elapsed());
+    }
+
+    fn look_at_rules(&mut self) {
+        let start = Instant::now();
+        let check = self.observer.check_rules();
+        if check.made_sets {
+            self.look_at = start;
+        }
+        self.tell(check);
+        self.rules_rest = Rest::after(start.elapsed());
+    }
+
+    fn tell(&self, check: HostCheck) {
+        for repaired in check.repaired {
+            warn!("{repaired}");
+        }
+        if let Some(other_proxy) = check.other_proxy {
+            for removed in &other_proxy {
+                warn!(
+                    "another service proxy runs on this node and translates packets before IPVS sees \
+                     them: stop kube-proxy here. Removed {removed}"
+                );
+            }
+            self.health.set_other_proxy(!other_proxy.is_empty());
+            metric::other_proxy(!other_proxy.is_empty());
+        }
+        for error in check.failed {
+            failed(&error);
+        }
+    }
+
+    /// Tells the loop that sets and addresses are read from now on; whether it listens.
+    async fn begin(&self) -> bool {
+        let (begun, begins) = oneshot::channel();
+        self.send(AuditPart::Begin(begun)).await && begins.await.is_ok()
+    }
+
+    async fn read_elements(&mut self) {
+        for set in SetId::all() {
+            match self.observer.elements(set) {
+                Ok(elements) => {
+                    for part in elements.chunks(PART) {
+                        self.send(AuditPart::Elements(set, part.to_vec())).await;
+                    }
+                    self.send(AuditPart::EndOfElements(set)).await;
+                }
+                Err(error) => failed(&error),
+            }
+        }
+    }
+
+    async fn read_addresses(&mut self) {
+        match self.observer.addresses() {
+            Ok(addresses) => {
+                for part in addresses.chunks(PART) {
+                    self.send(AuditPart::Addresses(part.to_vec())).await;
+                }
+                self.send(AuditPart::EndOfAddresses).await;
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    async fn read_virtual_servers(&mut self) {
+        match self.observer.virtual_servers() {
+            Ok(servers) => {
+                for part in servers.chunks(PART) {
+                    self.send(AuditPart::VirtualServers(part.to_vec())).await;
+                }
+                self.send(AuditPart::EndOfVirtualServers).await;
+                let mut found: Vec<Frontend> =
+                    servers.into_iter().map(|server| server.frontend).collect();
+                // They are taken from the end.
+                found.reverse();
+                self.found = Some(found);
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Begins to read real servers, unless an earlier comparison is still at that.
+    async fn begin_comparison(&mut self) {
+        if !self.to_read.is_empty() {
+            return;
+        }
+        let Some(found) = self.found.take() else { return };
+        // The rest of the period, less a margin, is shared out among the strides.
+        let strides = u32::try_from(found.len().div_ceil(STRIDE)).unwrap_or(u32::MAX).max(1);
+        self.even = self.period * 6 / 10 / strides;
+        self.to_read = found;
+        self.stride_at = Instant::now();
+        if self.to_read.is_empty() {
+            self.send(AuditPart::End).await;
+        }
+    }
+
+    async fn stride(&mut self) {
+        let left = self.to_read.len().saturating_sub(STRIDE);
+        let stride = self.to_read.split_off(left);
+        let start = self.observer.cpu_time();
+        let mut read = Vec::with_capacity(stride.len());
+        let mut size = 0;
+        for frontend in stride.into_iter().rev() {
+            match self.observer.real_servers(&frontend) {
+                Ok(servers) => {
+                    if size + servers.len() > PART && size > 0 {
+                        self.send(AuditPart::RealServers(std::mem::take(&mut read))).await;
+                        size = 0;
+                    }
+                    size += servers.len();
+                    read.push((frontend, servers));
+                }
+                Err(error) => {
+                    // The next look begins a new comparison.
+                    self.to_read.clear();
+                    return failed(&error);
+                }
+            }
+        }
+        let took = self.observer.cpu_time().saturating_sub(start);
+        self.send(AuditPart::RealServers(read)).await;
+        if self.to_read.is_empty() {
+            self.send(AuditPart::End).await;
+            self.begin_comparison().await;
+        }
+        self.stride_at = Instant::now() + rest(took, self.even);
+    }
+
+    async fn send(&self, part: AuditPart) -> bool {
+        self.parts.send(part).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strides_are_spread_evenly_until_that_would_take_more_than_their_share() {
+        let milliseconds = Duration::from_millis;
+        assert_eq!(rest(milliseconds(1), milliseconds(500)), milliseconds(500));
+        assert_eq!(rest(milliseconds(5), milliseconds(500)), milliseconds(995));
+        assert_eq!(rest(Duration::ZERO, Duration::ZERO), Duration::ZERO);
+    }
+}

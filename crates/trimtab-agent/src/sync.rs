@@ -1,0 +1,221 @@
+//! The loop that takes changes in and programs the kernel.
+
+mod drains;
+mod intake;
+mod looking;
+mod rounds;
+mod settled;
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::info;
+use trimtab_core::Frontend;
+use trimtab_core::objects::LocalAddress;
+use trimtab_kube::Arrival;
+use trimtab_kube::warning::Warnings;
+use trimtab_reconcile::ports::{DataPlane, PortError};
+use trimtab_reconcile::{Drift, Reconciler};
+
+use crate::addresses::Addresses;
+use crate::audit::AuditPart;
+use crate::findings::Findings;
+use crate::health::Health;
+use crate::health_check::HealthChecks;
+use crate::kernel_memory::Machine;
+use crate::lists::Lists;
+use crate::pace::Pace;
+
+/// Changes taken in before the next round.
+const INTAKE: usize = 4096;
+
+/// What the loop needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct SyncSettings {
+    /// Shortest time between two rounds.
+    pub min_sync_period: Duration,
+    /// The configuration, for what depends on the Node object.
+    pub config: Arc<trimtab_config::Config>,
+    /// The machine, for what statistics cost on it.
+    pub machine: Machine,
+}
+
+/// What the loop shares with the rest of the program.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Health and readiness.
+    pub health: Arc<Health>,
+    /// Our Node's own pod networks, which the rules may depend on.
+    pub pod_networks: watch::Sender<Vec<ipnet::IpNet>>,
+    /// What is wrong with objects.
+    pub warnings: Arc<Warnings>,
+    /// The health-check node ports.
+    pub health_checks: Arc<HealthChecks>,
+}
+
+/// What the loop hears.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Changes of objects; their end is the loop's.
+    pub changes: mpsc::Receiver<Arrival>,
+    /// The addresses of the node's interfaces, the dummy interface left out, whenever they change.
+    pub local_addresses: mpsc::Receiver<Vec<LocalAddress>>,
+    /// What comparisons with the kernel read.
+    pub audit: mpsc::Receiver<AuditPart>,
+    /// True ends the loop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// How far the program has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not everything is known yet; the kernel is left alone.
+    Listing,
+    /// The kernel has been read and is being programmed for the first time.
+    Programming,
+    /// The kernel has been programmed once.
+    Ready,
+}
+
+/// The loop and its state.
+#[derive(Debug)]
+pub struct SyncLoop<D> {
+    reconciler: Reconciler,
+    plane: D,
+    settings: SyncSettings,
+    shared: Shared,
+    lists: Lists,
+    pace: Pace,
+    addresses: Addresses,
+    epoch: Instant,
+    stage: Stage,
+    /// How many VIPs were not bound yet when those that are bound another way were last let go of;
+    /// zero once that is done.
+    unbound: Option<usize>,
+    /// When to prepare the host again, and how long to wait if that fails too.
+    next_attempt: Option<Instant>,
+    pause: Duration,
+    /// A list ended, and with it the need for much memory.
+    listed: bool,
+    next_drain_poll: Option<Instant>,
+    /// Virtual servers that are still to be asked for their connections.
+    to_ask: Vec<Frontend>,
+    pending_since: Option<Instant>,
+    triggers: Vec<jiff::Timestamp>,
+    drift: Drift,
+    findings: Findings,
+    told_not_ready: bool,
+}
+
+impl<D: DataPlane> SyncLoop<D> {
+    /// A loop that has taken nothing in yet.
+    pub fn new(reconciler: Reconciler, plane: D, settings: SyncSettings, shared: Shared) -> Self {
+        Self {
+            reconciler,
+            plane,
+            pace: Pace::new(settings.min_sync_period),
+            settings,
+            findings: Findings::new(Arc::clone(&shared.warnings)),
+            shared,
+            lists: Lists::default(),
+            addresses: Addresses::default(),
+            epoch: Instant::now(),
+            stage: Stage::Listing,
+            unbound: None,
+            next_attempt: None,
+            pause: start::FIRST_PAUSE,
+            listed: false,
+            next_drain_poll: None,
+            to_ask: Vec::new(),
+            pending_since: None,
+            triggers: Vec::new(),
+            drift: Drift::default(),
+            told_not_ready: false,
+        }
+    }
+
+    /// Runs until `changes` ends or `stop` says so, and leaves the kernel as it is.
+    ///
+    /// # Errors
+    /// When the kernel cannot be read at the start. A host that cannot be prepared is waited for.
+    pub async fn run(mut self, inputs: Inputs) -> Result<D, PortError> {
+        let Inputs { mut changes, mut local_addresses, mut audit, mut stop } = inputs;
+        loop {
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                arrival = changes.recv() => {
+                    let Some(arrival) = arrival else { break };
+                    let mut taken = self.take_all(arrival);
+                    while taken < INTAKE {
+                        let Ok(arrival) = changes.try_recv() else { break };
+                        taken += self.take_all(arrival);
+                    }
+                }
+                Some(addresses) = local_addresses.recv() => self.take_local_addresses(addresses),
+                Some(part) = audit.recv(), if self.stage != Stage::Listing => self.compare(part),
+                () = sleep_until(wake), if wake.is_some() => {}
+            }
+            self.start_programming()?;
+            self.advance();
+        }
+        info!("stopped; the kernel keeps forwarding");
+        Ok(self.plane)
+    }
+
+    /// When to wake up if nothing arrives.
+    fn wake_at(&self) -> Option<Instant> {
+        if self.stage == Stage::Listing {
+            return self.next_attempt;
+        }
+        let now = Instant::now();
+        if !self.to_ask.is_empty() {
+            return Some(now);
+        }
+        let work = if self.reconciler.is_settled() {
+            self.reconciler.next_retry().map(|due| self.epoch + due)
+        } else {
+            Some(now)
+        };
+        let round = work.map(|due| self.pace.begin(due));
+        [round, self.addresses.next(), self.next_drain_poll].into_iter().flatten().min()
+    }
+
+    /// Does what is due now.
+    fn advance(&mut self) {
+        if self.stage == Stage::Listing {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(addresses) = self.addresses.lose(now) {
+            self.set_local_addresses(addresses);
+        }
+        self.look_at_suspects();
+        self.poll_drains();
+        let now = Instant::now();
+        let retry_due = self.reconciler.next_retry().is_some_and(|due| self.epoch + due <= now);
+        if self.pace.allows(now) && (!self.reconciler.is_settled() || retry_due) {
+            self.round();
+        }
+        // Also where a change turned out to be no work, whatever the pace.
+        if self.reconciler.is_settled() {
+            self.settled();
+            self.tell();
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

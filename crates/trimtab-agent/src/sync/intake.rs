@@ -1,0 +1,156 @@
+//! Taking changes in.
+
+use tokio::time::Instant;
+use tracing::{debug, warn};
+use trimtab_core::objects::{LocalAddress, ObjectName};
+use trimtab_kube::objects::NodeState;
+use trimtab_kube::{Arrival, Change, Kind};
+use trimtab_reconcile::ports::DataPlane;
+
+use super::{Stage, SyncLoop};
+use crate::measure;
+
+impl<D: DataPlane> SyncLoop<D> {
+    /// Takes an arrival in; how many changes it had.
+    pub(super) fn take_all(&mut self, arrival: Arrival) -> usize {
+        self.waits_since(arrival.at);
+        let count = arrival.changes.len();
+        measure::arrived(&arrival.changes);
+        for change in arrival.changes {
+            self.take(change);
+        }
+        count
+    }
+
+    /// Something has become known that may be work.
+    fn waits_since(&mut self, at: Instant) {
+        if self.stage != Stage::Listing && self.pending_since.is_none() {
+            self.pending_since = Some(at);
+            self.shared.health.queued();
+        }
+    }
+
+    /// Takes the addresses of the host's interfaces in.
+    pub(super) fn take_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
+        let now = Instant::now();
+        self.waits_since(now);
+        self.lists.addresses();
+        let addresses = self.addresses.set(addresses, now);
+        self.set_local_addresses(addresses);
+    }
+
+    fn take(&mut self, change: Change) {
+        match change {
+            Change::Begin(kind) => self.lists.begin(kind),
+            Change::End(kind) => self.end_of_list(kind),
+            Change::Service(decoded) => {
+                self.lists.service(&decoded.name);
+                self.findings.service(&decoded);
+                match decoded.value {
+                    Some(service) => self.reconciler.apply_service(service),
+                    None => self.reconciler.delete_service(&decoded.name),
+                }
+            }
+            Change::ServiceGone(name) => {
+                self.findings.service_gone(&name);
+                self.reconciler.delete_service(&name);
+            }
+            Change::Slice(decoded, changed) => {
+                self.lists.slice(&decoded.name);
+                self.findings.slice(&decoded, &self.reconciler);
+                match decoded.value {
+                    Some(slice) => self.reconciler.apply_slice(&slice),
+                    None => self.reconciler.delete_slice(&decoded.name),
+                }
+                if self.stage == Stage::Ready {
+                    self.triggers.extend(changed);
+                }
+            }
+            Change::SliceGone(name) => {
+                self.findings.slice_gone(&name);
+                self.reconciler.delete_slice(&name);
+            }
+            Change::Node(state) => self.take_node(state),
+            Change::NodeWeight(decoded) => {
+                self.lists.node_weight(&decoded.name);
+                if self.settings.config.node_weights {
+                    self.findings.node(&decoded);
+                    self.reconciler.set_node_weight(decoded.name.name(), decoded.value);
+                }
+            }
+            Change::NodeWeightGone(name) => {
+                self.findings.node_gone(&name);
+                self.reconciler.set_node_weight(name.name(), None);
+            }
+        }
+    }
+
+    fn take_node(&mut self, state: Option<NodeState>) {
+        self.lists.node();
+        self.shared.health.set_node(state.as_ref().is_some_and(|state| state.eligible));
+        // A Node that is gone leaves everything as it was: the node is still here.
+        let Some(state) = state else { return };
+        let node = self.settings.config.corrected(&state.facts);
+        self.shared.pod_networks.send_if_modified(|networks| {
+            let changed = *networks != node.pod_cidrs;
+            networks.clone_from(&node.pod_cidrs);
+            changed
+        });
+        self.reconciler.apply_node(node);
+        self.node_addresses_changed();
+    }
+
+    pub(super) fn set_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
+        self.reconciler.set_local_addresses(addresses);
+        self.node_addresses_changed();
+    }
+
+    /// VIPs may depend on the node's own addresses.
+    fn node_addresses_changed(&mut self) {
+        let (primary, local) = self.reconciler.node_addresses();
+        if let Err(error) = self.plane.set_node_addresses(primary, local) {
+            warn!(%error, "cannot bind VIPs to the node's new addresses");
+        }
+    }
+
+    fn end_of_list(&mut self, kind: Kind) {
+        let seen = self.lists.end(kind);
+        self.listed = true;
+        self.findings.keep_only(kind, &seen);
+        match kind {
+            Kind::Services => {
+                let gone: Vec<_> = self
+                    .reconciler
+                    .service_names()
+                    .filter(|name| !seen.contains(*name))
+                    .cloned()
+                    .collect();
+                for name in gone {
+                    self.reconciler.delete_service(&name);
+                }
+            }
+            Kind::Slices => {
+                let gone: Vec<_> = self
+                    .reconciler
+                    .slice_names()
+                    .filter(|name| !seen.contains(*name))
+                    .cloned()
+                    .collect();
+                for name in gone {
+                    self.reconciler.delete_slice(&name);
+                }
+            }
+            Kind::Node if self.lists.node_is_gone() => self.take_node(None),
+            Kind::Node => {}
+            Kind::NodeWeights => {
+                let weighted =
+                    self.reconciler.weighted_nodes().map(|node| ObjectName::new("", node));
+                let gone: Vec<_> = weighted.filter(|name| !seen.contains(name)).collect();
+                for name in gone {
+                    self.reconciler.set_node_weight(name.name(), None);
+                }
+            }
+        }
+        debug!(kind = kind.as_str(), "listed");
+    }
+}

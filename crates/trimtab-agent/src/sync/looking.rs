@@ -1,0 +1,85 @@
+//! Reading the kernel again where it is not as expected.
+
+use tracing::{error, warn};
+use trimtab_core::Frontend;
+use trimtab_reconcile::Drift;
+
+use super::SyncLoop;
+use crate::AuditPart;
+use trimtab_metrics as metric;
+
+use crate::measure;
+use trimtab_reconcile::ports::{DataPlane, PortError};
+
+impl<D: DataPlane> SyncLoop<D> {
+    pub(super) fn look_at_suspects(&mut self) {
+        for frontend in self.reconciler.take_suspects() {
+            match self.read(&frontend) {
+                Ok(drift) => self.drift += drift,
+                Err(error) => {
+                    error!(%error, "cannot read virtual server {frontend}");
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, frontend: &Frontend) -> Result<Drift, PortError> {
+        let server = self.plane.virtual_server(frontend)?;
+        let real_servers = match &server {
+            Some(_) => self.plane.real_servers(frontend)?,
+            None => Vec::new(),
+        };
+        let mut drift = self.reconciler.observe_virtual_server(*frontend, server.as_ref());
+        drift += self.reconciler.observe_real_servers(*frontend, real_servers);
+        Ok(drift)
+    }
+
+    /// Takes a part of a comparison in.
+    pub(super) fn compare(&mut self, part: AuditPart) {
+        match part {
+            AuditPart::Begin(begun) => {
+                self.reconciler.begin_audit();
+                // Nobody waits any more where the program ends.
+                let _ = begun.send(());
+            }
+            AuditPart::Elements(set, elements) => {
+                self.drift += self.reconciler.audit_elements(set, &elements);
+            }
+            AuditPart::EndOfElements(set) => {
+                self.drift += self.reconciler.end_audit_of_elements(set);
+            }
+            AuditPart::Addresses(addresses) => {
+                self.drift += self.reconciler.audit_addresses(&addresses);
+            }
+            AuditPart::EndOfAddresses => self.drift += self.reconciler.end_audit_of_addresses(),
+            AuditPart::VirtualServers(servers) => self.reconciler.audit_virtual_servers(&servers),
+            AuditPart::EndOfVirtualServers => self.reconciler.end_audit_of_virtual_servers(),
+            AuditPart::RealServers(all) => {
+                for (frontend, servers) in all {
+                    self.reconciler.audit_real_servers(frontend, servers);
+                }
+            }
+            AuditPart::EndOfLook => self.tell_drift(),
+            AuditPart::End => {
+                metric::audited();
+                self.weigh_statistics();
+                self.tell_drift();
+            }
+        }
+    }
+
+    /// Says what was not as left since this was last said.
+    fn tell_drift(&mut self) {
+        let drift = std::mem::take(&mut self.drift);
+        measure::drifted(&drift, &self.reconciler);
+        if !drift.is_none() {
+            warn!(
+                virtual_servers = drift.virtual_servers,
+                real_servers = drift.real_servers,
+                elements = drift.elements,
+                addresses = drift.addresses,
+                "the kernel was not as left: repaired"
+            );
+        }
+    }
+}

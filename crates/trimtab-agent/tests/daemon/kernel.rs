@@ -1,0 +1,233 @@
+//! A kernel that is a value, seen by the daemon and by the test.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use hashbrown::HashSet;
+use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
+use trimtab_reconcile::ports::{Auditing, DataPlane, HostCheck, Observer, PortError};
+use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
+
+/// What an audit reads, or the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Elements(SetId),
+    Addresses,
+    Connections,
+}
+
+/// What the fake kernel holds, and what was asked of it.
+#[derive(Default)]
+pub(crate) struct Inside {
+    pub(crate) state: KernelState,
+    /// Operations done, in words.
+    pub(crate) log: Vec<String>,
+    /// Operations whose words contain this are refused.
+    pub(crate) refuse: Option<String>,
+    /// A scheduler that it has not.
+    pub(crate) lacks: Option<String>,
+    /// VIPs that an earlier configuration bound another way.
+    pub(crate) bound_otherwise: Vec<IpAddr>,
+    /// Connections of every real server.
+    pub(crate) connections: u64,
+    /// Whether the log has what the loop asks as well.
+    pub(crate) log_questions: bool,
+    /// How often an audit looked at what does not depend on Services.
+    pub(crate) host_checks: u32,
+    /// How often it did for the dummy interface alone, and for the rules.
+    pub(crate) interface_checks: u32,
+    pub(crate) rule_checks: u32,
+    /// Whether sets must be made anew.
+    pub(crate) sets_are_gone: bool,
+    /// How often the elements of all sets were read, and the VIPs.
+    pub(crate) element_reads: u32,
+    pub(crate) address_reads: u32,
+    /// Processor time that reading has taken, and what the real servers of a virtual server take.
+    pub(crate) cpu_time: Duration,
+    pub(crate) read_cost: Duration,
+    /// Whether something of what does not depend on Services cannot be put right.
+    pub(crate) host_fails: bool,
+    /// How often the host cannot be prepared yet.
+    pub(crate) unprepared: u32,
+    /// What happens when something has been read, and before anybody knows what.
+    pub(crate) meanwhile: Option<(Read, Box<dyn FnOnce() + Send>)>,
+}
+
+impl std::fmt::Debug for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inside").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// A handle to it; clones share the kernel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FakeKernel(Arc<Mutex<Inside>>);
+
+impl FakeKernel {
+    pub(crate) fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap()
+    }
+
+    /// For comparisons.
+    pub(crate) fn reader(&self) -> FakeReader {
+        FakeReader(self.clone())
+    }
+
+    /// What has been done since the last call.
+    pub(crate) fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut self.inside().log)
+    }
+
+    fn has_read(&self, read: Read) {
+        let meanwhile = self.inside().meanwhile.take_if(|(when, _)| *when == read);
+        if let Some((_, happen)) = meanwhile {
+            happen();
+        }
+    }
+}
+
+impl Kernel for FakeKernel {
+    fn apply(&mut self, _phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
+        let mut inside = self.inside();
+        let mut refused = Vec::new();
+        for (position, action) in actions.iter().enumerate() {
+            let words = action.to_string();
+            if inside.lacks.as_ref().is_some_and(|name| words.ends_with(&format!("({name})"))) {
+                refused.push((position, Refused::NoScheduler("no such scheduler".into())));
+            } else if inside.refuse.as_ref().is_some_and(|part| words.contains(part)) {
+                refused.push((position, Refused::Other("no".into())));
+            } else if let Err(why) = inside.state.act(action) {
+                refused.push((position, why));
+            } else {
+                inside.log.push(words);
+            }
+        }
+        refused
+    }
+}
+
+impl Observer for FakeKernel {
+    fn elements(&mut self, set: SetId) -> Result<Vec<SetElement>, PortError> {
+        let inside = self.inside();
+        Ok(inside.state.elements.iter().filter(|(s, _)| *s == set).map(|(_, e)| *e).collect())
+    }
+
+    fn addresses(&mut self) -> Result<Vec<IpAddr>, PortError> {
+        Ok(self.inside().state.addresses.iter().copied().collect())
+    }
+
+    fn virtual_servers(&mut self) -> Result<Vec<VirtualServer>, PortError> {
+        Ok(self.inside().state.virtual_servers.values().map(|s| s.server.clone()).collect())
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> Result<Vec<RealServer>, PortError> {
+        let inside = self.inside();
+        let server = inside.state.virtual_servers.get(frontend);
+        Ok(server.into_iter().flat_map(|s| s.real_servers.values().copied()).collect())
+    }
+}
+
+impl DataPlane for FakeKernel {
+    fn prepare(&mut self) -> Result<(), PortError> {
+        let mut inside = self.inside();
+        if let Some(fewer) = inside.unprepared.checked_sub(1) {
+            inside.unprepared = fewer;
+            return Err("the lock is held".into());
+        }
+        inside.log.push("prepare".to_owned());
+        Ok(())
+    }
+
+    fn retire_other_binding(&mut self, keep: &HashSet<IpAddr>) -> Result<usize, PortError> {
+        let mut inside = self.inside();
+        let before = inside.bound_otherwise.len();
+        inside.bound_otherwise.retain(|vip| keep.contains(vip));
+        Ok(before - inside.bound_otherwise.len())
+    }
+
+    fn virtual_server(&mut self, frontend: &Frontend) -> Result<Option<VirtualServer>, PortError> {
+        Ok(self.inside().state.virtual_servers.get(frontend).map(|s| s.server.clone()))
+    }
+
+    fn forget_unserved(
+        &mut self,
+        family: Family,
+        frontends: &[Frontend],
+    ) -> Result<usize, PortError> {
+        let own = frontends.iter().filter(|frontend| frontend.family() == family);
+        let words = own.map(|frontend| format!("forget flows to {frontend}"));
+        self.inside().log.extend(words);
+        Ok(0)
+    }
+
+    fn connections(&mut self, frontend: &Frontend) -> Result<Vec<(RealServerKey, u64)>, PortError> {
+        let connections = self.inside().connections;
+        if self.inside().log_questions {
+            self.inside().log.push("ask for connections".to_owned());
+        }
+        self.has_read(Read::Connections);
+        Ok(self
+            .real_servers(frontend)?
+            .into_iter()
+            .map(|server| (server.key, connections))
+            .collect())
+    }
+}
+
+/// The fake kernel as a comparison reads it.
+#[derive(Debug)]
+pub(crate) struct FakeReader(FakeKernel);
+
+impl Observer for FakeReader {
+    fn elements(&mut self, set: SetId) -> Result<Vec<SetElement>, PortError> {
+        let elements = self.0.elements(set);
+        self.0.inside().element_reads += u32::from(Some(set) == SetId::all().next());
+        self.0.has_read(Read::Elements(set));
+        elements
+    }
+
+    fn addresses(&mut self) -> Result<Vec<IpAddr>, PortError> {
+        let addresses = self.0.addresses();
+        self.0.inside().address_reads += 1;
+        self.0.has_read(Read::Addresses);
+        addresses
+    }
+
+    fn virtual_servers(&mut self) -> Result<Vec<VirtualServer>, PortError> {
+        self.0.virtual_servers()
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> Result<Vec<RealServer>, PortError> {
+        let mut inside = self.0.inside();
+        let cost = inside.read_cost;
+        inside.cpu_time += cost;
+        drop(inside);
+        self.0.real_servers(frontend)
+    }
+}
+
+impl Auditing for FakeReader {
+    fn check_host(&mut self) -> HostCheck {
+        let mut inside = self.0.inside();
+        inside.host_checks += 1;
+        let failed = inside.host_fails.then(|| "cannot repair the host".into());
+        HostCheck { failed: failed.into_iter().collect(), ..HostCheck::default() }
+    }
+
+    fn check_interface(&mut self) -> HostCheck {
+        self.0.inside().interface_checks += 1;
+        HostCheck::default()
+    }
+
+    fn check_rules(&mut self) -> HostCheck {
+        let mut inside = self.0.inside();
+        inside.rule_checks += 1;
+        let made_sets = std::mem::take(&mut inside.sets_are_gone);
+        HostCheck { made_sets, ..HostCheck::default() }
+    }
+
+    fn cpu_time(&self) -> Duration {
+        self.0.inside().cpu_time
+    }
+}

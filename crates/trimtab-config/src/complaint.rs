@@ -1,0 +1,108 @@
+//! What is wrong with single fields, and where they come from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::fields;
+
+/// One field or flag whose value cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// The flag, or the file and the field's path in it.
+    pub place: String,
+    /// What is wrong with the value.
+    pub message: String,
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+/// Every complaint about a configuration: never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaints(pub Vec<Complaint>);
+
+impl fmt::Display for Complaints {
+    /// One complaint as it is; several on a line each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [only] = self.0.as_slice() {
+            return only.fmt(f);
+        }
+        f.write_str("the configuration cannot be used:")?;
+        self.0.iter().try_for_each(|complaint| write!(f, "\n  {complaint}"))
+    }
+}
+
+/// A value that cannot be used, before it is known where it was given.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// Path of the field.
+    pub(super) field: String,
+    /// What is wrong with it.
+    pub(super) message: String,
+}
+
+impl Wrong {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// Where the values of a configuration come from, and what was wrong with them when they were read.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The file; `None` if there are flags only.
+    pub(super) file: Option<PathBuf>,
+    pub(super) complaints: Vec<Complaint>,
+    /// The flag that gave a field its value, by the field's path.
+    pub(super) flags: BTreeMap<&'static str, &'static str>,
+}
+
+impl Origin {
+    /// The value of this field comes from its flag, which is stated with the field.
+    ///
+    /// # Panics
+    /// If the field is unknown, or has no flag.
+    pub fn set_by_flag(&mut self, field: &str) {
+        let field = fields().iter().find(|one| one.path == field);
+        let (path, flag) = field
+            .and_then(|one| Some((one.path.as_str(), one.flag?)))
+            .expect("a field with a flag");
+        self.flags.insert(path, flag);
+    }
+
+    /// The value of this field comes from another flag than its own.
+    pub fn set_by(&mut self, field: &'static str, flag: &'static str) {
+        self.flags.insert(field, flag);
+    }
+
+    /// The fields whose values come from flags.
+    pub fn fields_set_by_flags(&self) -> impl Iterator<Item = &'static str> {
+        self.flags.keys().copied()
+    }
+
+    /// Whether the value of this field comes from a flag.
+    pub(super) fn is_by_flag(&self, field: &str) -> bool {
+        self.flags.contains_key(field)
+    }
+
+    /// Where people find the field: `--ipvs-scheduler` or `config.yaml: ipvs.scheduler`.
+    pub(super) fn place(&self, field: &str) -> String {
+        // An element of a list comes from where the list does.
+        let list = field.split('[').next().unwrap_or(field);
+        if let Some(flag) = self.flags.get(list) {
+            return format!("--{flag}");
+        }
+        match &self.file {
+            Some(file) => format!("{}: {field}", file.display()),
+            None => field.to_owned(),
+        }
+    }
+
+    pub(super) fn complaint(&self, wrong: Wrong) -> Complaint {
+        Complaint { place: self.place(&wrong.field), message: wrong.message }
+    }
+}

@@ -1,0 +1,45 @@
+//! The configuration: kube-proxy's file and kube-proxy's flags, checked and put together.
+
+mod complaint;
+mod file;
+mod kernel;
+mod key;
+mod log_format;
+mod networks;
+mod resolve;
+mod settings;
+mod written;
+
+pub use complaint::{Complaint, Complaints, Origin};
+pub use file::{ConfigFile, Period, parse};
+pub use key::{Field, fields};
+pub use log_format::LogFormat;
+pub use resolve::{Config, Overrides, resolve};
+pub use written::written;
+
+/// What is odd about a configuration that can be used all the same.
+pub type Notes = Vec<String>;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read.
+    #[error("cannot read the configuration file {path}: {source}")]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Where and what.
+        message: String,
+    },
+    /// Fields or flags have values that cannot be used.
+    #[error("{0}")]
+    Values(Complaints),
+}

@@ -1,0 +1,20 @@
+//! The configuration as kube-proxy and the installers of Kubernetes write it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod complaints;
+mod defaults;
+mod installers;
+
+use std::path::Path;
+
+use trimtab_config::{Config, Error, Notes, Overrides, parse, resolve};
+
+/// The configuration that a file's text gives on the host `node-a`, with what is noted.
+fn read(text: &str) -> Result<(Config, Notes), Error> {
+    let (file, mut notes) = parse(Path::new("config.yaml"), text)?;
+    let overrides = Overrides { host: "node-a".to_owned(), ..Overrides::default() };
+    let (config, more) = resolve(&file, &overrides)?;
+    notes.extend(more);
+    Ok((config, notes))
+}

@@ -1,0 +1,110 @@
+//! Whether the API server is heard: for the log, /healthz and the metrics.
+//!
+//! What is programmed stays while the API server is away, so its silence makes the node's proxy
+//! neither unhealthy nor unready, as with kube-proxy; it has to be seen all the same.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::Kind;
+use crate::watch::Failure;
+use trimtab_metrics as metric;
+
+/// What is known of the API server, shared by all who follow it.
+#[derive(Debug, Default)]
+pub struct Contact {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    heard: Option<Instant>,
+    /// Kinds that cannot be followed now.
+    failing: BTreeSet<Kind>,
+    /// Since when there are any.
+    lost: Option<Instant>,
+    /// Classes of failures that the log has since then.
+    logged: BTreeSet<String>,
+}
+
+impl Contact {
+    /// The API server has sent something.
+    pub fn heard(&self) {
+        self.state().heard = Some(Instant::now());
+        metric::api_server_heard();
+    }
+
+    /// A kind is followed, perhaps again.
+    pub fn follows(&self, kind: Kind) {
+        self.heard();
+        let mut state = self.state();
+        state.failing.remove(&kind);
+        metric::api_server_failing(state.failing.len());
+        if state.failing.is_empty()
+            && let Some(lost) = state.lost.take()
+        {
+            state.logged.clear();
+            let seconds = lost.elapsed().as_secs();
+            info!(seconds, "the API server answers again");
+        }
+    }
+
+    /// An attempt to follow a kind failed. The first failure of its class is a warning; what is
+    /// wrong need not be repeated at every attempt.
+    pub fn failed(&self, kind: Kind, failure: &Failure) {
+        metric::watch_failed(kind.as_str());
+        let mut state = self.state();
+        state.failing.insert(kind);
+        state.lost.get_or_insert_with(Instant::now);
+        metric::api_server_failing(state.failing.len());
+        let kind = kind.as_str();
+        if state.logged.insert(failure.class()) {
+            warn!(
+                kind,
+                "cannot follow the API server, trying again with growing pauses: {failure}"
+            );
+        } else {
+            debug!(kind, "the API server still cannot be followed: {failure}");
+        }
+    }
+
+    /// How long nothing has been heard; `None` before the first answer.
+    pub fn silence(&self) -> Option<Duration> {
+        self.state().heard.map(|heard| heard.elapsed())
+    }
+
+    /// Whether every kind is followed.
+    pub fn is_whole(&self) -> bool {
+        self.state().failing.is_empty()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_api_server_is_back_when_every_kind_is_followed_again() {
+        let contact = Contact::default();
+        assert_eq!(contact.silence(), None);
+        contact.follows(Kind::Services);
+        contact.follows(Kind::Slices);
+        contact.failed(Kind::Services, &Failure::Brief);
+        contact.failed(Kind::Slices, &Failure::Brief);
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(contact.silence(), Some(Duration::from_secs(40)));
+        contact.follows(Kind::Services);
+        assert!(!contact.is_whole());
+        contact.follows(Kind::Slices);
+        assert!(contact.is_whole());
+        assert_eq!(contact.silence(), Some(Duration::ZERO));
+    }
+}

@@ -1,0 +1,191 @@
+//! What is wrong now, and from whom that is known.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hashbrown::HashMap;
+use tracing::{info, warn};
+use trimtab_core::objects::ObjectName;
+
+use super::board::Board;
+use super::note::note;
+use super::{Finding, Regarding, Warning, WarningReason};
+use trimtab_metrics as metric;
+
+/// Who found something: each states all it finds, and takes back only what it stated.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The fields of a Service.
+    Service(ObjectName),
+    /// The fields of an EndpointSlice.
+    Slice(ObjectName),
+    /// The annotations of a Node.
+    Node(ObjectName),
+    /// What a Service asks for and does not get.
+    Claims(ObjectName),
+    /// The listeners on a Service's health-check node port.
+    HealthCheck(ObjectName),
+}
+
+/// What is wrong now. What is new is logged, counted and posted on the board, each once; what is
+/// over is taken down.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    standing: Mutex<Standing>,
+    board: Option<Arc<Board>>,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    by_origin: HashMap<Origin, Vec<Warning>>,
+    counts: BTreeMap<WarningReason, usize>,
+}
+
+impl Warnings {
+    /// Nothing is wrong yet. Without a board there are no Events.
+    pub fn new(board: Option<Arc<Board>>) -> Self {
+        Self { standing: Mutex::default(), board }
+    }
+
+    /// States all that `origin` finds wrong now.
+    pub fn set(&self, origin: &Origin, regarding: impl FnOnce() -> Regarding, found: &[Finding]) {
+        let mut standing = self.standing();
+        if found.is_empty() && !standing.by_origin.contains_key(origin) {
+            return;
+        }
+        let after = warnings(regarding, found);
+        let before = standing.by_origin.remove(origin).unwrap_or_default();
+        for warning in before.iter().filter(|warning| !after.contains(warning)) {
+            self.end(&mut standing, warning);
+        }
+        for warning in after.iter().filter(|warning| !before.contains(warning)) {
+            self.begin(&mut standing, warning);
+        }
+        if !after.is_empty() {
+            standing.by_origin.insert(origin.clone(), after);
+        }
+    }
+
+    /// `origin` finds nothing wrong any more, or is gone.
+    pub fn clear(&self, origin: &Origin) {
+        let mut standing = self.standing();
+        for warning in standing.by_origin.remove(origin).unwrap_or_default() {
+            self.end(&mut standing, &warning);
+        }
+    }
+
+    /// Clears every origin that is not to be kept.
+    pub fn retain(&self, keep: impl Fn(&Origin) -> bool) {
+        let mut standing = self.standing();
+        let gone: Vec<Origin> =
+            standing.by_origin.keys().filter(|origin| !keep(origin)).cloned().collect();
+        for origin in gone {
+            for warning in standing.by_origin.remove(&origin).unwrap_or_default() {
+                self.end(&mut standing, &warning);
+            }
+        }
+    }
+
+    /// What is wrong now, in words and in order.
+    pub fn standing_now(&self) -> Vec<String> {
+        let standing = self.standing();
+        let mut all: Vec<String> =
+            standing.by_origin.values().flatten().map(ToString::to_string).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn begin(&self, standing: &mut Standing, warning: &Warning) {
+        warn!("{warning}");
+        metric::problem(warning.reason.as_str());
+        let count = standing.counts.entry(warning.reason).or_default();
+        *count += 1;
+        metric::problems_now(warning.reason.as_str(), *count);
+        if let Some(board) = &self.board {
+            board.post(warning);
+        }
+    }
+
+    fn end(&self, standing: &mut Standing, warning: &Warning) {
+        info!("no longer: {warning}");
+        let count = standing.counts.entry(warning.reason).or_default();
+        *count = count.saturating_sub(1);
+        metric::problems_now(warning.reason.as_str(), *count);
+        if let Some(board) = &self.board {
+            board.withdraw(warning);
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One warning for each kind of finding.
+fn warnings(regarding: impl FnOnce() -> Regarding, found: &[Finding]) -> Vec<Warning> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let regarding = regarding();
+    let mut by_reason: BTreeMap<WarningReason, Vec<&str>> = BTreeMap::new();
+    for finding in found {
+        by_reason.entry(finding.reason).or_default().push(&finding.message);
+    }
+    by_reason
+        .into_iter()
+        .map(|(reason, messages)| Warning {
+            regarding: regarding.clone(),
+            reason,
+            note: note(messages),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::warning::ObjectKind;
+    use crate::warning::board::Posted;
+
+    fn regarding() -> Regarding {
+        let name = ObjectName::new("n", "web");
+        Regarding { kind: ObjectKind::Service, name, uid: "1-2-3".into() }
+    }
+
+    fn finding(message: &str) -> Finding {
+        Finding { reason: WarningReason::InvalidValue, message: message.to_owned() }
+    }
+
+    #[test]
+    fn each_problem_is_said_once_and_taken_down_when_it_is_over() {
+        let board = Arc::new(Board::default());
+        let warnings = Warnings::new(Some(Arc::clone(&board)));
+        let origin = Origin::Service(ObjectName::new("n", "web"));
+        let words = || {
+            let posted = board.take().into_iter();
+            posted
+                .map(|(_, posted)| match posted {
+                    Posted::Begin(warning) => format!("+ {}", warning.note),
+                    Posted::End => "-".to_owned(),
+                })
+                .collect::<Vec<_>>()
+        };
+        for _sync in 0..3 {
+            warnings.set(&origin, regarding, &[finding("a"), finding("b")]);
+        }
+        assert_eq!(words(), ["+ a; b"]);
+        assert_eq!(warnings.standing_now(), ["Service n/web: InvalidValue: a; b"]);
+        warnings.set(&origin, regarding, &[finding("b")]);
+        let mut both = words();
+        both.sort();
+        assert_eq!(both, ["+ b", "-"]);
+        warnings.set(&origin, regarding, &[]);
+        assert_eq!(words(), ["-"]);
+        warnings.set(&origin, || panic!("nothing is wrong"), &[]);
+        assert!(words().is_empty());
+        warnings.set(&origin, regarding, &[finding("a")]);
+        warnings.retain(|_| false);
+        assert!(words().is_empty(), "over before anybody looked");
+        assert!(warnings.standing_now().is_empty());
+    }
+}

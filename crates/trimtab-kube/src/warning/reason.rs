@@ -1,0 +1,110 @@
+//! The kinds of warnings.
+
+use crate::objects::FieldProblem;
+
+/// The kinds of warnings: `reason` of the Event, label of the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WarningReason {
+    /// A VIP that cannot be served.
+    RefusedAddress,
+    /// Another Service has the frontend.
+    FrontendConflict,
+    /// An annotation of ours whose value cannot be used.
+    InvalidAnnotation,
+    /// Any other field whose value cannot be used.
+    InvalidValue,
+    /// More frontends than one Service may have.
+    TooManyFrontends,
+    /// The kernel has refused something several times in a row.
+    KernelRefused,
+    /// A health-check node port that cannot be listened on.
+    HealthCheckPort,
+}
+
+impl WarningReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::FrontendConflict,
+        Self::RefusedAddress,
+        Self::InvalidAnnotation,
+        Self::InvalidValue,
+        Self::TooManyFrontends,
+        Self::KernelRefused,
+        Self::HealthCheckPort,
+    ];
+
+    /// What it means, for the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::RefusedAddress => {
+                "A VIP is loopback, link-local, multicast or unspecified. It is not served; \
+                 everything else of the Service is."
+            }
+            Self::FrontendConflict => {
+                "Another Service has the same address, protocol and port, and goes first. This one \
+                 takes over when that one goes."
+            }
+            Self::InvalidAnnotation => {
+                "An annotation of Trimtab's on a Service, an EndpointSlice or a Node has a value \
+                 that cannot be used. It is ignored."
+            }
+            Self::InvalidValue => {
+                "Another field of the Service or of one of its EndpointSlices has a value that \
+                 cannot be used. The rest of the object is."
+            }
+            Self::TooManyFrontends => {
+                "The Service has more addresses and ports than one Service may have. Those past the \
+                 limit are not served."
+            }
+            Self::KernelRefused => {
+                "The kernel has refused something three times in a row, such as a scheduler that it \
+                 does not have. It is tried again, ever more rarely."
+            }
+            Self::HealthCheckPort => {
+                "This node cannot listen on the Service's health-check node port. It is tried again \
+                 every 5 seconds."
+            }
+        }
+    }
+
+    /// The word in Events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefusedAddress => "RefusedAddress",
+            Self::FrontendConflict => "FrontendConflict",
+            Self::InvalidAnnotation => "InvalidAnnotation",
+            Self::InvalidValue => "InvalidValue",
+            Self::TooManyFrontends => "TooManyFrontends",
+            Self::KernelRefused => "KernelRefused",
+            // kube-proxy's word for the same.
+            Self::HealthCheckPort => "FailedToStartServiceHealthcheck",
+        }
+    }
+
+    /// What was being done: `action` of the Event.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::RefusedAddress => "BindAddress",
+            Self::FrontendConflict | Self::TooManyFrontends => "ClaimFrontend",
+            Self::InvalidAnnotation | Self::InvalidValue => "ReadObject",
+            Self::KernelRefused => "ProgramKernel",
+            Self::HealthCheckPort => "Listen",
+        }
+    }
+
+    /// Whether its Event is one for each node. Anything else follows from the objects, or from the
+    /// kernel that nodes have in common, so that many find it.
+    pub const fn is_of_this_node(self) -> bool {
+        matches!(self, Self::HealthCheckPort)
+    }
+}
+
+impl From<&FieldProblem> for WarningReason {
+    fn from(problem: &FieldProblem) -> Self {
+        if problem.field.starts_with("metadata.annotations") {
+            Self::InvalidAnnotation
+        } else {
+            Self::InvalidValue
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Objects from the Kubernetes API: for each kind a list in pages, then watches.
+
+mod backoff;
+mod connection;
+mod failure;
+mod follow;
+mod lines;
+mod request;
+mod timing;
+mod watched;
+
+use kube::Client;
+use tokio::sync::mpsc::Sender;
+
+use self::follow::Follower;
+use self::request::Selection;
+use crate::Arrival;
+use crate::contact::Contact;
+use crate::objects::{EndpointSliceObject, NodeObject, NodeWeightObject, ServiceObject};
+
+pub use connection::connect;
+pub use failure::Failure;
+pub use timing::Timing;
+
+/// Lists and watches Services, EndpointSlices and our Node until the receiver is gone.
+pub async fn watch(
+    client: Client,
+    node_name: &str,
+    changes: Sender<Arrival>,
+    contact: &Contact,
+    timing: &Timing,
+) {
+    let follower = Follower { client: &client, contact, timing, changes: &changes };
+    // Services with the label belong to another proxy and headless ones need none, so the API
+    // server is asked not to send them at all.
+    let services = Selection {
+        labels: "!service.kubernetes.io/service-proxy-name",
+        fields: "spec.clusterIP!=None".to_owned(),
+    };
+    let slices = Selection { labels: "!service.kubernetes.io/headless", fields: String::new() };
+    let node = Selection { labels: "", fields: format!("metadata.name={node_name}") };
+    tokio::join!(
+        follower.follow::<ServiceObject>(&services),
+        follower.follow::<EndpointSliceObject>(&slices),
+        follower.follow::<NodeObject>(&node),
+    );
+}
+
+/// Lists and watches the metadata of all Nodes until the receiver is gone. Every heartbeat of a node
+/// that writes its status is an event here.
+pub async fn watch_node_weights(
+    client: Client,
+    changes: Sender<Arrival>,
+    contact: &Contact,
+    timing: &Timing,
+) {
+    let follower = Follower { client: &client, contact, timing, changes: &changes };
+    follower.follow::<NodeWeightObject>(&Selection::default()).await;
+}

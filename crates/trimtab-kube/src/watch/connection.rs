@@ -1,0 +1,83 @@
+//! The connection to the API server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::Client;
+use kube::client::{Body, ConfigExt as _};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tower::{BoxError, ServiceBuilder};
+use tracing::info;
+
+use crate::Error;
+
+/// How long a connection may take to be established.
+const CONNECT: Duration = Duration::from_secs(10);
+/// A host that has gone without a word is noticed after 15 + 3 x 5 s by its silence (tcp(7),
+/// TCP_KEEPIDLE and so on), and after 30 s by what it does not acknowledge (TCP_USER_TIMEOUT).
+/// client-go takes 30 to 45 s by its HTTP/2 pings.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_PROBES: u32 = 3;
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// Connects to the API server, through a kubeconfig or as the pod's own account; `master` overrides
+/// the address that either gives.
+///
+/// # Errors
+/// A kubeconfig that cannot be read or used, or neither a kubeconfig nor an account.
+pub async fn connect(kubeconfig: Option<&Path>, master: Option<&str>) -> Result<Client, Error> {
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path).map_err(|source| Error::ReadKubeconfig {
+                path: path.to_owned(),
+                source: Box::new(source),
+            })?;
+            kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+                .await
+                .map_err(|source| Error::UseKubeconfig {
+                    path: path.to_owned(),
+                    source: Box::new(source),
+                })?
+        }
+        None => kube::Config::incluster().map_err(|source| Error::NoAccount(Box::new(source)))?,
+    };
+    if let Some(master) = master {
+        config.cluster_url =
+            master.parse().map_err(|source| Error::Master { master: master.to_owned(), source })?;
+    }
+    if config.cluster_url.scheme_str() == Some("http") && config.root_cert.is_none() {
+        // Nothing to trust: else all certificates of the host would be read for it.
+        config.root_cert = Some(Vec::new());
+    }
+    if config.proxy_url.is_some() {
+        return Err(Error::Proxy);
+    }
+    info!(server = %config.cluster_url, "using the API server");
+    client(config).map_err(|source| Error::Connect(Box::new(source)))
+}
+
+/// kube's own stack but for two things: dead connections are noticed, and nothing is retried out of
+/// sight.
+fn client(config: kube::Config) -> Result<Client, kube::Error> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(CONNECT));
+    http.set_keepalive(Some(KEEPALIVE));
+    http.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    http.set_keepalive_retries(Some(KEEPALIVE_PROBES));
+    http.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    let https = config.rustls_https_connector_with_connector(http)?;
+    let hyper: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new()).build(https);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper);
+    Ok(Client::new(service, config.default_namespace))
+}

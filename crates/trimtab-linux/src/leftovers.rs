@@ -1,0 +1,65 @@
+//! What kube-proxy left on the node in its other modes, which translates packets before IPVS sees
+//! them.
+
+use std::collections::BTreeMap;
+
+use trimtab_core::Family;
+use trimtab_host::nftables;
+use trimtab_host::rules::{Backend, PacketFilter, RuleSet, kube_proxy_removal, removed_objects};
+use trimtab_netlink::Socket;
+
+use super::packet_filter::PacketFilters;
+use crate::error::Error;
+
+/// Removes the tables of kube-proxy's nftables mode, the chains and jumps of its iptables mode, and
+/// in the kind of iptables that is not used those of its IPVS mode too. `ours` is what stays. Returns
+/// what was removed, in words.
+///
+/// Connections go on: what connection tracking has translated once, it translates without a rule.
+pub(super) fn remove(
+    filters: PacketFilters,
+    ours: &[RuleSet],
+    netfilter: &mut Socket,
+) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    for family in nftables::kube_proxy_tables(netfilter)? {
+        if nftables::delete_kube_proxy_table(netfilter, family)? {
+            removed.push(format!("the nftables table kube-proxy of {family}"));
+        }
+    }
+    for rules in ours {
+        let filter = filters.of(rules.family());
+        if let Some(input) = rules.leftovers(&filter.save()?) {
+            removed.push(take_away(&filter, &input, rules.family(), filters.backend())?);
+        }
+    }
+    if let Some(other) = filters.backend().map(Backend::other) {
+        for family in Family::ALL {
+            let filter = PacketFilter::of(Some(other), family);
+            // Nobody needs programs of the other kind.
+            let Ok(saved) = filter.save() else { continue };
+            if let Some(input) = kube_proxy_removal(&saved) {
+                removed.push(take_away(&filter, &input, family, Some(other))?);
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn take_away(
+    filter: &PacketFilter,
+    input: &str,
+    family: Family,
+    backend: Option<Backend>,
+) -> Result<String, Error> {
+    filter.restore(input)?;
+    let kind = backend.map_or_else(String::new, |backend| format!(" of iptables-{backend}"));
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for object in removed_objects(input) {
+        let words: Vec<&str> = object.splitn(3, ' ').collect();
+        *counts.entry(words.get(..2).unwrap_or_default().join(" ")).or_default() += 1;
+    }
+    let counts: Vec<String> =
+        counts.into_iter().map(|(what, count)| format!("{what}s: {count}")).collect();
+    Ok(format!("{family} rules{kind} that kube-proxy left ({})", counts.join(", ")))
+}

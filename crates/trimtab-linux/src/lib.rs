@@ -1,0 +1,88 @@
+//! The real kernel: IPVS, ipsets, addresses, rules and sysctls as one data plane.
+
+mod addresses;
+mod apply;
+mod binding;
+mod connection_table;
+mod data_plane;
+mod error;
+pub mod host;
+mod leftovers;
+pub mod messages;
+mod options;
+mod packet_filter;
+mod prepare;
+mod reader;
+mod sysctls;
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::sync::watch;
+use trimtab_core::Family;
+use trimtab_host::capability::Capability;
+use trimtab_host::ipset;
+use trimtab_netlink::Socket;
+
+use self::binding::Binding;
+use self::sysctls::Sysctls;
+
+pub use addresses::follow_addresses;
+pub use error::Error;
+pub use options::Options;
+pub use packet_filter::PacketFilters;
+pub use prepare::init;
+pub use reader::KernelReader;
+
+/// Linux, through netlink sockets of its own.
+#[derive(Debug)]
+pub struct Linux {
+    options: Arc<Options>,
+    families: Vec<Family>,
+    pod_networks: watch::Receiver<Vec<IpNet>>,
+    ipvs: trimtab_ipvs::Client,
+    batch: trimtab_ipvs::Batch,
+    sets: ipset::Client,
+    route: Socket,
+    tracking: Socket,
+    binding: Binding,
+    sysctls: Arc<Sysctls>,
+    filters: PacketFilters,
+}
+
+impl Linux {
+    /// Opens the sockets and loads the ip_vs module if it is missing.
+    ///
+    /// # Errors
+    /// When the kernel lacks IPVS or ipset, the process lacks `CAP_NET_ADMIN` or `CAP_NET_RAW`, or the configured
+    /// path of the sysctls is none.
+    pub fn open(
+        options: Arc<Options>,
+        families: Vec<Family>,
+        pod_networks: watch::Receiver<Vec<IpNet>>,
+        filters: PacketFilters,
+    ) -> Result<Self, Error> {
+        if let Some(capability) = Capability::first_missing() {
+            return Err(Error::Capability(capability));
+        }
+        let ipvs = trimtab_ipvs::Client::connect(&connection_table::module_options(&options))?;
+        Ok(Self {
+            sysctls: Arc::new(Sysctls::new(&options)?),
+            binding: Binding::new(options.vip_binding),
+            options,
+            filters,
+            families,
+            pod_networks,
+            ipvs,
+            batch: trimtab_ipvs::Batch::new(),
+            sets: ipset::Client::open()?,
+            route: Socket::open(trimtab_netlink::Family::Route)?,
+            tracking: Socket::open(trimtab_netlink::Family::Netfilter)?,
+        })
+    }
+
+    /// The families that are programmed.
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading the kernel: on the loop's sockets, and on sockets of its own for comparisons.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use nix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
+use trimtab_core::{
+    DUMMY_INTERFACE, Family, Frontend, RealServer, SetElement, SetId, VirtualServer,
+};
+use trimtab_host::{dummy, ipset};
+use trimtab_netlink::Socket;
+use trimtab_reconcile::ports::{Auditing, HostCheck, Observer, PortError};
+
+use super::binding::bound;
+use super::leftovers;
+use super::packet_filter::PacketFilters;
+use super::prepare;
+use super::sysctls::{Sysctls, Which};
+use crate::error::Error;
+use crate::options::Options;
+
+pub(super) fn elements(
+    client: &mut ipset::Client,
+    set: SetId,
+) -> Result<Vec<SetElement>, PortError> {
+    Ok(client.list(set.name())?.map(|set| set.elements).unwrap_or_default())
+}
+
+pub(super) fn virtual_servers(
+    ipvs: &mut trimtab_ipvs::Client,
+) -> Result<Vec<VirtualServer>, PortError> {
+    Ok(ipvs.virtual_servers()?.into_iter().map(|observed| observed.server).collect())
+}
+
+pub(super) fn real_servers(
+    ipvs: &mut trimtab_ipvs::Client,
+    frontend: &Frontend,
+) -> Result<Vec<RealServer>, PortError> {
+    Ok(ipvs.real_servers(frontend)?.into_iter().map(|observed| observed.server).collect())
+}
+
+/// Reads the kernel for audits, on sockets of its own.
+#[derive(Debug)]
+pub struct KernelReader {
+    options: Arc<Options>,
+    families: Vec<Family>,
+    pod_networks: watch::Receiver<Vec<IpNet>>,
+    ipvs: trimtab_ipvs::Client,
+    sets: ipset::Client,
+    route: Socket,
+    sysctls: Arc<Sysctls>,
+    filters: PacketFilters,
+    netfilter: Socket,
+}
+
+impl super::Linux {
+    /// A reader for audits, on sockets of its own.
+    ///
+    /// # Errors
+    /// As [`super::Linux::open`].
+    pub fn reader(&self) -> Result<KernelReader, Error> {
+        Ok(KernelReader {
+            options: Arc::clone(&self.options),
+            families: self.families.clone(),
+            pod_networks: self.pod_networks.clone(),
+            sysctls: Arc::clone(&self.sysctls),
+            filters: self.filters,
+            netfilter: Socket::open(trimtab_netlink::Family::Netfilter)?,
+            ipvs: trimtab_ipvs::Client::connect(&trimtab_ipvs::ModuleOptions::default())?,
+            sets: ipset::Client::open()?,
+            route: Socket::open(trimtab_netlink::Family::Route)?,
+        })
+    }
+}
+
+impl KernelReader {
+    fn remove_leftovers(&mut self) -> Result<Vec<String>, Error> {
+        let networks = self.pod_networks.borrow().clone();
+        let ours = self.options.rules.rule_sets(&networks, &self.families)?;
+        leftovers::remove(self.filters, &ours, &mut self.netfilter)
+    }
+
+    fn check_dummy(&mut self) -> Result<Vec<String>, Error> {
+        if dummy::find(&mut self.route, DUMMY_INTERFACE)?.is_some() {
+            return Ok(Vec::new());
+        }
+        prepare::dummy(&mut self.route)?;
+        Ok(vec![format!("created {DUMMY_INTERFACE} again, which was gone")])
+    }
+}
+
+impl KernelReader {
+    /// Sets come first, as rules cannot be written that match a set that is not there.
+    fn check_filter(&mut self, check: &mut HostCheck) {
+        check.made_sets = check.part(prepare::sets(&mut self.sets, &self.families));
+        let networks = self.pod_networks.borrow().clone();
+        check.part(prepare::rules(&self.options, &networks, &self.families, self.filters));
+        match self.remove_leftovers() {
+            Ok(removed) => check.other_proxy = Some(removed),
+            Err(error) => check.failed.push(error.into()),
+        }
+    }
+}
+
+impl Observer for KernelReader {
+    fn elements(&mut self, set: SetId) -> Result<Vec<SetElement>, PortError> {
+        elements(&mut self.sets, set)
+    }
+
+    fn addresses(&mut self) -> Result<Vec<IpAddr>, PortError> {
+        Ok(bound(self.options.vip_binding, &mut self.route)?)
+    }
+
+    fn virtual_servers(&mut self) -> Result<Vec<VirtualServer>, PortError> {
+        virtual_servers(&mut self.ipvs)
+    }
+
+    fn real_servers(&mut self, frontend: &Frontend) -> Result<Vec<RealServer>, PortError> {
+        real_servers(&mut self.ipvs, frontend)
+    }
+}
+
+impl Auditing for KernelReader {
+    fn check_host(&mut self) -> HostCheck {
+        let sysctls = self.sysctls.apply(&self.options.sysctl_path, Which::Later);
+        let mut check = HostCheck { repaired: sysctls, ..HostCheck::default() };
+        check.part(self.check_dummy());
+        self.check_filter(&mut check);
+        check
+    }
+
+    fn check_interface(&mut self) -> HostCheck {
+        let mut check = HostCheck::default();
+        check.part(self.check_dummy());
+        check
+    }
+
+    fn check_rules(&mut self) -> HostCheck {
+        let mut check = HostCheck::default();
+        self.check_filter(&mut check);
+        check
+    }
+
+    fn cpu_time(&self) -> Duration {
+        // By way of the C library: rustix insists on a vDSO, which not every Linux has.
+        let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+        time.map(Duration::from).unwrap_or_default()
+    }
+}

@@ -1,0 +1,124 @@
+//! Every metric: its name, kind, labels and meaning, for `/metrics` and for the reference.
+
+/// The kinds of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// A value of now.
+    Gauge,
+    /// Samples in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// As Prometheus spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// What is stated of a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// The labels of its series.
+    pub labels: &'static [&'static str],
+    /// What it counts or measures, and its unit.
+    pub meaning: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal),*] $meaning:literal;)*) => {
+        /// The names, for those who record them.
+        pub(super) mod names {
+            $(pub(crate) const $constant: &str = $name;)*
+        }
+
+        /// Every metric.
+        pub const METRICS: &[Metric] = &[$(Metric {
+            name: $name,
+            kind: Kind::$kind,
+            labels: &[$($label),*],
+            meaning: $meaning,
+        },)*];
+    };
+}
+
+metrics! {
+    SYNC_DURATION = Histogram "kubeproxy_sync_proxy_rules_duration_seconds" []
+        "Seconds from a change's arrival to its being in the kernel";
+    LAST_SYNC = Gauge "kubeproxy_sync_proxy_rules_last_timestamp_seconds" []
+        "When the kernel last held all that was asked for, Unix seconds";
+    LAST_QUEUED = Gauge "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds" []
+        "When the last change arrived, Unix seconds";
+    SERVICE_CHANGES = Counter "kubeproxy_sync_proxy_rules_service_changes_total" []
+        "Service events";
+    ENDPOINT_CHANGES = Counter "kubeproxy_sync_proxy_rules_endpoint_changes_total" []
+        "EndpointSlice events";
+    SERVICES_PENDING = Gauge "kubeproxy_sync_proxy_rules_service_changes_pending" []
+        "Service events that are not in the kernel yet";
+    ENDPOINTS_PENDING = Gauge "kubeproxy_sync_proxy_rules_endpoint_changes_pending" []
+        "EndpointSlice events that are not in the kernel yet";
+    NO_LOCAL = Gauge "kubeproxy_sync_proxy_rules_no_local_endpoints_total"
+        ["traffic_policy", "ip_family"]
+        "Services of local traffic policy (internal, external) with endpoints on other nodes only";
+    RESTORE_FAILURES = Counter "kubeproxy_sync_proxy_rules_iptables_restore_failures_total"
+        ["ip_family"] "Times that the packet-filter rules could not be read or written";
+    LATENCY = Histogram "kubeproxy_network_programming_duration_seconds" []
+        "Seconds from the cause of an endpoint's change to the kernel";
+    FLOWS = Counter "kubeproxy_conntrack_reconciler_deleted_entries_total" ["ip_family"]
+        "Tracked UDP flows that were deleted";
+    HEALTHZ = Counter "kubeproxy_proxy_healthz_total" ["code"] "Answers of /healthz, by HTTP status";
+    LIVEZ = Counter "kubeproxy_proxy_livez_total" ["code"] "Answers of /livez, by HTTP status";
+    OPERATIONS = Counter "trimtab_operations_total" ["operation"]
+        "Operations on kernel objects, by kind";
+    FAILURES = Counter "trimtab_operation_failures_total" ["operation"]
+        "Operations that the kernel refused, by kind";
+    ROUND = Histogram "trimtab_round_duration_seconds" []
+        "Seconds that one round of operations took";
+    MESSAGES = Counter "trimtab_netlink_messages_total" ["objects"]
+        "Netlink messages that changed something, by kind of object: ipvs, ipset or route";
+    SENDS = Counter "trimtab_netlink_sends_total" ["objects"]
+        "System calls that sent netlink messages, by kind of object";
+    BYTES = Counter "trimtab_netlink_bytes_total" ["objects"]
+        "Bytes of netlink messages, by kind of object";
+    DRIFT = Counter "trimtab_drift_total" ["kind"]
+        "Kernel objects that somebody else had changed, by kind: virtual_server, real_server, element or address";
+    AUDITS = Counter "trimtab_audits_total" [] "Complete comparisons with the kernel";
+    AUDIT_ERRORS = Counter "trimtab_audit_errors_total" [] "Parts of the kernel that could not be compared";
+    PROBLEMS = Counter "trimtab_problems_total" ["reason"] "Problems found in objects, by reason";
+    PROBLEMS_NOW = Gauge "trimtab_problems" ["reason"]
+        "Problems in objects that there are now, by reason";
+    EVENTS = Counter "trimtab_events_total" ["outcome"]
+        "Requests to the API server for Events, by outcome: sent, known, forgotten or failed";
+    EVENTS_DROPPED = Counter "trimtab_events_dropped_total" []
+        "Problems that got no Event, because there were too many at once";
+    WATCH_ERRORS = Counter "trimtab_watch_errors_total" ["kind"]
+        "Lists and watches of the API server that failed or were cut, by kind of object";
+    API_HEARD = Gauge "trimtab_api_server_last_heard_timestamp_seconds" []
+        "When the API server last sent anything, Unix seconds";
+    API_FAILING = Gauge "trimtab_api_server_failing_watches" []
+        "Kinds of objects that cannot be followed at the API server now";
+    SERVICES = Gauge "trimtab_services" [] "Services that are proxied";
+    VIRTUAL_SERVERS = Gauge "trimtab_virtual_servers" []
+        "Virtual servers that the kernel has or should have";
+    REAL_SERVERS = Gauge "trimtab_real_servers" []
+        "Real servers that the kernel has or should have";
+    STATISTICS = Gauge "trimtab_kernel_statistics_bytes" []
+        "Bytes of kernel memory for the per-CPU statistics of these servers, estimated";
+    DRAINING = Gauge "trimtab_draining_real_servers" []
+        "Real servers that keep their connections and get no new ones";
+    RETRYING = Gauge "trimtab_retrying_objects" [] "Kernel objects whose last operation failed";
+    WRONG_SYSCTLS = Gauge "trimtab_wrong_sysctls" ["sysctl"]
+        "1 where a sysctl has another value than it must have and cannot be written, else 0";
+    OTHER_PROXY = Gauge "trimtab_other_proxy" []
+        "1 while another service proxy programs this node too, else 0";
+}
