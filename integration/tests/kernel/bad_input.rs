@@ -9,7 +9,7 @@ use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Layout, NodeLayout};
 
 /// More than anybody has pods behind one Service; 20,000, which the kernel takes quadratic time for,
-/// are tried with a kernel that is a value (crates/trimtab/tests/daemon).
+/// are tried with a kernel that is a value (crates/trimtab-agent/tests/daemon).
 const ENDPOINTS: u32 = 5_000;
 
 fn service(name: &str, spec: &Value) -> Value {

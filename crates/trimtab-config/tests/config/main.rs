@@ -1,7 +1,5 @@
 //! The configuration as kube-proxy and the installers of Kubernetes write it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
-
 mod complaints;
 mod defaults;
 mod installers;
