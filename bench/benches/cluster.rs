@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use test_api::Cluster;
 use trimtab_bench::objects;
 use trimtab_core::objects::{EndpointSlice, Service};
-use trimtab_integration::api::Cluster;
 use trimtab_kube::objects::{EndpointSliceObject, ServiceObject};
 use trimtab_reconcile::{Reconciler, Report, Settings};
 

@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kube::core::WatchEvent;
+use test_api::Cluster;
 use trimtab_bench::objects::{self, Endpoint};
 use trimtab_core::{
     Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetId, SetKind,
     VirtualServer,
 };
 use trimtab_host::ipset::{self, Change, Repeat};
-use trimtab_integration::api::Cluster;
 use trimtab_ipvs::{Batch, wire};
 use trimtab_kube::objects::{EndpointSliceObject, ServiceObject};
 

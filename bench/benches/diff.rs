@@ -5,8 +5,8 @@
 mod cluster;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use test_api::Cluster;
 use trimtab_core::objects::Conditions;
-use trimtab_integration::api::Cluster;
 
 use cluster::{program, service, slice};
 

@@ -3,7 +3,7 @@
 mod cluster;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 use cluster::{program, service, slice};
 

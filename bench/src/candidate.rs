@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 /// How it is started and watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

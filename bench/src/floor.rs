@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
 use serde::{Deserialize, Serialize};
+use test_api::Cluster;
 use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
 use trimtab_host::{dummy, ipset};
-use trimtab_integration::api::Cluster;
 use trimtab_ipvs::{Client, ModuleOptions};
 use trimtab_netlink::{Batch, Socket};
 

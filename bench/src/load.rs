@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use test_api::{ApiServer, Cluster, Config, EndpointChange};
 use trimtab_core::{Frontend, Protocol, RealServerKey};
-use trimtab_integration::api::{ApiServer, Cluster, Config, EndpointChange};
 
 /// The name of the thread that the API server has.
 pub const API_THREAD: &str = "fixture-api";

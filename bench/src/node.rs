@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::process;
 
-/// The address that [`trimtab_integration::api::Cluster`] gives its first node.
+/// The address that [`test_api::Cluster`] gives its first node.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 /// The longest wait for the kernel to take down the namespaces of the runs before.
 const PATIENCE: Duration = Duration::from_secs(120);

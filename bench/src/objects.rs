@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 /// One endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

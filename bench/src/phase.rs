@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 use crate::candidate::{Candidate, Running, Setup};
 use crate::floor::Floor;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 use crate::load::{Load, ROLLING_VIP};
 use crate::node;

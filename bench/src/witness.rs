@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
+use test_api::Cluster;
 use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
 use trimtab_host::ipset;
-use trimtab_integration::api::Cluster;
 use trimtab_ipvs::{Client, ModuleOptions};
 
 use crate::load::{Expectation, Load};

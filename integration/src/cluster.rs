@@ -42,8 +42,8 @@ use trimtab_core::{Family, Protocol};
 pub use objects::ServiceSpec;
 pub use proxy::{Proxy, ProxyBuilder};
 
-use crate::api::{ApiServer, Config, Resource};
 use crate::topology::{Layout, Server, Topology, address};
+use test_api::{ApiServer, Config, Resource};
 
 /// Longer than anything here takes, also on an emulated processor that others keep busy: there, a
 /// start of the program was seen to take more than a minute. Only a test that fails waits so long.

@@ -1,6 +1,5 @@
 //! Proves Trimtab on a real kernel.
 
-pub mod api;
 pub mod cluster;
 pub mod pod;
 pub mod topology;

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use test_api::Cluster;
 use trimtab_bench::candidate::{Binding, Candidate, Setup};
 use trimtab_bench::phase::Extent;
 use trimtab_bench::report::{Report, Run};
 use trimtab_bench::{chart, floor, limits, phase, process, table};
-use trimtab_integration::api::Cluster;
 
 /// Measures service proxies with synthetic clusters.
 #[derive(Parser)]

@@ -5,9 +5,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use test_api::Cluster;
 use trimtab_core::{Family, RealServer, RealServerKey, Scheduler, SetId, SetKind, VirtualServer};
 use trimtab_host::local_route;
-use trimtab_integration::api::Cluster;
 use trimtab_netlink::{Batch, Builder, flags};
 
 use crate::load::Load;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use test_api as api;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::api;
 use trimtab_integration::cluster::{Cluster, ServiceSpec};
 use trimtab_integration::topology::{Host, Layout, NodeLayout, PodNetwork, address};
 

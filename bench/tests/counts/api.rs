@@ -10,9 +10,9 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use kube::client::Body;
+use test_api::Cluster;
 use tokio::sync::mpsc;
 use trimtab_bench::objects;
-use trimtab_integration::api::Cluster;
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

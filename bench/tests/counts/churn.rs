@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use test_api::Cluster;
 use trimtab_bench::objects::{self, Endpoint};
-use trimtab_integration::api::Cluster;
 
 use crate::api::Resource;
 

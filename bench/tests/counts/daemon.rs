@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use test_api::Cluster;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use trimtab_agent::allocator;
@@ -12,7 +13,6 @@ use trimtab_agent::kernel_memory::Machine;
 use trimtab_agent::{AuditPart, Inputs, Shared, SyncLoop, SyncSettings};
 use trimtab_config::{Config, ConfigFile, Overrides, resolve};
 use trimtab_core::Family;
-use trimtab_integration::api::Cluster;
 use trimtab_kube::warning::Warnings;
 use trimtab_kube::watch::{self as source, Timing};
 use trimtab_reconcile::Reconciler;

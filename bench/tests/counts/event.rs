@@ -1,6 +1,6 @@
 //! One endpoint changes.
 
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 use crate::churn::Churn;
 use crate::daemon::Daemon;

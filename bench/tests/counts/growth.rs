@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 use crate::churn::Churn;
 use crate::daemon::Daemon;

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use test_api::Cluster;
 use trimtab_bench::objects::{self, Endpoint};
-use trimtab_integration::api::Cluster;
 
 use crate::api::Resource;
 use crate::daemon::Daemon;

@@ -1,6 +1,6 @@
 //! Everything is listed and programmed.
 
-use trimtab_integration::api::Cluster;
+use test_api::Cluster;
 
 use crate::daemon::{Daemon, HERE};
 

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::fields;
-
 /// One field or flag whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
@@ -62,18 +60,6 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The value of this field comes from its flag, which is stated with the field.
-    ///
-    /// # Panics
-    /// If the field is unknown, or has no flag.
-    pub fn set_by_flag(&mut self, field: &str) {
-        let field = fields().iter().find(|one| one.path == field);
-        let (path, flag) = field
-            .and_then(|one| Some((one.path.as_str(), one.flag?)))
-            .expect("a field with a flag");
-        self.flags.insert(path, flag);
-    }
-
     /// The value of this field comes from another flag than its own.
     pub fn set_by(&mut self, field: &'static str, flag: &'static str) {
         self.flags.insert(field, flag);

@@ -1,9 +1,7 @@
 //! `KubeProxyConfiguration`, kubeproxy.config.k8s.io/v1alpha1, with a section of our own.
 
-use std::path::Path;
-use std::time::Duration;
-
 use serde_json::Value;
+use std::path::Path;
 
 use crate::complaint::Origin;
 use crate::key::{About, FilePatterns, FlushFrequency, Found, Gates, Key, Quantity, section};
@@ -346,10 +344,6 @@ section! {
         "cpus" cpus: Option<String> = "";
     }
 }
-
-/// A duration in a file: Go's notation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Period(pub Duration);
 
 /// Reads a configuration file's text, YAML or JSON. What is wrong with single fields is complained
 /// of by [`super::resolve`], together with what does not fit together.

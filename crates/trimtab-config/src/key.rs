@@ -1,13 +1,11 @@
 //! The keys of the configuration file: one table says how each is read and what it means, so that
 //! the reference is made from what reads the file.
 
-use std::sync::LazyLock;
-
 use serde_json::Value;
 
+use crate::Notes;
 use crate::complaint::{Complaint, Origin, Wrong};
-use crate::file::ConfigFile;
-use crate::{Notes, Period};
+use crate::period::Period;
 use trimtab_core::duration::parse_duration;
 
 /// What the reference says of one key.
@@ -27,54 +25,44 @@ pub struct Field {
     pub meaning: String,
 }
 
-/// Every key of the file, in its order.
-pub fn fields() -> &'static [Field] {
-    static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
-        let mut fields = Vec::new();
-        ConfigFile::list(&About::default(), &mut fields);
-        fields
-    });
-    &FIELDS
-}
-
 /// What is stated beside a key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct About {
-    pub(super) path: String,
-    pub(super) default: &'static str,
-    pub(super) flag: Option<&'static str>,
-    pub(super) without_effect: Option<&'static str>,
-    pub(super) doc: &'static [&'static str],
+pub(crate) struct About {
+    pub(crate) path: String,
+    pub(crate) default: &'static str,
+    pub(crate) flag: Option<&'static str>,
+    pub(crate) without_effect: Option<&'static str>,
+    pub(crate) doc: &'static [&'static str],
 }
 
 impl About {
     /// The path of a key below this one.
-    pub(super) fn below(&self, key: &str) -> String {
+    pub(crate) fn below(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }
 
 /// What was noticed while a file was read.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) origin: Origin,
-    pub(super) notes: Notes,
+pub(crate) struct Found {
+    pub(crate) origin: Origin,
+    pub(crate) notes: Notes,
 }
 
 impl Found {
-    pub(super) fn complain(&mut self, path: &str, message: String) {
+    pub(crate) fn complain(&mut self, path: &str, message: String) {
         let complaint: Complaint = self.origin.complaint(Wrong::new(path, message));
         self.origin.complaints.push(complaint);
     }
 
-    pub(super) fn unknown(&mut self, path: &str) {
+    pub(crate) fn unknown(&mut self, path: &str) {
         let file = self.origin.file.as_deref().unwrap_or("".as_ref()).display();
         self.notes.push(format!("{file}: unknown field {path}, ignored"));
     }
 }
 
 /// What can stand at a key: a single value, or a section with further keys.
-pub(super) trait Key: Default {
+pub(crate) trait Key: Default {
     /// Reads it. What cannot be read is a complaint, and left out.
     fn read(value: &Value, about: &About, found: &mut Found) -> Self;
 
@@ -83,7 +71,7 @@ pub(super) trait Key: Default {
 }
 
 /// A single value.
-pub(super) trait Leaf: Sized {
+pub(crate) trait Leaf: Sized {
     /// What kind of value, in words.
     const KIND: &'static str;
 
@@ -164,7 +152,7 @@ fn expected<T>(what: &str, found: &Value) -> Result<T, String> {
 }
 
 /// A section as the keys that are given in it.
-pub(super) fn entries<'a>(
+pub(crate) fn entries<'a>(
     value: &'a Value,
     about: &About,
     found: &mut Found,
@@ -357,4 +345,4 @@ macro_rules! section {
         }
     };
 }
-pub(super) use section;
+pub(crate) use section;

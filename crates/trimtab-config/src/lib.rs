@@ -1,19 +1,23 @@
 //! The configuration: kube-proxy's file and kube-proxy's flags, checked and put together.
 
 mod complaint;
+mod fields;
 mod file;
 mod kernel;
 mod key;
 mod log_format;
 mod networks;
+mod period;
 mod resolve;
 mod settings;
 mod written;
 
 pub use complaint::{Complaint, Complaints, Origin};
-pub use file::{ConfigFile, Period, parse};
-pub use key::{Field, fields};
+pub use fields::fields;
+pub use file::{ConfigFile, parse};
+pub use key::Field;
 pub use log_format::LogFormat;
+pub use period::Period;
 pub use resolve::{Config, Overrides, resolve};
 pub use written::written;
 

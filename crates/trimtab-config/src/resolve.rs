@@ -13,11 +13,12 @@ use trimtab_reconcile::{ExternalIpPolicy, NodePortAddresses};
 
 use crate::LogFormat;
 use crate::complaint::{Complaint, Complaints, Origin, Wrong};
-use crate::file::{ConfigFile, Period};
+use crate::file::ConfigFile;
 use crate::kernel::{
     connection_table_bits, estimation, iptables_backend, sysctl_path, vip_binding,
 };
 use crate::networks::{network_pair, networks};
+use crate::period::Period;
 use crate::{Error, Notes};
 use trimtab_core::duration::format_duration;
 

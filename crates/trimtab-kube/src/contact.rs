@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::Kind;
-use crate::watch::Failure;
+use crate::failure::Failure;
 use trimtab_metrics as metric;
 
 /// What is known of the API server, shared by all who follow it.

@@ -23,6 +23,7 @@
 pub mod change;
 pub mod contact;
 mod error;
+mod failure;
 pub mod folder;
 pub mod manifest;
 pub mod manifests;
@@ -32,3 +33,4 @@ pub mod watch;
 
 pub use change::{Arrival, Change, Kind};
 pub use error::Error;
+pub use failure::Failure;

@@ -2,7 +2,6 @@
 
 mod backoff;
 mod connection;
-mod failure;
 mod follow;
 mod lines;
 mod request;
@@ -19,7 +18,6 @@ use crate::contact::Contact;
 use crate::objects::{EndpointSliceObject, NodeObject, NodeWeightObject, ServiceObject};
 
 pub use connection::connect;
-pub use failure::Failure;
 pub use timing::Timing;
 
 /// Lists and watches Services, EndpointSlices and our Node until the receiver is gone.

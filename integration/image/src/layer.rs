@@ -4,7 +4,7 @@ use anyhow::Result;
 use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
 
-use crate::oci::sha256;
+use crate::digest::sha256;
 use crate::tree::{Entry, Tree};
 
 /// A layer of an image.

@@ -11,6 +11,7 @@
 
 mod contents;
 mod debian;
+mod digest;
 mod elf;
 mod layer;
 mod oci;

@@ -2,14 +2,12 @@
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md>
 
-use std::fmt::Write as _;
-
 use anyhow::Result;
-use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 use tar::{Builder, EntryType};
 
 use crate::contents::PROGRAM;
+use crate::digest::sha256;
 use crate::elf::Architecture;
 use crate::layer::{Layer, header};
 
@@ -39,16 +37,6 @@ pub(crate) struct Archive {
     pub(crate) bytes: Vec<u8>,
     /// The digest of the image's manifest, which registries know it by.
     pub(crate) digest: String,
-}
-
-/// The SHA-256 of something as OCI writes it.
-pub(crate) fn sha256(content: &[u8]) -> String {
-    let digest = digest(&SHA256, content);
-    digest.as_ref().iter().fold("sha256:".to_owned(), |mut text, byte| {
-        // Writing to a text does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Makes the archive.

@@ -62,7 +62,7 @@ fn the_kernel_holds_what_plan_says_in_both_families_and_every_protocol() {
     let fewer: Vec<_> =
         objects.iter().filter(|object| object["metadata"]["name"] != "empty").cloned().collect();
     cluster.apply_all(&web.slices(&[(1, 1), (2, 2)])).unwrap();
-    cluster.api.delete(trimtab_integration::api::Resource::Services, "default/empty").unwrap();
+    cluster.api.delete(test_api::Resource::Services, "default/empty").unwrap();
     assert_agrees(&cluster, 1, &latest(fewer));
     drop(proxy);
 }

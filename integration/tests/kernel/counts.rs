@@ -1,6 +1,6 @@
 //! How much is said to the kernel, counted in messages.
 
-use trimtab_integration::api::{Cluster as Synthetic, EndpointChange};
+use test_api::{Cluster as Synthetic, EndpointChange};
 use trimtab_integration::cluster::{Cluster, Proxy, eventually, witness};
 use trimtab_integration::topology::{Layout, NodeLayout};
 

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::json;
+use test_api::Resource;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::api::Resource;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually};
 use trimtab_integration::topology::{Host, Layout};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use test_api::Resource;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::api::Resource;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, objects, witness};
 use trimtab_integration::topology::Layout;
 

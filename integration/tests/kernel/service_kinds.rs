@@ -1,8 +1,8 @@
 //! Which Services and slices are proxied at all.
 
 use serde_json::{Value, json};
+use test_api::Resource;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::api::Resource;
 use trimtab_integration::cluster::traffic::{answers, names, soon, until_answered_by};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Layout, Unanswered};

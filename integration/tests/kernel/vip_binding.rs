@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use test_api::Resource;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::api::Resource;
 use trimtab_integration::cluster::{Cluster, Proxy, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Connection, Host, Layout, Namespace};
 

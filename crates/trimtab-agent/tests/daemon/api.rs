@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use trimtab_integration::api::{
-    ApiServer, Cluster, Config, Cut, EndpointChange, Fault, Gone, Resource, Verb,
-};
+use test_api::{ApiServer, Cluster, Config, Cut, EndpointChange, Fault, Gone, Resource, Verb};
 use trimtab_kube::watch::{self as source, Timing};
 
 use crate::kernel::{FakeKernel, Inside};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use serde_json::{Value, json};
-use trimtab_integration::api::{ApiServer, Config, Fault, Resource, Verb};
+use test_api::{ApiServer, Config, Fault, Resource, Verb};
 use trimtab_kube::warning::{Board, Publisher};
 use trimtab_kube::watch::Timing;
 

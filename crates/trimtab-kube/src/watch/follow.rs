@@ -12,12 +12,12 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
-use super::failure::Failure;
 use super::lines::Lines;
 use super::request::{Event, Page, Selection, Status, read, send};
 use super::timing::Timing;
 use super::watched::Watched;
 use crate::contact::Contact;
+use crate::failure::Failure;
 use crate::{Arrival, Change};
 use trimtab_metrics as metric;
 

@@ -1,6 +1,6 @@
 //! Lines from pieces of a stream.
 
-use super::failure::Failure;
+use crate::failure::Failure;
 
 /// Longer than any object: etcd takes 1.5 MiB unless told otherwise.
 const LONGEST: usize = 32 << 20;

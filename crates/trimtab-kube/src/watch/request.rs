@@ -10,8 +10,8 @@ use kube::client::Body;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::failure::Failure;
 use super::watched::Watched;
+use crate::failure::Failure;
 
 /// Objects in a page of a list: client-go's choice, some hundred kilobytes of JSON.
 const PAGE: &str = "500";

@@ -168,7 +168,7 @@ macro_rules! set {
     ($file:ident . $($field:ident).+, $path:literal, $flag:expr) => {
         if let Some(value) = &$flag {
             $file.$($field).+ = Some(value.clone());
-            $file.origin.set_by_flag($path);
+            $file.set_by_flag($path);
         }
     };
 }

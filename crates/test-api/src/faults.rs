@@ -9,7 +9,7 @@ use super::{Refusal, Resource, Verb};
 /// Requests to be answered badly.
 ///
 /// ```
-/// use trimtab_integration::api::{Fault, Resource, Verb};
+/// use test_api::{Fault, Resource, Verb};
 ///
 /// // The next three lists of Services fail.
 /// let fault = Fault::status(500).on(Verb::List).of(Resource::Services).times(3);

@@ -2,7 +2,7 @@
 
 use http::{Method, Request, header};
 use serde_json::{Value, json};
-use trimtab_integration::api::{Resource, Verb};
+use test_api::{Resource, Verb};
 
 use crate::client::{SERVICES, SLICES, call, get, service, start, text, try_call};
 

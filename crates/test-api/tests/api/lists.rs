@@ -29,11 +29,7 @@ async fn pages_show_one_moment_whatever_happens_meanwhile() {
             assert_eq!(metadata.get("continue"), None);
         }
         api.create(service(&format!("s-{page:02}-late"))).unwrap();
-        api.delete(
-            trimtab_integration::api::Resource::Services,
-            &format!("default/s-{:02}", 22 - page),
-        )
-        .unwrap();
+        api.delete(test_api::Resource::Services, &format!("default/s-{:02}", 22 - page)).unwrap();
     }
     let expected: Vec<String> = (0..23).map(|n| format!("s-{n:02}")).collect();
     assert_eq!(names, expected);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Request};
 use serde_json::json;
-use trimtab_integration::api::{Cut, Fault, Resource, Verb};
+use test_api::{Cut, Fault, Resource, Verb};
 
 use crate::client::{Next, SERVICES, Stream, call, get, service, start, text, try_call, within};
 

@@ -20,7 +20,7 @@ const ZONES: [&str; 3] = ["zone-a", "zone-b", "zone-c"];
 /// Names and addresses follow from their number, so that a test knows what to look for:
 ///
 /// ```
-/// use trimtab_integration::api::Cluster;
+/// use test_api::Cluster;
 ///
 /// let cluster = Cluster::synthetic(1000, 250, 1);
 /// assert_eq!(Cluster::vip(7).to_string(), "10.96.1.7");

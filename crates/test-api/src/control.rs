@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Refusal;
 use super::faults::{Cut, Faults};
 use super::response::{self, Body};
-use super::server::Shared;
+use super::shared::Shared;
 
 /// Things that happen once: `POST /_fixture/actions`.
 #[derive(Debug, Deserialize)]

@@ -1,69 +1,21 @@
-//! The listener, its connections, and what they share.
+//! The listener and its connections.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
-use super::Config;
 use super::counters::Counters;
-use super::faults::{Cut, Faults};
 use super::request::answer;
-use super::store::Store;
+use super::shared::{Shared, stopped};
 
 /// How long a stopping server waits for answers under way.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// What connections, controls and the owner of the server share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) address: SocketAddr,
-    pub(crate) seed: u64,
-    pub(crate) store: Store,
-    pub(crate) counters: watch::Sender<Counters>,
-    /// Open watches end in this way when it changes.
-    pub(crate) cuts: watch::Sender<Cut>,
-    pub(crate) stop: watch::Sender<bool>,
-    /// No connection is accepted before this time.
-    outage: watch::Sender<Instant>,
-    faults: Mutex<Faults>,
-}
-
-impl Shared {
-    pub(crate) fn new(config: Config, address: SocketAddr, seed: u64) -> Self {
-        Self {
-            store: Store::new(config.history),
-            config,
-            address,
-            seed,
-            counters: watch::Sender::default(),
-            cuts: watch::Sender::new(Cut::Clean),
-            stop: watch::Sender::new(false),
-            outage: watch::Sender::new(Instant::now()),
-            faults: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn drop_watches(&self, cut: Cut) {
-        self.cuts.send_replace(cut);
-    }
-
-    pub(crate) fn refuse_connections(&self, time: Duration) {
-        self.outage.send_replace(Instant::now() + time);
-    }
-}
 
 /// Serves until told to stop.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
@@ -101,12 +53,6 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     if timeout(GRACE, finish).await.is_err() {
         connections.shutdown().await;
     }
-}
-
-/// Waits for the end; keeps no lock on the signal, as `wait_for` does.
-pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // Without a sender there is no server either.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {

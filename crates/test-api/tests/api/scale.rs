@@ -1,6 +1,6 @@
 //! Many objects, and the shortcuts past HTTP.
 
-use trimtab_integration::api::{ApiServer, Cluster, Config, EndpointChange, Resource, Verb};
+use test_api::{ApiServer, Cluster, Config, EndpointChange, Resource, Verb};
 
 use crate::client::{Stream, get, start, within};
 

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use serde_json::json;
-//! use trimtab_integration::api::{ApiServer, Config, Fault, Resource, Verb};
+//! use test_api::{ApiServer, Config, Fault, Resource, Verb};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -91,6 +91,7 @@ mod response;
 mod route;
 mod selector;
 mod server;
+mod shared;
 mod store;
 mod synthetic;
 mod table;
@@ -117,7 +118,7 @@ pub use resource::Resource;
 pub use synthetic::Cluster;
 
 use metadata::Author;
-use server::Shared;
+use shared::Shared;
 use write::{Context, Half, Target};
 
 /// How the server behaves when nothing is injected.
@@ -378,7 +379,7 @@ impl ApiServer {
     /// Waits until the counters are as wanted.
     ///
     /// ```no_run
-    /// # use trimtab_integration::api::{ApiServer, Resource};
+    /// # use test_api::{ApiServer, Resource};
     /// # async fn example(api: ApiServer) {
     /// api.until(|counters| counters.watches_open(Resource::Services) == 1).await;
     /// # }

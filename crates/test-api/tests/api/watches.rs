@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trimtab_integration::api::{ApiServer, Config, Cut, Gone, Resource};
+use test_api::{ApiServer, Config, Cut, Gone, Resource};
 
 use crate::client::{Next, SERVICES, Stream, get, service, start, start_with, text, within};
 

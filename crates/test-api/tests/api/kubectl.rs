@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use trimtab_integration::api::{ApiServer, Config, Cut, Fault, Resource, Verb};
+use test_api::{ApiServer, Config, Cut, Fault, Resource, Verb};
 
 use crate::client::service;
 

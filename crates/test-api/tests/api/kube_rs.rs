@@ -13,9 +13,7 @@ use kube::runtime::events::{self, EventType, Recorder};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource as _, ResourceExt};
 use serde_json::json;
-use trimtab_integration::api::{
-    ApiServer, Cluster, Config, Cut, EndpointChange, Fault, Resource, Verb,
-};
+use test_api::{ApiServer, Cluster, Config, Cut, EndpointChange, Fault, Resource, Verb};
 
 use crate::client::{service, start, start_with, within};
 

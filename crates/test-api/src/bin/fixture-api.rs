@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use test_api::{ApiServer, Cluster, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use trimtab_integration::api::{ApiServer, Cluster, Config};
 
 /// A Kubernetes API server in memory, for tests: Services, EndpointSlices, Nodes and a few more.
 #[derive(Debug, Parser)]

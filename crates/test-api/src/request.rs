@@ -17,7 +17,7 @@ use super::patch::Strategy;
 use super::representation::{Representation, Shape};
 use super::response::{self, Body};
 use super::route::Route;
-use super::server::Shared;
+use super::shared::Shared;
 use super::watch::Watch;
 use super::write::{self, Context, Deletion, Half, Target};
 use super::{Refusal, Resource, Verb, control, discovery};

@@ -2,7 +2,7 @@
 
 use http::header;
 use serde_json::json;
-use trimtab_integration::api::Resource;
+use test_api::Resource;
 
 use crate::client::{SERVICES, Stream, get, get_as, service, start};
 

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use test_api::{ApiServer, Config};
 use tokio::net::TcpStream;
-use trimtab_integration::api::{ApiServer, Config};
 
 pub(crate) const SERVICES: &str = "/api/v1/namespaces/default/services";
 pub(crate) const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";

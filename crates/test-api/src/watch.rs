@@ -14,7 +14,7 @@ use super::object::Object;
 use super::options::{Beginning, Options};
 use super::representation::{Representation, error_event};
 use super::selector::Filter;
-use super::server::{Shared, stopped};
+use super::shared::{Shared, stopped};
 use super::{Refusal, Resource};
 
 /// Bytes after which a piece of the stream goes out.
