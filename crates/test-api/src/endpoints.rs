@@ -51,7 +51,7 @@ pub enum EndpointChange {
 
 /// A change that watches are being told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangedSlice {
     /// The resourceVersion of the changed slice.
     pub revision: u64,
     /// The moment before the change.
@@ -65,7 +65,7 @@ pub(crate) fn change(
     change: &EndpointChange,
     now: Timestamp,
     at: Instant,
-) -> Result<Change, Refusal> {
+) -> Result<ChangedSlice, Refusal> {
     let resource = Resource::EndpointSlices;
     store.write(|tx| {
         let Some(old) = tx.get(resource, slice) else {
@@ -78,7 +78,7 @@ pub(crate) fn change(
         let revision = tx.advance();
         let parts = Parts { labels, metadata: metadata.as_bytes(), body: body.as_bytes() };
         tx.put(resource, slice, Object::assemble(resource, revision, parts));
-        Ok(Change { revision, at })
+        Ok(ChangedSlice { revision, at })
     })
 }
 

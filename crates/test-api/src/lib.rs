@@ -109,7 +109,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 pub use counters::{Counters, Verb};
-pub use endpoints::{Change, EndpointChange};
+pub use endpoints::{ChangedSlice, EndpointChange};
 pub use error::Error;
 pub use faults::{Cut, Effect, Fault, Gone};
 pub use manifests::Loaded;
@@ -337,7 +337,11 @@ impl ApiServer {
     /// # Errors
     ///
     /// There may be no such slice, or no such endpoint in it.
-    pub fn change_endpoint(&self, slice: &str, change: &EndpointChange) -> Result<Change, Refusal> {
+    pub fn change_endpoint(
+        &self,
+        slice: &str,
+        change: &EndpointChange,
+    ) -> Result<ChangedSlice, Refusal> {
         endpoints::change(&self.shared.store, slice, change, Timestamp::now(), Instant::now())
     }
 

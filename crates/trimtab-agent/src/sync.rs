@@ -1,8 +1,8 @@
 //! The loop that takes changes in and programs the kernel.
 
+mod comparing;
 mod drains;
 mod intake;
-mod looking;
 mod rounds;
 mod settled;
 mod start;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::board::{Board, Posted};
-use super::schedule::{Outcome, Schedule, Send};
+use super::schedule::{EventRequest, Outcome, Schedule};
 use super::{Warning, event};
 use trimtab_metrics as metric;
 
@@ -51,7 +51,7 @@ impl Publisher {
             }
             match schedule.next(epoch.elapsed()) {
                 Ok(send) => {
-                    let (Send::Create(key, _) | Send::Repeat(key, ..)) = &send;
+                    let (EventRequest::Create(key, _) | EventRequest::Repeat(key, ..)) = &send;
                     let key = *key;
                     let outcome = self.send(send).await;
                     metric::event(outcome.as_str());
@@ -66,14 +66,14 @@ impl Publisher {
         }
     }
 
-    async fn send(&self, send: Send) -> Outcome {
+    async fn send(&self, send: EventRequest) -> Outcome {
         let request = tokio::time::timeout(PATIENCE, async {
             match &send {
-                Send::Create(_, warning) => {
+                EventRequest::Create(_, warning) => {
                     let event = event::event(warning, &self.node, Timestamp::now());
                     self.events(warning).create(&PostParams::default(), &event).await.map(drop)
                 }
-                Send::Repeat(_, warning, times) => {
+                EventRequest::Repeat(_, warning, times) => {
                     let name = event::name(warning, &self.node);
                     let patch = Patch::Merge(event::repeat(*times, Timestamp::now()));
                     let events = self.events(warning);
@@ -81,7 +81,7 @@ impl Publisher {
                 }
             }
         });
-        let is_repeat = matches!(send, Send::Repeat(..));
+        let is_repeat = matches!(send, EventRequest::Repeat(..));
         match request.await {
             Ok(Ok(())) => Outcome::Said,
             Ok(Err(kube::Error::Api(status))) if status.code == 409 && !is_repeat => Outcome::Known,

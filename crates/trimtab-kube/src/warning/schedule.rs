@@ -72,7 +72,7 @@ enum State {
 
 /// What to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Send {
+pub(super) enum EventRequest {
     /// A new Event.
     Create(EventKey, Warning),
     /// An Event again, for the time given.
@@ -143,7 +143,7 @@ impl Schedule {
     }
 
     /// What to send now, or when there will be something.
-    pub(super) fn next(&mut self, now: Duration) -> Result<Send, Option<Duration>> {
+    pub(super) fn next(&mut self, now: Duration) -> Result<EventRequest, Option<Duration>> {
         let first = self.entries.iter().filter_map(|(key, entry)| Some((entry.due?, *key))).min();
         let Some((due, key)) = first else { return Err(None) };
         let due = due.max(self.gate);
@@ -156,8 +156,8 @@ impl Schedule {
         entry.due = None;
         let warning = entry.warning.clone();
         Ok(match entry.state {
-            State::Ours(times) => Send::Repeat(key, warning, times.saturating_add(1)),
-            State::Unsaid | State::Theirs(_) => Send::Create(key, warning),
+            State::Ours(times) => EventRequest::Repeat(key, warning, times.saturating_add(1)),
+            State::Unsaid | State::Theirs(_) => EventRequest::Create(key, warning),
         })
     }
 
@@ -221,13 +221,17 @@ mod tests {
     }
 
     /// What is sent until `end`, each with `outcome`.
-    fn sent(schedule: &mut Schedule, end: Duration, outcome: Outcome) -> Vec<(Duration, Send)> {
+    fn sent(
+        schedule: &mut Schedule,
+        end: Duration,
+        outcome: Outcome,
+    ) -> Vec<(Duration, EventRequest)> {
         let mut now = Duration::ZERO;
         let mut all = Vec::new();
         while now < end {
             match schedule.next(now) {
                 Ok(send) => {
-                    let (Send::Create(key, _) | Send::Repeat(key, ..)) = &send;
+                    let (EventRequest::Create(key, _) | EventRequest::Repeat(key, ..)) = &send;
                     schedule.settle(*key, outcome, now);
                     all.push((now, send));
                 }
@@ -279,7 +283,7 @@ mod tests {
                 break;
             }
             match nodes[node].next(now) {
-                Ok(Send::Create(key, _)) => {
+                Ok(EventRequest::Create(key, _)) => {
                     by_minute[usize::try_from(now.as_secs() / 60).unwrap()] += 1;
                     let is_new = told.insert(key);
                     let outcome = if is_new { Outcome::Said } else { Outcome::Known };
@@ -289,7 +293,7 @@ mod tests {
                         all_told.get_or_insert(now);
                     }
                 }
-                Ok(Send::Repeat(key, ..)) => {
+                Ok(EventRequest::Repeat(key, ..)) => {
                     by_minute[usize::try_from(now.as_secs() / 60).unwrap()] += 1;
                     nodes[node].settle(key, Outcome::Said, now);
                     wakes.insert((now, node));
@@ -331,12 +335,12 @@ mod tests {
         };
         let ours = times(Outcome::Said);
         assert_eq!(ours.len(), 48);
-        assert!(matches!(&ours[0].1, Send::Create(..)));
-        assert!(matches!(&ours[1].1, Send::Repeat(_, _, 2)));
-        assert!(matches!(&ours[47].1, Send::Repeat(_, _, 48)));
+        assert!(matches!(&ours[0].1, EventRequest::Create(..)));
+        assert!(matches!(&ours[1].1, EventRequest::Repeat(_, _, 2)));
+        assert!(matches!(&ours[47].1, EventRequest::Repeat(_, _, 48)));
         let theirs = times(Outcome::Known);
         assert!((4..=7).contains(&theirs.len()), "{}", theirs.len());
-        assert!(theirs.iter().all(|(_, send)| matches!(send, Send::Create(..))));
+        assert!(theirs.iter().all(|(_, send)| matches!(send, EventRequest::Create(..))));
     }
 
     #[test]
@@ -345,7 +349,7 @@ mod tests {
         let (key, warning) = warning(1, WarningReason::HealthCheckPort);
         schedule.begin(key, warning.clone(), Duration::ZERO);
         let said = schedule.next(Duration::ZERO).expect_err("not at once").expect("some time");
-        assert!(matches!(schedule.next(said), Ok(Send::Create(..))));
+        assert!(matches!(schedule.next(said), Ok(EventRequest::Create(..))));
         schedule.settle(key, Outcome::Said, said);
         let again = said + LEAST_REPEAT;
         for second in 1..60 {
@@ -355,10 +359,10 @@ mod tests {
             schedule.begin(key, warning.clone(), now);
             assert_eq!(schedule.next(now), Err(Some(again)));
         }
-        assert!(matches!(schedule.next(again), Ok(Send::Repeat(_, _, 2))));
+        assert!(matches!(schedule.next(again), Ok(EventRequest::Repeat(_, _, 2))));
         // Another node's clean-up, or an hour of silence: it is made again.
         schedule.settle(key, Outcome::Forgotten, again);
-        assert!(matches!(schedule.next(again), Ok(Send::Create(..))));
+        assert!(matches!(schedule.next(again), Ok(EventRequest::Create(..))));
     }
 
     #[test]
@@ -392,12 +396,12 @@ mod tests {
     }
 
     impl Server {
-        fn answer(&mut self, send: &Send, now: Duration) -> Outcome {
+        fn answer(&mut self, send: &EventRequest, now: Duration) -> Outcome {
             *self.by_second.entry(now.as_secs()).or_default() += 1;
             let is_there = self.last_write.is_some_and(|last| last + HOUR > now);
             let outcome = match send {
-                Send::Create(..) if is_there => Outcome::Known,
-                Send::Repeat(..) if !is_there => Outcome::Forgotten,
+                EventRequest::Create(..) if is_there => Outcome::Known,
+                EventRequest::Repeat(..) if !is_there => Outcome::Forgotten,
                 _ => Outcome::Said,
             };
             if outcome != Outcome::Said {

@@ -34,7 +34,7 @@ pub struct CleanupArgs {
     /// Whose objects to remove. Trimtab and kube-proxy's IPVS mode have the same; kube-proxy's are
     /// also those of its modes iptables and nftables.
     #[arg(long, value_enum, default_value = "trimtab")]
-    of: Owner,
+    of: Proxy,
     /// Print each object that would be removed, one a line, and remove none.
     #[arg(long)]
     dry_run: bool,
@@ -42,7 +42,7 @@ pub struct CleanupArgs {
 
 /// Whose objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Owner {
+pub(super) enum Proxy {
     /// Trimtab's.
     Trimtab,
     /// kube-proxy's, in whichever mode it ran.
@@ -61,7 +61,7 @@ pub(super) fn cleanup(arguments: &CleanupArgs) -> anyhow::Result<ExitCode> {
 
 /// Removes virtual servers and VIPs, then rules, sets and the dummy interface, of both families and
 /// both kinds of iptables. What fails is said, and the rest is removed all the same.
-pub(super) fn sweep(config: &Config, of: Owner, dry_run: bool) -> anyhow::Result<()> {
+pub(super) fn sweep(config: &Config, of: Proxy, dry_run: bool) -> anyhow::Result<()> {
     let kernel = Arc::new(kernel_options(config));
     let filters = PacketFilters::choose(kernel.iptables_backend);
     let no_networks = watch::channel(Vec::new()).1;
@@ -83,7 +83,7 @@ pub(super) fn sweep(config: &Config, of: Owner, dry_run: bool) -> anyhow::Result
             Ok(dummy.destroy(&mut route, DUMMY_INTERFACE)?)
         });
     }
-    if of == Owner::KubeProxy {
+    if of == Proxy::KubeProxy {
         let mut netfilter = Socket::open(trimtab_netlink::Family::Netfilter)?;
         for family in nftables::kube_proxy_tables(&mut netfilter)? {
             broom.remove(&[format!("nftables table {} ({family})", nftables::KUBE_PROXY)], || {
@@ -125,7 +125,7 @@ impl Broom {
         }
     }
 
-    fn rules(&mut self, of: Owner) -> anyhow::Result<()> {
+    fn rules(&mut self, of: Proxy) -> anyhow::Result<()> {
         let mut backends: Vec<Option<Backend>> = Backend::ALL.map(Some).to_vec();
         backends.retain(|backend| {
             !PacketFilter::of(*backend, Family::V4).save().is_err_and(|error| error.is_no_program())
@@ -146,10 +146,10 @@ impl Broom {
                     }
                 };
                 let input = match of {
-                    Owner::Trimtab => {
+                    Proxy::Trimtab => {
                         RuleSet::new(&RuleOptions::default(), family)?.removal(&saved)
                     }
-                    Owner::KubeProxy => kube_proxy_removal(&saved),
+                    Proxy::KubeProxy => kube_proxy_removal(&saved),
                 };
                 let Some(input) = input else { continue };
                 let kind = backend.map_or("", Backend::name);

@@ -23,7 +23,7 @@ use trimtab_kube::{Arrival, manifests, watch};
 use trimtab_linux::{Linux, PacketFilters, host};
 use trimtab_reconcile::{Reconciler, Settings};
 
-use super::cleanup::{self, Owner};
+use super::cleanup::{self, Proxy};
 use super::kube_proxy::set;
 use super::parts::Parts;
 use super::{KubeProxyFlags, kernel_options, once, read_config, resolve};
@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         return once::write_config(&config, path).map(|()| ExitCode::SUCCESS);
     }
     if arguments.flags.cleanup == Some(true) {
-        return cleanup::sweep(&config, Owner::Trimtab, false).map(|()| ExitCode::SUCCESS);
+        return cleanup::sweep(&config, Proxy::Trimtab, false).map(|()| ExitCode::SUCCESS);
     }
     if arguments.flags.init_only == Some(true) {
         trimtab_linux::init(&kernel_options(&config))?;
