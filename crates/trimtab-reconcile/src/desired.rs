@@ -5,6 +5,7 @@
 mod node_view;
 mod options;
 mod request;
+mod views;
 
 use std::net::IpAddr;
 
@@ -15,6 +16,7 @@ use trimtab_core::{Family, Frontend, Protocol, SetElement, SetId, SetKind};
 pub(crate) use node_view::NodeView;
 pub(crate) use options::Options;
 pub(crate) use request::{ClaimKind, Request};
+pub(crate) use views::{Inside, View, complete};
 
 use crate::problem::{Problem, Reason};
 use crate::settings::Settings;
@@ -238,6 +240,7 @@ impl Asked<'_> {
                     kind: ClaimKind::NodePort,
                     port: port.name.clone(),
                     policy,
+                    inside: this.inside(ClaimKind::NodePort, policy),
                     options: this.options(port, family),
                     max_connections: this.service.tuning.max_connections,
                     elements,
@@ -249,6 +252,16 @@ impl Asked<'_> {
 
     fn options(&self, port: &ServicePort, family: Family) -> Options {
         Options::of(self.service, port.protocol, family, self.node, self.settings)
+    }
+
+    /// The external policy is for clients outside; a cluster IP has the internal one, which is for all.
+    fn inside(&self, kind: ClaimKind, policy: TrafficPolicy) -> Inside {
+        let is_external = kind != ClaimKind::ClusterIp;
+        if is_external && policy == TrafficPolicy::Local && self.settings.marks.is_some() {
+            Inside::Unmarked
+        } else {
+            Inside::Same
+        }
     }
 
     fn scheduler(&mut self) {
@@ -289,6 +302,7 @@ impl Asked<'_> {
             kind,
             port: port.name.clone(),
             policy,
+            inside: self.inside(kind, policy),
             options: self.options(port, family),
             max_connections: self.service.tuning.max_connections,
             elements,

@@ -16,6 +16,7 @@
 //! | module | what it decides |
 //! |---|---|
 //! | `desired` | which frontends, set elements and addresses one Service asks for |
+//! | `views` | which firewall mark the view of a Service port for clients inside has |
 //! | `backends` | which endpoints of a Service port answer: readiness, policy, topology |
 //! | `tables` | wanted and known state of the kernel's objects, by hash |
 //! | [`operation`], [`plan`] | what is to be done, and in which order |
@@ -41,6 +42,7 @@ pub mod state;
 mod steps;
 mod symbol;
 mod tables;
+mod views;
 
 pub use execute::{Kernel, Refused, Report, execute};
 pub use operation::{Action, Operation, Owner, Phase};

@@ -33,6 +33,8 @@ pub enum Reason {
     FrontendConflict,
     /// Its ports and addresses make more frontends than one Service may have.
     TooManyFrontends,
+    /// Every firewall mark is taken, so clients inside the cluster are served like those outside.
+    NoMarkLeft,
     /// The kernel has refused something for it several times in a row, or lacks its scheduler.
     KernelRefused,
 }
@@ -44,6 +46,7 @@ impl Reason {
             Self::RefusedAddress => "RefusedAddress",
             Self::FrontendConflict => "FrontendConflict",
             Self::TooManyFrontends => "TooManyFrontends",
+            Self::NoMarkLeft => "NoMarkLeft",
             Self::KernelRefused => "KernelRefused",
         }
     }

@@ -25,7 +25,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
-use trimtab_core::Frontend;
+use trimtab_core::{Frontend, RealServerKey};
 
 pub use health_check::{HealthCheck, HealthCheckFamily};
 pub use local_endpoints::WithoutLocalEndpoints;
@@ -42,6 +42,7 @@ use crate::services::{ServiceEntry, Services, StoredSlice};
 use crate::settings::Settings;
 use crate::symbol::Symbols;
 use crate::tables::{Deadline, Item, Tables};
+use crate::views::Views;
 use trimtab_core::objects::{LocalAddress, NodeObject, ObjectName};
 
 /// Keeps what the kernel should hold and what it is known to hold, and plans the difference.
@@ -72,6 +73,9 @@ pub struct Reconciler {
     draining: HashSet<Frontend>,
     /// Virtual servers whose frontend is a mark and that nobody asks for any more.
     leaving: HashMap<Frontend, marks::Leaving>,
+    views: Views,
+    /// Real servers that got into a virtual server of somebody else.
+    strays: Vec<(Frontend, RealServerKey)>,
     /// The first time that a drain ends, as far as known.
     first_drain_end: Option<Deadline>,
     suspects: HashSet<Frontend>,
@@ -90,7 +94,6 @@ impl Reconciler {
         Self {
             order_seed: order::seed(&settings.node_name),
             hints: HintTable::new(&settings.node_name),
-            settings,
             services: Services::default(),
             slices: HashMap::new(),
             symbols: Symbols::default(),
@@ -106,12 +109,15 @@ impl Reconciler {
             retries: Retries::default(),
             draining: HashSet::new(),
             leaving: HashMap::new(),
+            views: Views::new(settings.marks),
+            strays: Vec::new(),
             first_drain_end: None,
             suspects: HashSet::new(),
             audit: 0,
             changed_since_read: None,
             troubled: HashSet::new(),
             health_checks: HashSet::new(),
+            settings,
         }
     }
 
@@ -122,7 +128,7 @@ impl Reconciler {
 
     /// Whether there is nothing to plan now.
     pub fn is_settled(&self) -> bool {
-        self.urgent.is_empty() && self.queue.is_empty()
+        self.urgent.is_empty() && self.queue.is_empty() && self.strays.is_empty()
     }
 
     /// How many Services wait to be planned.
@@ -170,6 +176,12 @@ impl Reconciler {
         let owner = if self.services.get(owner).is_some() { owner } else { Owner::NOBODY };
         let Some(entry) = self.services.get_mut(owner) else { return };
         entry.pending.push(item);
+        self.enqueue(owner);
+    }
+
+    /// Puts a Service into the queue, unless it is there.
+    fn enqueue(&mut self, owner: Owner) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
         if !entry.queued {
             entry.queued = true;
             if entry.is_urgent() {

@@ -40,6 +40,8 @@ pub(crate) struct ServiceEntry {
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What may have to be changed in the kernel.
     pub(crate) pending: Vec<Item>,
+    /// Some of its views have no marks yet.
+    pub(crate) unmarked: bool,
     /// Whether it waits in the queue.
     pub(crate) queued: bool,
 }
@@ -57,6 +59,7 @@ impl ServiceEntry {
             refusals: Vec::new(),
             elements: Vec::new(),
             pending: Vec::new(),
+            unmarked: false,
             queued: false,
         }
     }

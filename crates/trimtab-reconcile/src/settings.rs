@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use trimtab_core::{Family, Scheduler};
+use trimtab_core::{Family, MarkRange, Scheduler};
 
 /// The settings that decisions depend on.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Whether nodes may give their endpoints a weight.
     pub node_weights: bool,
+    /// The firewall marks of the views that clients inside the cluster have of frontends whose external
+    /// traffic policy is Local; `None` gives them the view of clients outside.
+    pub marks: Option<MarkRange>,
 }
 
 impl Settings {
@@ -39,6 +42,7 @@ impl Settings {
             exclude: Vec::new(),
             drain_timeout: Duration::from_secs(15 * 60),
             node_weights: false,
+            marks: None,
         }
     }
 

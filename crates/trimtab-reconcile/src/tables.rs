@@ -42,6 +42,11 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// Whether anything of ours in the kernel has this mark: a virtual server, its record, or packets.
+    pub(crate) fn has_mark(&self, mark: &Frontend) -> bool {
+        self.virtual_servers.contains_key(mark) || self.ledger_has(mark, |_| false)
+    }
+
     /// Whether the sets in the kernel say that a virtual server is ours.
     ///
     /// Where its frontend is a mark: the mark is in the set of our marks, or in the set that says

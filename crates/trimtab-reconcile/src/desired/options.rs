@@ -46,6 +46,21 @@ impl Options {
         }
     }
 
+    /// These options for a view that is behind a mark.
+    ///
+    /// There IPVS's persistence does not translate ports: a connection goes to the real server's
+    /// address at the port that the client asked for (`ip_vs_sched_persist`,
+    /// net/netfilter/ipvs/ip_vs_core.c). So a client is kept with its endpoint by a hash of its
+    /// address; where endpoints come and go, Maglev's moves few clients to others.
+    pub(crate) fn of_view(mut self, node: &NodeView) -> Self {
+        if self.persistence.take().is_some() {
+            let maglev = Scheduler::MaglevHashing;
+            self.scheduler = if node.lacks(maglev) { Scheduler::SourceHashing } else { maglev };
+            self.flags &= VirtualServerFlags::ONE_PACKET;
+        }
+        self
+    }
+
     /// The options of `server`.
     pub(crate) fn of_virtual_server(server: &VirtualServer) -> Self {
         Self { scheduler: server.scheduler, flags: server.flags, persistence: server.persistence }

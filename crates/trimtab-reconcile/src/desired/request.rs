@@ -2,7 +2,7 @@
 
 use trimtab_core::{Frontend, Protocol, SetElement, SetId};
 
-use super::Options;
+use super::{Inside, Options};
 use trimtab_core::objects::TrafficPolicy;
 
 /// One frontend that a Service asks for, with all that belongs to it.
@@ -16,6 +16,8 @@ pub(crate) struct Request {
     /// Name of the Service port whose endpoints answer.
     pub(crate) port: Box<str>,
     pub(crate) policy: TrafficPolicy,
+    /// What clients inside the cluster get instead.
+    pub(crate) inside: Inside,
     pub(crate) options: Options,
     /// Upper threshold of each real server, 0 for none.
     pub(crate) max_connections: u32,
@@ -35,6 +37,8 @@ pub(crate) enum ClaimKind {
     LoadBalancer,
     NodePort,
     ExternalIp,
+    /// A mark, which nobody else asks for.
+    View,
 }
 
 impl ClaimKind {
@@ -45,6 +49,7 @@ impl ClaimKind {
             Self::LoadBalancer => "load-balancer IP",
             Self::NodePort => "node port",
             Self::ExternalIp => "external IP",
+            Self::View => "view",
         }
     }
 }

@@ -144,7 +144,9 @@ impl Reconciler {
                 entry.seen = self.audit;
                 entry.known != Some(KnownVirtualServer::of(server))
             } else {
-                self.tables.ledger_has(&frontend, |address| own.contains(&address))
+                let is_ours = self.tables.ledger_has(&frontend, |address| own.contains(&address));
+                self.views.set_foreign(frontend, !is_ours, self.audit);
+                is_ours
             };
             if suspect {
                 self.suspects.insert(frontend);
@@ -159,6 +161,7 @@ impl Reconciler {
                 self.suspects.insert(*frontend);
             }
         }
+        self.views.end_audit(self.audit);
     }
 
     /// All real servers of one virtual server.

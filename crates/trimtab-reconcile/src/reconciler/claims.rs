@@ -69,6 +69,13 @@ impl Reconciler {
 
     /// A Service asks for a frontend, or asks for it otherwise than before.
     fn claim(&mut self, owner: Owner, frontend: Frontend, before: Option<&Request>) {
+        if matches!(frontend, Frontend::Mark { .. }) {
+            // A new view is installed with the first frontend whose packets are given its mark.
+            if before.is_some() && self.tables.inside.is_wanted(&frontend) {
+                self.install(owner, frontend);
+            }
+            return;
+        }
         self.remove_rival(owner, frontend);
         match self.holder(frontend) {
             None => self.install(owner, frontend),
@@ -104,6 +111,13 @@ impl Reconciler {
     /// A Service no longer asks for a frontend.
     fn release(&mut self, owner: Owner, request: &Request) {
         let frontend = request.frontend;
+        if matches!(frontend, Frontend::Mark { .. }) {
+            // It goes with the last frontend whose packets are given its mark.
+            if !self.tables.virtual_servers.contains_key(&frontend) {
+                self.views.release(frontend);
+            }
+            return;
+        }
         self.remove_rival(owner, frontend);
         if self.holder(frontend) != Some(owner) {
             return;
@@ -113,21 +127,14 @@ impl Reconciler {
             self.remove_rival(heir, frontend);
             self.install(heir, frontend);
         } else {
-            if let Some(server) = self.tables.virtual_servers.get_mut(&frontend) {
-                server.wanted = None;
-                server.due = true;
-                for known in server.servers.values_mut() {
-                    known.wanted = None;
-                }
-            }
-            self.let_linger(frontend, self.settings.drain_timeout);
-            self.touch(owner, Item::VirtualServer(frontend));
+            self.uninstall(owner, frontend);
+            self.want_inside_mark(owner, frontend, None);
         }
         self.let_go(owner, request);
     }
 
     /// Gives a frontend to a Service.
-    fn install(&mut self, owner: Owner, frontend: Frontend) {
+    pub(super) fn install(&mut self, owner: Owner, frontend: Frontend) {
         let drain = self.drain_timeout(owner);
         let Some(request) = self.request_of(owner, frontend) else { return };
         let server = self.tables.virtual_servers.entry(frontend).or_default();
@@ -147,7 +154,20 @@ impl Reconciler {
         if let (true, Some(address)) = (request.bind, frontend.address()) {
             self.count_address(owner, address, true);
         }
+        self.want_inside_mark(owner, frontend, request.inside.mark());
         self.fill_servers(owner, frontend);
+        self.touch(owner, Item::VirtualServer(frontend));
+    }
+
+    /// Nobody has a frontend any more.
+    pub(super) fn uninstall(&mut self, owner: Owner, frontend: Frontend) {
+        if let Some(server) = self.tables.virtual_servers.get_mut(&frontend) {
+            server.wanted = None;
+            server.due = true;
+            for known in server.servers.values_mut() {
+                known.wanted = None;
+            }
+        }
         self.touch(owner, Item::VirtualServer(frontend));
     }
 
@@ -184,7 +204,7 @@ impl Reconciler {
         }
     }
 
-    fn holder(&self, frontend: Frontend) -> Option<Owner> {
+    pub(super) fn holder(&self, frontend: Frontend) -> Option<Owner> {
         let server = self.tables.virtual_servers.get(&frontend)?;
         server.wanted.map(|wanted| wanted.owner)
     }
@@ -216,7 +236,7 @@ impl Reconciler {
         self.services.get(owner)?.request(&frontend).cloned()
     }
 
-    fn drain_timeout(&self, owner: Owner) -> std::time::Duration {
+    pub(super) fn drain_timeout(&self, owner: Owner) -> std::time::Duration {
         self.services
             .get(owner)
             .and_then(|entry| entry.service.as_ref())

@@ -6,7 +6,7 @@ use trimtab_core::{Family, Scheduler};
 
 use super::Reconciler;
 use super::health_check::has_health_check;
-use crate::desired::{Desired, NodeView, desired};
+use crate::desired::{Desired, NodeView, complete, desired};
 use crate::operation::Owner;
 use crate::problem::Problem;
 use crate::services::{Requests, ServiceEntry};
@@ -157,17 +157,25 @@ impl Reconciler {
     fn scheduler_changed(&mut self, scheduler: Scheduler) {
         for owner in self.services.owners() {
             let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
-            if service.is_some_and(|service| service.tuning.scheduler == Some(scheduler)) {
+            let of_views = scheduler == Scheduler::MaglevHashing && self.settings.marks.is_some();
+            if service.is_some_and(|service| {
+                service.tuning.scheduler == Some(scheduler)
+                    || of_views && service.affinity.is_some()
+            }) {
                 self.derive(owner);
             }
         }
     }
 
     /// Derives what a Service asks for and takes over the difference.
-    fn derive(&mut self, owner: Owner) {
+    pub(super) fn derive(&mut self, owner: Owner) {
         let Some(entry) = self.services.get(owner) else { return };
         let Some(service) = entry.service.as_deref() else { return };
-        let Desired { requests, elements, problems } = desired(service, &self.node, &self.settings);
+        let Desired { mut requests, elements, problems } =
+            desired(service, &self.node, &self.settings);
+        let views = &self.views;
+        let marked = complete(&entry.name, &mut requests, &self.node, |view| views.mark(view));
+        self.note_unmarked(owner, !marked);
         self.take_refused(owner, problems);
         self.serve_ports(owner);
         self.take_requests(owner, Requests::new(requests));
@@ -184,6 +192,7 @@ impl Reconciler {
 
     /// Takes back all that a Service asked for.
     fn withdraw(&mut self, owner: Owner) {
+        self.note_unmarked(owner, false);
         self.take_refused(owner, Vec::new());
         self.take_requests(owner, Requests::default());
         self.take_elements(owner, Vec::new());

@@ -5,12 +5,16 @@
 //! frontends are given no mark first; then it keeps the connections that it has, like a real server
 //! that drains; then it goes. Only then may its mark mean something else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hashbrown::HashSet;
 use trimtab_core::{Family, Frontend, RealServerKey};
 
 use super::Reconciler;
-use crate::operation::{Action, Owner};
+use crate::desired::{Inside, View};
+use crate::execute::Report;
+use crate::operation::{Action, Operation, Owner};
 use crate::plan::Plan;
 use crate::tables::{self, Deadline, Item, Step};
 
@@ -24,6 +28,87 @@ pub(super) struct Leaving {
 }
 
 impl Reconciler {
+    /// Notes whether a Service has views without marks. They are chosen when its turn comes: by then
+    /// what the kernel has is known.
+    pub(super) fn note_unmarked(&mut self, owner: Owner, unmarked: bool) {
+        if !unmarked && self.views.stop_waiting(owner) {
+            self.problems_changed(owner);
+        }
+        let is_waiting = self.views.is_waiting(owner);
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        entry.unmarked = unmarked && !is_waiting;
+        if entry.unmarked {
+            self.enqueue(owner);
+        }
+    }
+
+    /// Chooses marks for the views of a Service that have none.
+    pub(super) fn choose_marks(&mut self, owner: Owner) {
+        let Some(entry) = self.services.get_mut(owner) else { return };
+        if !std::mem::take(&mut entry.unmarked) {
+            return;
+        }
+        let Some(entry) = self.services.get(owner) else { return };
+        let inside = &self.tables.inside;
+        // The marks that the kernel has for the frontends of each view, and for how many of them.
+        let mut found: BTreeMap<View, BTreeMap<u32, u32>> = BTreeMap::new();
+        for request in entry.requests.iter().filter(|it| it.inside == Inside::Unmarked) {
+            let marks = found.entry(View::of(&entry.name, request)).or_default();
+            let is_held = self.holder(request.frontend) == Some(owner);
+            if let Some(mark) = inside.known(&request.frontend).filter(|_| is_held) {
+                *marks.entry(mark).or_default() += 1;
+            }
+        }
+        let mut is_short = false;
+        for (view, marks) in found {
+            // A mark that other frontends have, too, is not this view's alone.
+            let family = view.family;
+            let at = |mark| Frontend::Mark { mark, family };
+            let mut own = marks.iter().filter(|(mark, uses)| inside.uses(&at(**mark)) == **uses);
+            let own = own.next().map(|(mark, _)| *mark);
+            let tables = &self.tables;
+            is_short |= !self.views.choose(view, own, |mark| tables.has_mark(mark));
+        }
+        if is_short {
+            self.views.wait(owner);
+            self.problems_changed(owner);
+        }
+        self.derive(owner);
+    }
+
+    /// A virtual server is no longer in the tables. Its mark is free, unless its Service still asks
+    /// for the view and only waits for a frontend.
+    pub(super) fn release_mark(&mut self, frontend: Frontend) {
+        let Some(view) = self.views.view(&frontend) else { return };
+        let entry = self.services.find(&view.service).and_then(|owner| self.services.get(owner));
+        if entry.is_none_or(|entry| entry.request(&frontend).is_none()) {
+            self.views.release(frontend);
+        }
+    }
+
+    /// A plan has been carried out: marks may be free that Services wait for.
+    pub(super) fn settle_marks(&mut self) {
+        for owner in self.views.settle() {
+            self.note_unmarked(owner, true);
+            self.problems_changed(owner);
+        }
+    }
+
+    /// A virtual server that was to be made is there already, so somebody else made it. What got into
+    /// it leaves, and another mark is taken.
+    pub(super) fn mark_is_foreign(&mut self, frontend: Frontend, plan: &Plan, report: &Report) {
+        let refused: HashSet<RealServerKey> =
+            report.failed.iter().filter_map(|(failed, _)| added_to(&frontend, failed)).collect();
+        let added = plan.operations().filter_map(|operation| added_to(&frontend, operation));
+        self.strays.extend(added.filter(|it| !refused.contains(it)).map(|key| (frontend, key)));
+        let owner = self.views.view(&frontend).and_then(|view| self.services.find(&view.service));
+        self.views.release(frontend);
+        self.views.set_foreign(frontend, true, self.audit);
+        if let Some(owner) = owner {
+            self.derive(owner);
+        }
+    }
+
     /// Notes that a virtual server is in the tables, so that its record is wanted if it is a mark.
     pub(super) fn keep_record(&mut self, owner: Owner, frontend: Frontend) {
         let Some(record) = tables::record_of(&frontend) else { return };
@@ -34,18 +119,10 @@ impl Reconciler {
     }
 
     /// A virtual server is no longer in the tables: its record goes after it.
-    pub(super) fn plan_record(
-        &mut self,
-        owner: Owner,
-        frontend: Frontend,
-        now: Duration,
-        plan: &mut Plan,
-    ) {
+    pub(super) fn drop_record(&mut self, owner: Owner, frontend: Frontend) {
         let Some((set, element)) = tables::record_of(&frontend) else { return };
         self.tables.elements.count(set, element).release();
-        if !self.retries.holds(&Item::Element(set, element), now) {
-            self.plan_item(owner, Item::Element(set, element), now, plan);
-        }
+        self.touch(owner, Item::Element(set, element));
     }
 
     /// A virtual server that nobody asks for any more may keep its connections for so long.
@@ -108,8 +185,49 @@ impl Reconciler {
         self.leaving.values().filter_map(|leaving| leaving.until)
     }
 
+    /// Says which mark the packets of clients inside to a frontend should be given. With its first
+    /// frontend a view is installed, and with the last one it goes.
+    pub(super) fn want_inside_mark(&mut self, owner: Owner, frontend: Frontend, mark: Option<u32>) {
+        let before = self.tables.inside.wanted(&frontend);
+        self.tables.inside.want(frontend, mark);
+        if self.tables.inside.due(&frontend).is_some() {
+            self.touch(owner, Item::InsideMark(frontend));
+        }
+        if before == mark {
+            return;
+        }
+        let family = frontend.family();
+        let at = |mark| Frontend::Mark { mark, family };
+        if let Some(view) = mark.map(at)
+            && self.tables.virtual_servers.get(&view).is_none_or(|it| it.wanted.is_none())
+        {
+            self.install(owner, view);
+        }
+        if let Some(view) = before.map(at)
+            && !self.tables.inside.is_wanted(&view)
+        {
+            self.uninstall_view(view);
+        }
+    }
+
+    /// The view of a Service that is there keeps its connections for the time that the Service gives
+    /// them; with a Service that is gone they end, as all others of it do.
+    fn uninstall_view(&mut self, frontend: Frontend) {
+        let view = self.views.view(&frontend);
+        let owner = view.and_then(|view| self.services.find(&view.service));
+        let owner = owner.unwrap_or(Owner::NOBODY);
+        let asks = self.services.get(owner).is_some_and(|it| it.requests.iter().next().is_some());
+        let linger = if asks { self.drain_timeout(owner) } else { Duration::ZERO };
+        self.let_linger(frontend, linger);
+        self.uninstall(owner, frontend);
+    }
+
     pub(super) fn plan_inside_mark(&mut self, owner: Owner, frontend: Frontend, plan: &mut Plan) {
         let Some(step) = self.tables.inside.due(&frontend) else { return };
+        // Noted by somebody else: it belongs among what is done for the Service that has the frontend.
+        if let Some(holder) = self.holder(frontend).filter(|holder| *holder != owner) {
+            return self.touch(holder, Item::InsideMark(frontend));
+        }
         let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
         let (Step::Set(mark) | Step::Clear(mark)) = step;
         let Some((set, element)) = tables::element(&frontend, mark) else { return };
@@ -146,5 +264,13 @@ impl Reconciler {
         {
             self.touch(owner, Item::VirtualServer(lost));
         }
+    }
+}
+
+/// The real server that an operation adds to a virtual server, if it does.
+fn added_to(frontend: &Frontend, operation: &Operation) -> Option<RealServerKey> {
+    match &operation.action {
+        Action::AddRealServer(to, server) if to == frontend => Some(server.key),
+        _ => None,
     }
 }

@@ -128,9 +128,16 @@ impl Reconciler {
         server: Option<&VirtualServer>,
     ) -> Drift {
         let found = server.map(KnownVirtualServer::of);
+        // Also while we have not taken our hands off it.
+        if self.views.is_foreign(&frontend) {
+            self.views.set_foreign(frontend, found.is_some(), self.audit);
+            return Drift::default();
+        }
         if !self.tables.virtual_servers.contains_key(&frontend) {
             let is_own = |address| self.own_addresses.contains(&address);
-            if found.is_none() || !self.tables.ledger_has(&frontend, is_own) {
+            let is_ours = self.tables.ledger_has(&frontend, is_own);
+            self.views.set_foreign(frontend, found.is_some() && !is_ours, self.audit);
+            if found.is_none() || !is_ours {
                 return Drift::default();
             }
             self.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());

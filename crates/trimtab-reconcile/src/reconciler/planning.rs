@@ -30,6 +30,9 @@ impl Reconciler {
     pub fn plan(&mut self, now: Duration, limit: usize) -> Plan {
         let mut plan = Plan::new();
         self.try_schedulers_again(now);
+        for (frontend, key) in std::mem::take(&mut self.strays) {
+            plan.push(Owner::NOBODY, Action::DeleteRealServer(frontend, key));
+        }
         while let Some((owner, item)) = self.retries.pop(now) {
             if let Item::VirtualServer(frontend) = item
                 && let Some(server) = self.tables.virtual_servers.get_mut(&frontend)
@@ -42,6 +45,7 @@ impl Reconciler {
             let Some(owner) = self.urgent.pop_front().or_else(|| self.queue.pop_front()) else {
                 break;
             };
+            self.choose_marks(owner);
             let Some(entry) = self.services.get_mut(owner) else { continue };
             entry.queued = false;
             let mut pending = std::mem::take(&mut entry.pending);
@@ -69,7 +73,7 @@ impl Reconciler {
         plan
     }
 
-    pub(super) fn plan_item(&mut self, owner: Owner, item: Item, now: Duration, plan: &mut Plan) {
+    fn plan_item(&mut self, owner: Owner, item: Item, now: Duration, plan: &mut Plan) {
         match item {
             Item::VirtualServer(frontend) => {
                 let Some(mut server) = self.tables.virtual_servers.remove(&frontend) else {
@@ -91,7 +95,8 @@ impl Reconciler {
                 } else {
                     self.draining.remove(&frontend);
                     self.leaving.remove(&frontend);
-                    self.plan_record(owner, frontend, now, plan);
+                    self.release_mark(frontend);
+                    self.drop_record(owner, frontend);
                 }
             }
             Item::RealServer(frontend, key) => {

@@ -76,11 +76,20 @@ impl Reconciler {
             let message = format!("{more} more frontends are served for other Services");
             conflicts.push(Problem { reason: Reason::FrontendConflict, message });
         }
+        let unmarked = self.views.is_waiting(owner).then(|| Problem {
+            reason: Reason::NoMarkLeft,
+            message:
+                "spec.externalTrafficPolicy: Local, and every firewall mark of this node is taken; \
+                      pods and the node itself reach the endpoints on this node only, as clients \
+                      outside do"
+                    .to_owned(),
+        });
         let refusals = entry.refusals.iter().map(|(_, message)| Problem {
             reason: Reason::KernelRefused,
             message: message.to_string(),
         });
-        let found = entry.refused.iter().cloned().chain(conflicts).chain(refusals).collect();
+        let refused = entry.refused.iter().cloned();
+        let found = refused.chain(conflicts).chain(unmarked).chain(refusals).collect();
         ServiceProblems { uid: object.uid.clone(), service, found }
     }
 

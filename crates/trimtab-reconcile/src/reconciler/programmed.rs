@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use trimtab_core::{Frontend, SetElement, SetId, SetKind};
 
 use super::Reconciler;
+use crate::desired::ClaimKind;
+use crate::tables;
 use trimtab_core::objects::ObjectName;
 
 /// What one Service has in the kernel, or is about to have.
@@ -40,9 +42,16 @@ impl Reconciler {
             for request in entry.requests.iter() {
                 let server = self.tables.virtual_servers.get(&request.frontend);
                 if server.and_then(|s| s.wanted).is_none_or(|wanted| wanted.owner != owner) {
-                    one.conflicts.push(request.frontend);
+                    // Nobody else asks for a mark: its view waits for a frontend.
+                    if request.kind != ClaimKind::View {
+                        one.conflicts.push(request.frontend);
+                    }
                     continue;
                 }
+                one.elements.extend(tables::record_of(&request.frontend));
+                let inside = request.inside.mark();
+                let inside = inside.and_then(|mark| tables::element(&request.frontend, mark));
+                one.elements.extend(inside);
                 one.frontends.push(request.frontend);
                 one.elements.extend(&request.elements);
                 if request.bind {

@@ -30,6 +30,12 @@ impl Reconciler {
             self.undo(&operation.action);
             self.retries.withheld(item, operation.owner, now);
         }
+        for (operation, why) in &report.failed {
+            if let Some(frontend) = is_somebody_elses(operation, why) {
+                self.mark_is_foreign(frontend, plan, report);
+            }
+        }
+        self.settle_marks();
     }
 
     /// Virtual servers of which the kernel said something unexpected: read them and pass what they
@@ -48,6 +54,9 @@ impl Reconciler {
             return;
         }
         self.undo(&operation.action);
+        if is_somebody_elses(operation, why).is_some() {
+            return;
+        }
         if let Some(frontend) = operation.action.frontend() {
             self.suspects.insert(frontend);
         }
@@ -135,6 +144,17 @@ impl Reconciler {
             | Action::DrainRealServer(..)
             | Action::DeleteRealServer(..) => {}
         }
+    }
+}
+
+/// The mark that somebody else has, if that is why an operation failed: before we make a virtual server
+/// for a mark, the kernel is known to have none.
+fn is_somebody_elses(operation: &Operation, why: &Refused) -> Option<Frontend> {
+    match (&operation.action, why) {
+        (Action::AddVirtualServer(server), Refused::Exists) => {
+            Some(server.frontend).filter(|it| matches!(it, Frontend::Mark { .. }))
+        }
+        _ => None,
     }
 }
 

@@ -8,7 +8,9 @@ use trimtab_core::{Frontend, SetElement, SetId, SetKind};
 pub(crate) struct InsideMarks {
     entries: HashMap<Frontend, Entry>,
     /// How many frontends the kernel has with each mark.
-    uses: HashMap<Frontend, u32>,
+    uses: Uses,
+    /// How many frontends should have each mark.
+    wanted_uses: Uses,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +23,36 @@ struct Entry {
     seen: u16,
 }
 
+/// A count for each mark.
+#[derive(Debug, Default)]
+struct Uses(HashMap<Frontend, u32>);
+
+impl Uses {
+    fn of(&self, mark: &Frontend) -> u32 {
+        self.0.get(mark).copied().unwrap_or(0)
+    }
+
+    /// A frontend has another mark than before.
+    fn change(&mut self, frontend: Frontend, before: Option<u32>, after: Option<u32>) {
+        if before == after {
+            return;
+        }
+        let family = frontend.family();
+        if let Some(mark) = after {
+            *self.0.entry(Frontend::Mark { mark, family }).or_default() += 1;
+        }
+        if let Some(mark) = before {
+            let mark = Frontend::Mark { mark, family };
+            if let Some(count) = self.0.get_mut(&mark) {
+                *count -= 1;
+                if *count == 0 {
+                    self.0.remove(&mark);
+                }
+            }
+        }
+    }
+}
+
 /// What is to be done about one frontend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -31,6 +63,27 @@ pub(crate) enum Step {
 }
 
 impl InsideMarks {
+    /// Says which mark a frontend should have.
+    pub(crate) fn want(&mut self, frontend: Frontend, mark: Option<u32>) {
+        if mark.is_none() && !self.entries.contains_key(&frontend) {
+            return;
+        }
+        let entry = self.entries.entry(frontend).or_default();
+        let before = std::mem::replace(&mut entry.wanted, mark);
+        self.wanted_uses.change(frontend, before, mark);
+        self.tidy(frontend);
+    }
+
+    /// The mark that a frontend should have.
+    pub(crate) fn wanted(&self, frontend: &Frontend) -> Option<u32> {
+        self.entries.get(frontend)?.wanted
+    }
+
+    /// Whether any frontend should have this mark: the frontend is a mark.
+    pub(crate) fn is_wanted(&self, mark: &Frontend) -> bool {
+        self.wanted_uses.of(mark) > 0
+    }
+
     /// The mark that the kernel has for a frontend.
     pub(crate) fn known(&self, frontend: &Frontend) -> Option<u32> {
         self.entries.get(frontend)?.known
@@ -48,7 +101,12 @@ impl InsideMarks {
 
     /// Whether the kernel gives this mark to any packet: the frontend is a mark.
     pub(crate) fn is_used(&self, mark: &Frontend) -> bool {
-        self.uses.contains_key(mark)
+        self.uses(mark) > 0
+    }
+
+    /// To how many frontends' packets the kernel gives this mark.
+    pub(crate) fn uses(&self, mark: &Frontend) -> u32 {
+        self.uses.of(mark)
     }
 
     /// Believes an operation to be done.
@@ -61,7 +119,7 @@ impl InsideMarks {
             Step::Clear(_) => None,
         };
         let after = entry.known;
-        self.recount(frontend, before, after);
+        self.uses.change(frontend, before, after);
         self.tidy(frontend);
     }
 
@@ -72,7 +130,7 @@ impl InsideMarks {
         // An entry that was cleared is gone, and with it what it had before.
         entry.known = if cleared { mark_of(element) } else { entry.before };
         let known = entry.known;
-        self.recount(frontend, believed, known);
+        self.uses.change(frontend, believed, known);
         self.tidy(frontend);
     }
 
@@ -80,7 +138,7 @@ impl InsideMarks {
     pub(crate) fn observe(&mut self, frontend: Frontend, mark: Option<u32>) -> bool {
         let entry = self.entries.entry(frontend).or_default();
         let known = std::mem::replace(&mut entry.known, mark);
-        self.recount(frontend, known, mark);
+        self.uses.change(frontend, known, mark);
         self.tidy(frontend);
         known != mark
     }
@@ -106,25 +164,6 @@ impl InsideMarks {
         let entries = self.entries.iter().filter(|(_, entry)| entry.known.is_some());
         let frontends = entries.map(|(frontend, _)| *frontend);
         frontends.filter(move |frontend| frontend.family() == set.family)
-    }
-
-    fn recount(&mut self, frontend: Frontend, before: Option<u32>, after: Option<u32>) {
-        if before == after {
-            return;
-        }
-        let family = frontend.family();
-        if let Some(mark) = after {
-            *self.uses.entry(Frontend::Mark { mark, family }).or_default() += 1;
-        }
-        if let Some(mark) = before {
-            let mark = Frontend::Mark { mark, family };
-            if let Some(uses) = self.uses.get_mut(&mark) {
-                *uses -= 1;
-                if *uses == 0 {
-                    self.uses.remove(&mark);
-                }
-            }
-        }
     }
 
     fn tidy(&mut self, frontend: Frontend) {

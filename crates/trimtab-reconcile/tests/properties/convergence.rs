@@ -2,12 +2,17 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey, Scheduler, VirtualServer};
-use trimtab_reconcile::{KernelState, NodePortAddresses, Settings, VirtualServerState};
+use trimtab_core::{
+    Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetKind,
+    VirtualServer,
+};
+use trimtab_reconcile::{
+    KernelState, NodePortAddresses, Programmed, Reconciler, Settings, VirtualServerState,
+};
 
 use crate::events::{Event, event};
 use crate::invariants::OrderedKernel;
-use crate::world::{Objects, Told, World, difference, settings, tell};
+use crate::world::{Objects, Told, World, difference, inside_marks, record_of, settings, tell};
 
 /// Events a case, on average; 100,000 in all.
 const EVENTS: usize = 200;
@@ -24,7 +29,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..2 * EVENTS),
     ) {
         let mut objects = Objects::new(settings.clone());
-        let reconciler = trimtab_reconcile::Reconciler::new(settings);
+        let reconciler = Reconciler::new(settings);
         let mut world = World::new(reconciler, OrderedKernel::default());
         let mut told = Told::default();
         for event in &events {
@@ -42,18 +47,35 @@ proptest! {
         world.sync();
         world.end_drains();
         prop_assert_eq!(difference(&world.kernel.state, &objects.desired()), "");
-        prop_assert_eq!(world.reconciler.programmed(), objects.reconciler().programmed());
+        let mut at_once = World::new(objects.reconciler(), KernelState::default());
+        at_once.sync();
+        prop_assert_eq!(unmarked(&world.reconciler), unmarked(&at_once.reconciler));
         // Nor is anything else said of it in the end.
         told.listen(&mut world.reconciler);
-        let mut at_once = Told::default();
-        at_once.listen(&mut objects.reconciler());
-        prop_assert_eq!(told, at_once);
+        let mut told_at_once = Told::default();
+        told_at_once.listen(&mut at_once.reconciler);
+        prop_assert_eq!(told, told_at_once);
         // And then there is nothing to do, nor does an audit find anything.
         let operations = world.operations;
         world.audit();
         world.end_drains();
         prop_assert_eq!(world.operations, operations);
     }
+}
+
+/// What is programmed, less which marks it has.
+fn unmarked(reconciler: &Reconciler) -> Vec<Programmed> {
+    let mut programmed = reconciler.programmed();
+    for service in &mut programmed {
+        service.frontends.retain(|frontend| frontend.protocol().is_some());
+        service.elements.retain(|(set, _)| set.kind != SetKind::Marks);
+        for (_, element) in &mut service.elements {
+            if let SetElement::IpPortMark(.., mark) = element {
+                *mark = 0;
+            }
+        }
+    }
+    programmed
 }
 
 /// All that the configuration can say of Services. Networks of others are left out, as what is in
@@ -129,15 +151,33 @@ proptest! {
         let (frontend, other) = foreign();
         let mut kernel = spoil(before.desired(), &choices);
         kernel.virtual_servers.insert(frontend, other.clone());
+        // Marks of somebody else, among ours and not.
+        let recorded = kernel.elements.clone();
+        let taken = [1, 0x1000, 0x8000].map(|mark| Frontend::Mark { mark, family: Family::V4 });
+        let is_recorded = |mark: &Frontend| {
+            let (set, element) = record_of(mark);
+            recorded.contains(&(set, element)) || inside_marks(&kernel).iter().any(|(it, _)| it == mark)
+        };
+        let taken: Vec<Frontend> = taken.into_iter().filter(|mark| !is_recorded(mark)).collect();
+        for mark in &taken {
+            kernel.virtual_servers.insert(*mark, other.clone());
+        }
         let mut world = World::new(after.reconciler(), kernel);
         world.adopt();
         world.sync();
         world.end_drains();
         let mut wanted = after.desired();
+        for mark in &taken {
+            prop_assert_eq!(world.kernel.virtual_servers.get(mark), Some(&other), "{}", mark);
+        }
         wanted.virtual_servers.insert(frontend, other);
         // A virtual server that no set names any more is not known to be ours, so it stays.
-        let ours: Vec<_> = wanted.virtual_servers.keys().copied().collect();
-        world.kernel.virtual_servers.retain(|frontend, _| ours.contains(frontend));
+        let marks = inside_marks(&world.kernel);
+        let is_ours = |frontend: &Frontend| match frontend {
+            Frontend::Address { .. } => wanted.virtual_servers.contains_key(frontend),
+            Frontend::Mark { .. } => marks.iter().any(|(mark, _)| mark == frontend),
+        };
+        world.kernel.virtual_servers.retain(|frontend, _| is_ours(frontend));
         prop_assert_eq!(difference(&world.kernel, &wanted), "");
     }
 

@@ -3,7 +3,7 @@
 use trimtab_core::{Frontend, SetElement, SetId, SetKind};
 use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Plan, Refused, VirtualServerState};
 
-use crate::world::Visible;
+use crate::world::{Visible, inside_marks, record_of};
 
 /// A kernel that checks each operation against what it holds and what the whole plan leads to.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ impl OrderedKernel {
         match action {
             Action::AddVirtualServer(server) | Action::SetVirtualServer(server) => {
                 self.assert_elements(&server.frontend, action);
+                self.assert_recorded(&server.frontend, action);
             }
             Action::AddRealServer(frontend, _) => self.assert_elements(frontend, action),
             Action::AddAddress(address) => {
@@ -24,6 +25,7 @@ impl OrderedKernel {
                     if frontend.address() == Some(*address) {
                         self.assert_ready(frontend, goal, action);
                         self.assert_elements(frontend, action);
+                        self.assert_inside(frontend, action);
                     }
                 }
             }
@@ -39,9 +41,13 @@ impl OrderedKernel {
                 for key in goal.iter().filter(|(_, real)| real.weight > 0).map(|(key, _)| key) {
                     assert!(now.contains_key(key), "before {action}: {key} is not in yet");
                 }
+                self.assert_inside(frontend, action);
             }
             Action::DeleteVirtualServer(frontend) => {
                 assert!(!self.goal.virtual_servers.contains_key(frontend));
+                let used = inside_marks(&self.state).iter().any(|(mark, _)| mark == frontend);
+                assert!(!used, "before {action}: packets are given the mark");
+                self.assert_recorded(frontend, action);
                 if let Some(address) = frontend.address() {
                     assert!(
                         !self.state.addresses.contains(&address)
@@ -49,6 +55,25 @@ impl OrderedKernel {
                         "before {action}: {address} is still bound"
                     );
                 }
+            }
+            Action::AddElement(_, SetElement::IpPortMark(..)) => {
+                for (mark, frontend) in self.changed_marks() {
+                    self.assert_ready(&mark, &self.goal.virtual_servers[&mark], action);
+                    self.assert_elements(&frontend, action);
+                }
+            }
+            Action::DeleteElement(_, SetElement::IpPortMark(ip, protocol, port, _)) => {
+                // From now on it has one view for all.
+                let frontend = Frontend::new(*protocol, *ip, *port);
+                if let Some(goal) = self.goal.virtual_servers.get(&frontend) {
+                    self.assert_ready(&frontend, goal, action);
+                }
+            }
+            Action::DeleteElement(set, element) if set.kind == SetKind::Marks => {
+                let mut servers = self.state.virtual_servers.keys();
+                let is_it =
+                    |it: &Frontend| it.protocol().is_none() && record_of(it) == (*set, *element);
+                assert!(!servers.any(is_it), "before {action}: it is there");
             }
             Action::DeleteElement(set, element) => self.check_delete(*set, element, action),
             Action::AddElement(..) | Action::SetRealServer(..) => {}
@@ -81,6 +106,27 @@ impl OrderedKernel {
                     .all(|(key, real)| now.real_servers.get(key) == Some(real))
         });
         assert!(ready, "before {action}: {frontend} is {now:?} and not {goal:?}");
+    }
+
+    /// The marks that the whole plan gives packets and that they are not given yet.
+    fn changed_marks(&self) -> Vec<(Frontend, Frontend)> {
+        let now = inside_marks(&self.state);
+        let goal = inside_marks(&self.goal);
+        goal.into_iter().filter(|marked| !now.contains(marked)).collect()
+    }
+
+    /// Clients inside have the view of a frontend that they should have.
+    fn assert_inside(&self, frontend: &Frontend, action: &Action) {
+        let changed = self.changed_marks();
+        let lacks = changed.iter().any(|(_, marked)| marked == frontend);
+        assert!(!lacks, "before {action}: clients inside have another view");
+    }
+
+    /// A virtual server for a mark is known to be ours.
+    fn assert_recorded(&self, frontend: &Frontend, action: &Action) {
+        if matches!(frontend, Frontend::Mark { .. }) {
+            assert!(self.state.elements.contains(&record_of(frontend)), "before {action}");
+        }
     }
 
     /// Everything that the sets should say about a frontend, they say.

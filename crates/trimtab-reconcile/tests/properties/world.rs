@@ -1,10 +1,11 @@
 //! The objects as the API server has them, a reconciler that is told, and a kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use trimtab_core::objects::{EndpointSlice, LocalAddress, NodeObject, ObjectName, Service};
-use trimtab_core::{Frontend, SetId};
+use trimtab_core::{Frontend, MarkRange, SetElement, SetId, SetKind};
 use trimtab_reconcile::{
     HealthCheck, Kernel, KernelState, Plan, Problem, Reconciler, Settings, execute,
 };
@@ -89,7 +90,9 @@ impl Objects {
 
 pub(crate) fn settings() -> Settings {
     let drain_timeout = Duration::from_secs(20);
-    Settings { drain_timeout, node_weights: true, ..Settings::new("here") }
+    // Fifteen marks, so that they are rare.
+    let marks = MarkRange::of_bits(0x1407);
+    Settings { drain_timeout, node_weights: true, marks, ..Settings::new("here") }
 }
 
 pub(crate) fn tell(reconciler: &mut Reconciler, event: &Event) {
@@ -235,6 +238,24 @@ impl<K: Visible> World<K> {
     }
 }
 
+/// The record that a mark is ours.
+pub(crate) fn record_of(mark: &Frontend) -> (SetId, SetElement) {
+    let Frontend::Mark { mark, family } = *mark else { panic!("{mark} is no mark") };
+    (SetId::new(SetKind::Marks, family), SetElement::of_mark(mark, family))
+}
+
+/// The marks that packets are given, each with a frontend that they go to.
+pub(crate) fn inside_marks(state: &KernelState) -> Vec<(Frontend, Frontend)> {
+    let of_element = |(set, element): &(SetId, SetElement)| match *element {
+        SetElement::IpPortMark(ip, protocol, port, mark) => {
+            let mark = Frontend::Mark { mark, family: set.family };
+            Some((mark, Frontend::new(protocol, ip, port)))
+        }
+        _ => None,
+    };
+    state.elements.iter().filter_map(of_element).collect()
+}
+
 /// What one kernel has and another has not, a line each; empty if they are equal.
 pub(crate) fn difference(found: &KernelState, wanted: &KernelState) -> String {
     let (found, wanted) = (lines(found), lines(wanted));
@@ -243,15 +264,40 @@ pub(crate) fn difference(found: &KernelState, wanted: &KernelState) -> String {
     surplus.chain(missing).collect()
 }
 
+/// Which mark a view has follows from what was before; so each is named by what leads to it.
 fn lines(state: &KernelState) -> BTreeSet<String> {
+    let mut views: BTreeMap<Frontend, String> = BTreeMap::new();
+    for (mark, frontend) in inside_marks(state) {
+        let name = views.entry(mark).or_default();
+        let _ = write!(name, "inside of {frontend}, ");
+    }
     let mut lines = BTreeSet::new();
-    for (frontend, server) in &state.virtual_servers {
-        lines.insert(format!("{:?}", server.server));
-        for real in server.real_servers.values() {
-            lines.insert(format!("{frontend} -> {real:?}"));
+    for (frontend, state) in &state.virtual_servers {
+        let mut server = state.server.clone();
+        let name = views.get(frontend).cloned().unwrap_or_else(|| frontend.to_string());
+        if views.contains_key(frontend) {
+            server.frontend = Frontend::Mark { mark: 0, family: frontend.family() };
+        }
+        lines.insert(format!("{name} {server:?}"));
+        for real in state.real_servers.values() {
+            lines.insert(format!("{name} -> {real:?}"));
         }
     }
-    lines.extend(state.elements.iter().map(|(set, element)| format!("{set} {element}")));
+    for (set, element) in &state.elements {
+        lines.insert(match *element {
+            SetElement::IpPortMark(.., mark) => {
+                let mark = Frontend::Mark { mark, family: set.family };
+                let SetElement::IpPortMark(ip, protocol, port, _) = *element else { continue };
+                format!("{} <- {protocol} {ip} {port}", views[&mark])
+            }
+            SetElement::Ip(_) if set.kind == SetKind::Marks => {
+                let is_it = |mark: &&Frontend| record_of(mark) == (*set, *element);
+                let view = views.iter().find(|(mark, _)| is_it(mark));
+                format!("{set} {}", view.map_or(&element.to_string(), |(_, view)| view))
+            }
+            _ => format!("{set} {element}"),
+        });
+    }
     lines.extend(state.addresses.iter().map(ToString::to_string));
     lines
 }
