@@ -156,6 +156,7 @@ const fn reason_of(reason: Reason) -> WarningReason {
         Reason::RefusedAddress => WarningReason::RefusedAddress,
         Reason::FrontendConflict => WarningReason::FrontendConflict,
         Reason::TooManyFrontends => WarningReason::TooManyFrontends,
+        Reason::NoMarkLeft => WarningReason::NoMarkLeft,
         Reason::KernelRefused => WarningReason::KernelRefused,
     }
 }

@@ -16,7 +16,7 @@ use crate::operation::Owner;
 pub(crate) struct Views {
     range: Option<MarkRange>,
     marks: HashMap<View, u32>,
-    views: HashMap<Frontend, View>,
+    meanings: HashMap<Frontend, View>,
     /// Marks of virtual servers that somebody else made, each with the last audit that saw it.
     foreign: HashMap<Frontend, u32>,
     /// Marks that are free if the plan that is being carried out succeeds.
@@ -30,7 +30,7 @@ impl Views {
         Self {
             range,
             marks: HashMap::new(),
-            views: HashMap::new(),
+            meanings: HashMap::new(),
             foreign: HashMap::new(),
             leaving: HashSet::new(),
             waiting: HashSet::new(),
@@ -44,7 +44,7 @@ impl Views {
 
     /// The view that a mark was chosen for.
     pub(crate) fn view(&self, mark: &Frontend) -> Option<&View> {
-        self.views.get(mark)
+        self.meanings.get(mark)
     }
 
     /// Chooses a mark for a view that has none: `found` in the kernel if that can be, else one that is
@@ -67,20 +67,20 @@ impl Views {
                 .find(|mark| may_have(mark) && !is_taken(&at(*mark)))
         };
         let Some(mark) = found.or_else(free) else { return false };
-        self.views.insert(at(mark), view.clone());
+        self.meanings.insert(at(mark), view.clone());
         self.marks.insert(view, mark);
         true
     }
 
     fn is_reserved(&self, mark: &Frontend) -> bool {
-        self.views.contains_key(mark)
+        self.meanings.contains_key(mark)
             || self.foreign.contains_key(mark)
             || self.leaving.contains(mark)
     }
 
     /// A view needs its mark no more. It is free when the plan that ends it has been carried out.
     pub(crate) fn release(&mut self, mark: Frontend) {
-        if let Some(view) = self.views.remove(&mark) {
+        if let Some(view) = self.meanings.remove(&mark) {
             self.marks.remove(&view);
         }
         self.leaving.insert(mark);

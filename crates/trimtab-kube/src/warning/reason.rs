@@ -15,6 +15,8 @@ pub enum WarningReason {
     InvalidValue,
     /// More frontends than one Service may have.
     TooManyFrontends,
+    /// No firewall mark is left for the view that clients inside the cluster should have.
+    NoMarkLeft,
     /// The kernel has refused something several times in a row.
     KernelRefused,
     /// A health-check node port that cannot be listened on.
@@ -23,12 +25,13 @@ pub enum WarningReason {
 
 impl WarningReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::FrontendConflict,
         Self::RefusedAddress,
         Self::InvalidAnnotation,
         Self::InvalidValue,
         Self::TooManyFrontends,
+        Self::NoMarkLeft,
         Self::KernelRefused,
         Self::HealthCheckPort,
     ];
@@ -56,6 +59,11 @@ impl WarningReason {
                 "The Service has more addresses and ports than one Service may have. Those past the \
                  limit are not served."
             }
+            Self::NoMarkLeft => {
+                "The Service has external traffic policy Local, and every firewall mark is taken. \
+                 Clients inside the cluster reach the endpoints on their own node only, as clients \
+                 outside do."
+            }
             Self::KernelRefused => {
                 "The kernel has refused something three times in a row, such as a scheduler that it \
                  does not have. It is tried again, ever more rarely."
@@ -75,6 +83,7 @@ impl WarningReason {
             Self::InvalidAnnotation => "InvalidAnnotation",
             Self::InvalidValue => "InvalidValue",
             Self::TooManyFrontends => "TooManyFrontends",
+            Self::NoMarkLeft => "NoMarkLeft",
             Self::KernelRefused => "KernelRefused",
             // kube-proxy's word for the same.
             Self::HealthCheckPort => "FailedToStartServiceHealthcheck",
@@ -85,7 +94,7 @@ impl WarningReason {
     pub const fn action(self) -> &'static str {
         match self {
             Self::RefusedAddress => "BindAddress",
-            Self::FrontendConflict | Self::TooManyFrontends => "ClaimFrontend",
+            Self::FrontendConflict | Self::TooManyFrontends | Self::NoMarkLeft => "ClaimFrontend",
             Self::InvalidAnnotation | Self::InvalidValue => "ReadObject",
             Self::KernelRefused => "ProgramKernel",
             Self::HealthCheckPort => "Listen",
