@@ -153,7 +153,9 @@ proptest! {
         kernel.virtual_servers.insert(frontend, other.clone());
         // Marks of somebody else, among ours and not.
         let recorded = kernel.elements.clone();
-        let taken = [1, 0x1000, 0x8000].map(|mark| Frontend::Mark { mark, family: Family::V4 });
+        let range = settings().marks.unwrap();
+        let taken = [range.nth(1), range.nth(4), 0x8000];
+        let taken = taken.map(|mark| Frontend::Mark { mark, family: Family::V4 });
         let is_recorded = |mark: &Frontend| {
             let (set, element) = record_of(mark);
             recorded.contains(&(set, element)) || inside_marks(&kernel).iter().any(|(it, _)| it == mark)

@@ -90,8 +90,8 @@ impl Objects {
 
 pub(crate) fn settings() -> Settings {
     let drain_timeout = Duration::from_secs(20);
-    // Fifteen marks, so that they are rare.
-    let marks = MarkRange::of_bits(0x1407);
+    // Few marks, so that they are rare, and enough for what there can be at a time.
+    let marks = MarkRange::of_bits(0x140f);
     Settings { drain_timeout, node_weights: true, marks, ..Settings::new("here") }
 }
 
