@@ -231,6 +231,9 @@ impl Client {
                 parameters.attribute_net(data::HASHSIZE, &hash_size.to_be_bytes());
                 parameters.attribute_net(data::MAXELEM, &set.max_elements.to_be_bytes());
             }
+            if set.marks {
+                parameters.attribute_net(data::CADT_FLAGS, &wire::WITH_SKBINFO.to_be_bytes());
+            }
         });
         Ok(())
     }

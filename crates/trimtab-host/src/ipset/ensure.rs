@@ -27,6 +27,8 @@ pub struct SetSpec<'a> {
     pub family: Family,
     /// How many elements it should have room for, at least; bitmaps always hold all ports.
     pub max_elements: u32,
+    /// Whether its elements have marks (`skbinfo`).
+    pub marks: bool,
 }
 
 impl SetSpec<'static> {
@@ -37,6 +39,7 @@ impl SetSpec<'static> {
             set_type: set.kind.set_type(),
             family: set.family,
             max_elements: elements.max(MAX_ELEMENTS),
+            marks: set.kind.has_marks(),
         }
     }
 }
@@ -51,7 +54,8 @@ pub enum Ensured {
     /// It was there and too small, or its elements would have expired: a fitting one with the same
     /// elements took its place.
     Grown,
-    /// A set of another type or family had the name: an empty one took its place.
+    /// A set of another type or family, or with marks where there should be none or the reverse, had
+    /// the name: an empty one took its place.
     Replaced,
 }
 
@@ -148,7 +152,8 @@ pub fn apply_growing<'a>(
 
 fn fit(client: &mut Client, set: &SetSpec<'_>, header: &SetHeader) -> Result<Ensured, Error> {
     let family = (set.set_type != SetType::BitmapPort).then_some(set.family);
-    if header.set_type != Some(set.set_type) || header.family != family {
+    if header.set_type != Some(set.set_type) || header.family != family || header.marks != set.marks
+    {
         return replace(client, set, header).map(|()| Ensured::Replaced);
     }
     let too_small = match set.set_type {
@@ -172,7 +177,8 @@ fn grow_by(client: &mut Client, set: &str, more: u32) -> Result<u32, Error> {
     let room = room.saturating_add(more).max(room.saturating_mul(2));
     let room = room.checked_next_power_of_two().unwrap_or(u32::MAX);
     let family = header.family.unwrap_or(Family::V4);
-    copy(client, &SetSpec { name: set, set_type, family, max_elements: room })?;
+    let marks = header.marks;
+    copy(client, &SetSpec { name: set, set_type, family, max_elements: room, marks })?;
     Ok(room)
 }
 

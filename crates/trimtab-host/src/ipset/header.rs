@@ -4,7 +4,7 @@ use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NlaBuffer, NlasIterator,
 use trimtab_core::{Family, SetElement, SetType};
 
 use super::element::{self, fixed};
-use super::wire::{HEADER, attr, data};
+use super::wire::{HEADER, WITH_SKBINFO, attr, data};
 
 /// A set's type and parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct SetHeader {
     pub elements: Option<u32>,
     /// How many rules and sets refer to it.
     pub references: u32,
+    /// Whether its elements have marks (`skbinfo`).
+    pub marks: bool,
 }
 
 /// What one message of a listing holds.
@@ -82,6 +84,7 @@ impl<'a> Listed<'a> {
                 timeout: None,
                 elements: None,
                 references: 0,
+                marks: false,
             };
             header.read(parameters)?;
             listed.header = Some(header);
@@ -127,6 +130,7 @@ impl SetHeader {
                 data::HASHSIZE => self.hash_size = Some(number(value)?),
                 data::TIMEOUT => self.timeout = Some(number(value)?),
                 data::ELEMENTS => self.elements = Some(number(value)?),
+                data::CADT_FLAGS => self.marks = number(value)? & WITH_SKBINFO != 0,
                 data::REFERENCES => self.references = number(value)?,
                 data::PORT => first = Some(port(value)?),
                 data::PORT_TO => last = Some(port(value)?),

@@ -79,6 +79,10 @@ pub(super) const LIST_HEADERS: u32 = 1 << 2;
 /// `IPSET_FLAG_NOMATCH`: an exception from the other elements of a set.
 pub(super) const NOMATCH: u32 = 1 << 2;
 
+/// `IPSET_FLAG_WITH_SKBINFO`: the elements of a set have marks. (The flags below it are counters, 3,
+/// comments, 4, and forced additions, 5.)
+pub(super) const WITH_SKBINFO: u32 = 1 << 6;
+
 /// `NFPROTO_*` (include/uapi/linux/netfilter.h); a port bitmap is of no family.
 pub(super) const fn family_number(set_type: SetType, family: Family) -> u8 {
     match (set_type, family) {

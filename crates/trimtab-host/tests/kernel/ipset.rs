@@ -2,12 +2,12 @@
 
 use trimtab_core::{Family, Protocol, SetElement, SetId, SetKind, SetType};
 use trimtab_host::Error;
-use trimtab_host::ipset::{Change, Client, Ensured, Repeat, SetSpec, ensure};
+use trimtab_host::ipset::{Change, Client, Ensured, Repeat, SetSpec, apply_growing, ensure};
 
 use crate::namespace::{isolated, run};
 
 pub(crate) fn spec(name: &str, set_type: SetType, family: Family) -> SetSpec<'_> {
-    SetSpec { name, set_type, family, max_elements: 65536 }
+    SetSpec { name, set_type, family, max_elements: 65536, marks: false }
 }
 
 pub(crate) fn ip_port(number: u32, port: u16) -> SetElement {
@@ -60,7 +60,12 @@ fn all_our_sets_are_made_as_kube_proxy_makes_them_and_hold_their_elements() {
         }
         for set in SetId::all() {
             let (name, set_type) = (set.name(), set.kind.set_type());
-            let elements = samples(set_type, set.family);
+            let mut elements = samples(set_type, set.family);
+            if set.kind.has_marks() {
+                for (mark, element) in (0x1001..).zip(&mut elements) {
+                    *element = marked(*element, mark);
+                }
+            }
             let changes: Vec<_> =
                 elements.iter().map(|element| Change::add(name, *element)).collect();
             let applied = client.change(&changes, Repeat::Allow).unwrap();
@@ -70,19 +75,21 @@ fn all_our_sets_are_made_as_kube_proxy_makes_them_and_hold_their_elements() {
             expected.sort();
             expected.dedup();
             assert_eq!(members(name), expected);
+            let extension = if set.kind.has_marks() { " skbinfo" } else { "" };
             let parameters = match (set_type, set.family) {
                 (SetType::BitmapPort, _) => "range 0-65535",
                 (_, Family::V4) => "family inet hashsize 1024 maxelem 65536",
                 (_, Family::V6) => "family inet6 hashsize 1024 maxelem 65536",
             };
             let created = format!("create {name} {set_type} {parameters}");
-            assert!(run(&format!("ipset save {name}")).starts_with(&created), "{created}");
+            let saved = run(&format!("ipset save {name}"));
+            assert!(saved.starts_with(&created), "{created}");
+            assert_eq!(saved.contains(" skbinfo"), set.kind.has_marks());
             // kube-proxy's own command finds the set as it wants it.
-            run(&format!("ipset create {name} {set_type} {parameters} -exist"));
+            run(&format!("ipset create {name} {set_type} {parameters}{extension} -exist"));
             // And the listing is read back as it was written.
             let mut listed = client.list(name).unwrap().unwrap();
             assert_eq!((listed.header.set_type, listed.others), (Some(set_type), 0));
-            let mut elements = elements;
             listed.elements.sort();
             elements.sort();
             elements.dedup();
@@ -96,7 +103,67 @@ fn all_our_sets_are_made_as_kube_proxy_makes_them_and_hold_their_elements() {
         let mut printed: Vec<_> = run("ipset list -n").lines().map(Box::from).collect();
         printed.sort();
         assert_eq!(names, printed);
-        assert_eq!(client.headers().unwrap().len(), 34);
+        assert_eq!(client.headers().unwrap().len(), SetId::COUNT);
+    });
+}
+
+fn marked(element: SetElement, mark: u32) -> SetElement {
+    match element {
+        SetElement::IpPort(ip, protocol, port) => SetElement::IpPortMark(ip, protocol, port, mark),
+        other => other,
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn an_element_takes_another_mark_in_place_and_a_set_that_grows_keeps_the_marks() {
+    isolated(|| {
+        let mut client = Client::open().unwrap();
+        let set =
+            SetSpec { max_elements: 2, marks: true, ..spec("S", SetType::HashIpPort, Family::V4) };
+        ensure(&mut client, &[set]).unwrap().pop().unwrap().unwrap();
+        let change = |client: &mut Client, marks: &[u32]| {
+            let elements = (1u32..).zip(marks);
+            let changes: Vec<_> = elements
+                .map(|(number, mark)| Change::add("S", marked(ip_port(number, 80), *mark)))
+                .collect();
+            apply_growing(client, &changes, Repeat::Allow).unwrap().applied
+        };
+        assert!(change(&mut client, &[0x1001, 0x1002]).is_success());
+        assert!(change(&mut client, &[0x1009]).is_success());
+        assert_eq!(
+            members("S"),
+            ["10.96.0.1,tcp:80 skbmark 0x1009", "10.96.0.2,tcp:80 skbmark 0x1002"]
+        );
+        assert!(change(&mut client, &[0x1009, 0x1002, 0x1003]).is_success(), "it grows");
+        assert_eq!(
+            members("S"),
+            [
+                "10.96.0.1,tcp:80 skbmark 0x1009",
+                "10.96.0.2,tcp:80 skbmark 0x1002",
+                "10.96.0.3,tcp:80 skbmark 0x1003",
+            ]
+        );
+        // For deleting, the mark does not matter.
+        let delete = [Change::delete("S", marked(ip_port(1, 80), 7))];
+        assert!(client.change(&delete, Repeat::Refuse).unwrap().is_success());
+        assert_eq!(members("S").len(), 2);
+    });
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_set_without_marks_in_the_place_of_one_with_is_replaced_also_while_rules_use_it() {
+    isolated(|| {
+        run("ipset create S hash:ip,port");
+        run("ipset add S 10.96.0.1,tcp:80");
+        run("iptables -t mangle -A INPUT -j SET --map-set S dst,dst --map-mark");
+        let mut client = Client::open().unwrap();
+        let set = SetSpec { marks: true, ..spec("S", SetType::HashIpPort, Family::V4) };
+        assert_eq!(ensure(&mut client, &[set]).unwrap().pop().unwrap().unwrap(), Ensured::Replaced);
+        assert!(run("ipset save S").contains(" skbinfo"));
+        assert!(members("S").is_empty());
+        assert_eq!(ensure(&mut client, &[set]).unwrap().pop().unwrap().unwrap(), Ensured::Adopted);
     });
 }
 

@@ -21,7 +21,8 @@ pub(super) fn render(state: &KernelState, families: &[Family]) -> String {
             };
             let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
             let most = SetSpec::of(set, count).max_elements;
-            format!("family {family} hashsize 1024 maxelem {most}")
+            let marks = if set.kind.has_marks() { " skbinfo" } else { "" };
+            format!("family {family} hashsize 1024 maxelem {most}{marks}")
         };
         let _ = writeln!(text, "create {set} {set_type} {header}");
         for element in elements {
