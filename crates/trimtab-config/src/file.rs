@@ -299,6 +299,11 @@ section! {
         /// How the kernel is told that a VIP is this node's: `address` adds each VIP to the
         /// interface `kube-ipvs0`, as kube-proxy does; `route` adds a route of type `local` for it.
         "vipBinding" vip_binding: Option<String> = "address";
+        /// The bits of the packet mark that are Trimtab's, as a hexadecimal number. IPVS tells by
+        /// marks what clients inside the cluster send to Services whose policy is Local. Two of the
+        /// bits are needed for the way there; with the others, n of them, a node can serve 2 to the
+        /// power of n ports of such Services in each family.
+        "markBits" mark_bits: Option<String> = "0x30ff";
         /// The size of IPVS's connection table, as the power of two of its buckets, 8 to 27. It
         /// counts where Trimtab loads the module ip_vs. Without it, the size fits the connections
         /// that are tracked.

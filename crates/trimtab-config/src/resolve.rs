@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use trimtab_core::Scheduler;
-use trimtab_host::rules::{Backend, DetectLocal, RuleSettings};
+use trimtab_core::{MarkRange, Scheduler};
+use trimtab_host::rules::{Backend, DetectLocal, RuleSettings, reserved_bits};
 use trimtab_host::sysctl::{ConntrackOptions, EstimationOptions};
 use trimtab_host::{VipBinding, cpu_list};
 use trimtab_reconcile::{ExternalIpPolicy, NodePortAddresses};
@@ -336,7 +336,30 @@ fn rules(file: &ConfigFile, checks: &mut Checks<'_>, notes: &mut Notes) -> RuleS
         detect: checks.take(detect(file, notes), DetectLocal::NodeNetworks),
         masquerade_bit: checks.take(masquerade_bit(file), MASQUERADE_BIT),
         masquerade_all: file.iptables.masquerade_all.unwrap_or(false),
+        marks: checks.take(marks(file), MarkRange::DEFAULT),
     }
+}
+
+/// The default makes room for the bits of masquerading; what is given must leave it.
+fn marks(file: &ConfigFile) -> Result<MarkRange, Wrong> {
+    let reserved = reserved_bits(masquerade_bit(file).unwrap_or(MASQUERADE_BIT));
+    let Some(given) = file.trimtab.mark_bits.as_deref().filter(|given| !given.is_empty()) else {
+        return Ok(MarkRange::DEFAULT.without(reserved).unwrap_or_default());
+    };
+    let wrong = |message: String| Wrong::new("trimtab.markBits", message);
+    // YAML takes a hexadecimal number without quotes for a number, and so a text of other digits.
+    let bits = match given.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => given.parse(),
+    };
+    let range = bits.ok().and_then(MarkRange::of_bits).ok_or_else(|| {
+        wrong(format!("{given:?} is no number of 32 bits such as 0x30ff with at least three set"))
+    })?;
+    let taken = range.bits() & reserved;
+    if taken == 0 {
+        return Ok(range);
+    }
+    Err(wrong(format!("{given} has {taken:#x}, which is for masquerading or for dropping")))
 }
 
 fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<DetectLocal, Wrong> {

@@ -87,6 +87,7 @@ pub fn written(config: &Config) -> Value {
                 VipBinding::Route => "route",
             },
             "nodeWeights": config.node_weights,
+            "markBits": format!("{:#x}", config.rules.marks.bits()),
             // What is null is the kernel's own choice.
             "connectionTableBits": config.connection_table_bits,
             "estimation": {
@@ -173,6 +174,7 @@ mod tests {
     }
 
     const OWN: &str = "trimtab: {vipBinding: route, nodeWeights: true, connectionTableBits: 20, \
+                       markBits: '0xff0007', \
                        externalIPs: {allowedCIDRs: [203.0.113.0/24], deniedCIDRs: ['fd00::/8'], \
                        allowNodeAddresses: false}, \
                        estimation: {enabled: false, nice: 10, cpus: 0-1}, \
@@ -188,6 +190,7 @@ mod tests {
                 "allowNodeAddresses": false,
             },
             "drainTimeout": "15m0s", "vipBinding": "route", "nodeWeights": true,
+            "markBits": "0xff0007",
             "connectionTableBits": 20, "estimation": {"enabled": false, "nice": 10, "cpus": "0-1"},
             "sysctlPath": "/host/proc-sys", "iptablesBackend": "nft",
         });

@@ -285,10 +285,10 @@ mod tests {
             "fd00:96::a,sctp:53,fd00:96::a"
         );
         assert_eq!(
-            SetElement::IpPortMark(vip, Protocol::Tcp, 443, 0x2005).to_string(),
-            "203.0.113.1,tcp:443 skbmark 0x2005"
+            SetElement::IpPortMark(vip, Protocol::Tcp, 443, 0x1005).to_string(),
+            "203.0.113.1,tcp:443 skbmark 0x1005"
         );
-        assert_eq!(SetElement::of_mark(0x2005, Family::V4).to_string(), "0.0.32.5");
-        assert_eq!(SetElement::of_mark(0x2005, Family::V6).to_string(), "::2005");
+        assert_eq!(SetElement::of_mark(0x1005, Family::V4).to_string(), "0.0.16.5");
+        assert_eq!(SetElement::of_mark(0x1005, Family::V6).to_string(), "::1005");
     }
 }

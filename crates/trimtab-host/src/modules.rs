@@ -40,9 +40,11 @@ pub fn wanted(scheduler: &str, backend: Option<Backend>) -> Vec<String> {
     let tables: &[&str] = match backend {
         Some(Backend::Legacy) => &[
             "ip_tables",
+            "iptable_mangle",
             "iptable_nat",
             "iptable_filter",
             "ip6_tables",
+            "ip6table_mangle",
             "ip6table_nat",
             "ip6table_filter",
         ],

@@ -11,6 +11,7 @@
 mod backend;
 mod content;
 mod difference;
+mod inside;
 mod leftover;
 mod options;
 mod program;
@@ -20,7 +21,7 @@ mod settings;
 mod syntax;
 
 pub use backend::{Backend, Choice, Survey, choose};
-pub use options::{LocalDetector, RuleOptions};
+pub use options::{LocalDetector, RuleOptions, reserved_bits};
 pub use program::PacketFilter;
 pub use rule_set::{RuleSet, kube_proxy_removal, removed_objects};
 pub use settings::{DetectLocal, RuleSettings};

@@ -27,6 +27,7 @@ enum Whose {
 const ALWAYS_PRESENT: &str = "rules do not come and go with elements";
 const NODE_KEPT_OUT: &str = "the node itself is kept out of restricted VIPs by one mark, and not by \
                              one rule a VIP";
+const INSIDE: &str = "clients inside the cluster may have a virtual server of their own";
 const NO_PHYSDEV: &str = "accepts what the next rule accepts too, and would load br_netfilter";
 
 const BOTH: [&str; 2] = ["ipv4", "ipv6"];
@@ -55,6 +56,20 @@ fn differences() -> Vec<Difference> {
          -j MARK --set-xmark 0x8000/0x8000",
         NODE_KEPT_OUT,
     );
+    add(
+        &BOTH,
+        services,
+        Whose::Trimtab,
+        "-m set --match-set TRIMTAB-INSIDE dst,dst -j TRIMTAB-INSIDE",
+        INSIDE,
+    );
+    for rule in [
+        "-m mark --mark 0x1000/0xffffff00 -m addrtype --src-type LOCAL -j MARK --set-xmark \
+         0x4000/0xffffffff",
+        "-m mark --mark 0x1000/0xffffff00 -j MARK --set-xmark 0x0/0xffffffff",
+    ] {
+        add(&BOTH, ("nat", "KUBE-POSTROUTING"), Whose::Trimtab, rule, INSIDE);
+    }
     add(
         &["ipv4"],
         services,
@@ -167,7 +182,7 @@ fn rules(text: &str) -> Rules {
         } else if let Some(rule) = line.strip_prefix("-A ") {
             let (chain, rule) = rule.split_once(' ').unwrap();
             let rule = if chain.starts_with("KUBE") { uncommented(rule) } else { rule.to_owned() };
-            let rule = rule.replace("KUBE-6-", "KUBE-");
+            let rule = rule.replace("KUBE-6-", "KUBE-").replace("TRIMTAB-6-", "TRIMTAB-");
             // IPv6's names are cut to 31 bytes.
             let rule = rule.replace("-SOURCE-CID ", "-SOURCE-CIDR ");
             let rule = rule.replace("-SCTP-HAS ", "-SCTP-HASH ");
@@ -203,6 +218,8 @@ fn rules_are_those_of_kube_proxy_but_for_the_differences_listed() {
     for (family, file) in BOTH.into_iter().zip(["iptables.txt", "ip6tables.txt"]) {
         let mut kube_proxy = rules(&recorded(file));
         let mut trimtab = rules(&plan(&["-o", "iptables", "--family", family]));
+        // A table that kube-proxy does not use, and chains to which rules of ours lead.
+        trimtab.retain(|(table, chain), _| table != "mangle" && !chain.starts_with("TRIMTAB-"));
         for difference in listed.iter().filter(|difference| difference.family == family) {
             let of = match difference.whose {
                 Whose::KubeProxy => &mut kube_proxy,

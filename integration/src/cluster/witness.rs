@@ -63,15 +63,17 @@ pub fn our_rules(saved: &str) -> Vec<String> {
     for line in saved.lines() {
         if let Some(name) = line.strip_prefix('*') {
             table = name;
-        } else if let Some(chain) = line.strip_prefix(":KUBE-") {
-            let chain = chain.split(' ').next().unwrap_or_default();
-            rules.push((table, chain, format!("{table} chain KUBE-{chain}")));
-        } else if let Some(rule) = line.strip_prefix("-A KUBE-") {
-            let chain = rule.split(' ').next().unwrap_or_default();
-            rules.push((table, chain, format!("{table} {}", uncommented(line))));
-        } else if line.starts_with("-A") && line.contains("-j KUBE-") {
-            let chain = line.split(' ').nth(1).unwrap_or_default();
-            rules.push((table, chain, format!("{table} {line}")));
+            continue;
+        }
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let first = rest.split(' ').next().unwrap_or_default();
+        let is_ours = |chain: &str| chain.starts_with("KUBE-") || chain.starts_with("TRIMTAB-");
+        if let Some(chain) = command.strip_prefix(':').filter(|chain| is_ours(chain)) {
+            rules.push((table, chain, format!("{table} chain {chain}")));
+        } else if command == "-A" && is_ours(first) {
+            rules.push((table, first, format!("{table} {}", uncommented(line))));
+        } else if command == "-A" && line.rsplit_once("-j ").is_some_and(|(_, to)| is_ours(to)) {
+            rules.push((table, first, format!("{table} {line}")));
         }
     }
     rules.sort_by_key(|(table, chain, _)| (*table, *chain));

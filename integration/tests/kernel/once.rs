@@ -35,8 +35,10 @@ fn a_cleanup_removes_all_of_ours_in_both_families_and_nothing_of_others() {
     node.command("ipset", ["create", "MINE", "hash:ip"]).unwrap();
     for program in ["iptables", "ip6tables"] {
         node.command(program, ["-A", "INPUT", "-p", "udp", "-j", "ACCEPT"]).unwrap();
-        node.command(program, ["-t", "nat", "-A", "POSTROUTING", "-p", "udp", "-j", "ACCEPT"])
-            .unwrap();
+        for table in ["nat", "mangle"] {
+            let rule = ["-t", table, "-A", "POSTROUTING", "-p", "udp", "-j", "ACCEPT"];
+            node.command(program, rule).unwrap();
+        }
     }
     let (filter, sets) = (packet_filter(node), witness::ipset(node).unwrap());
     let web = ServiceSpec::new("web", 1).every_protocol(80, 8080).spec(&json!({

@@ -150,6 +150,7 @@ fn a_cleanup_says_what_it_would_remove_and_then_removes_it_in_every_mode() {
         "iptables nft IPv4 nat chain KUBE-SVC-AAAA",
         "iptables legacy IPv4 nat chain KUBE-SVC-AAAA",
         "iptables nft IPv4 nat chain KUBE-LOAD-BALANCER",
+        "iptables nft IPv4 mangle chain TRIMTAB-INSIDE-IN",
     ] {
         assert!(said.lines().any(|line| line == object), "{object}: {said}");
     }
@@ -159,7 +160,8 @@ fn a_cleanup_says_what_it_would_remove_and_then_removes_it_in_every_mode() {
     let after = state();
     let ours: Vec<_> = after
         .iter()
-        .filter(|line| line.contains("KUBE-") && !line.contains("KUBE-FIREWALL"))
+        .filter(|line| line.contains("KUBE-") || line.contains("TRIMTAB-"))
+        .filter(|line| !line.contains("KUBE-FIREWALL"))
         .collect();
     assert_eq!(ours, Vec::<&String>::new());
     assert!(after.contains("table ip mine") && !after.contains("table ip kube-proxy"), "{after:?}");

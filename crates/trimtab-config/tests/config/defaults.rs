@@ -64,6 +64,7 @@ fn rows() -> Vec<Row> {
         same("trimtab.externalIPs.deniedCIDRs", json!([]), json!([])),
         own("trimtab.externalIPs.allowNodeAddresses", json!(true), json!(false)),
         same("trimtab.vipBinding", json!(""), json!("address")),
+        same("trimtab.markBits", json!(""), json!("0x30ff")),
         row("trimtab.connectionTableBits", json!(null), json!(null), json!(null)),
         same("trimtab.sysctlPath", json!(""), json!("/proc/sys")),
         same("trimtab.iptablesBackend", json!(""), json!("auto")),
@@ -109,6 +110,24 @@ fn the_table_has_every_key_with_an_effect_and_its_documented_default() {
         assert_eq!(field.default, missing, "{}", field.path);
     }
     assert_eq!(rows.len(), fields().iter().filter(|f| f.without_effect.is_none()).count());
+}
+
+#[test]
+fn bits_of_marks_are_read_as_a_number_and_leave_those_of_masquerading() {
+    for text in ["'0x30ff'", "0x30ff", "12543"] {
+        assert_eq!(gives("trimtab.markBits", &format!("trimtab: {{markBits: {text}}}")), "0x30ff");
+    }
+    // The default gives way; what is given has to.
+    let masquerade =
+        |bit| gives("trimtab.markBits", &format!("iptables: {{masqueradeBit: {bit}}}"));
+    assert_eq!(
+        (masquerade(13), masquerade(15), masquerade(31)),
+        (json!("0x10ff"), json!("0x10ff"), json!("0x30ff"),)
+    );
+    for wrong in ["0x70ff", "'0x3'", "0xb0ff", "many", "-1", "0x1000000ff"] {
+        let said = read(&format!("trimtab: {{markBits: {wrong}}}")).unwrap_err().to_string();
+        assert!(said.contains("trimtab.markBits"), "{wrong}: {said}");
+    }
 }
 
 #[test]

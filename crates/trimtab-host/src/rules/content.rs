@@ -8,12 +8,14 @@
 //!   table (-100) marks the first packet of a connection to a VIP that does not let the node in, and
 //!   the filter table drops what has the mark. A dropped packet leaves no connection behind; each
 //!   further attempt is again a first packet. Connections made before the VIP was restricted go on.
+//! * What clients inside see otherwise has chains of its own: see `inside.rs`.
 //! * External IPs lack the rule with `physdev`. It accepts what the rule behind it accepts too, as
 //!   a VIP served here is local, and loading it would make the kernel load br_netfilter, which
 //!   sends all bridged packets through the packet filter, on nodes that have no external IP at all.
 
 use trimtab_core::{Family, SetId, SetKind};
 
+use super::inside;
 use super::options::{LocalDetector, RuleOptions};
 
 /// A table's part of the rule set.
@@ -50,31 +52,36 @@ pub(super) struct Chain {
     pub(super) rules: Vec<String>,
 }
 
-const fn jump(from: &'static str, to: &'static str, comment: &'static str) -> Jump {
+pub(super) const fn jump(from: &'static str, to: &'static str, comment: &'static str) -> Jump {
     Jump { from, to, comment }
 }
 
-const fn chain(name: &'static str, rules: Vec<String>) -> Chain {
+pub(super) const fn chain(name: &'static str, rules: Vec<String>) -> Chain {
     Chain { name, rules }
 }
 
-/// The tables in the order in which they are restored: masquerading before letting anything pass.
-pub(super) fn tables(options: &RuleOptions, family: Family) -> [Table; 2] {
+/// The tables in the order in which they are restored: masquerading before letting anything pass,
+/// and a way for the gate bit to go before anything gets it.
+pub(super) fn tables(options: &RuleOptions, family: Family) -> [Table; 3] {
     let sets = Sets(family);
-    [nat(options, family, &sets), filter(options, family, &sets)]
+    [inside::mangle(options, &sets), nat(options, family, &sets), filter(options, family, &sets)]
 }
 
 /// Words the match of a set.
-struct Sets(Family);
+pub(super) struct Sets(Family);
 
 impl Sets {
     /// `how` says which parts of the packet are looked up, such as `dst,dst`: address and port.
-    fn has(&self, kind: SetKind, how: &str) -> String {
-        format!("-m set --match-set {} {how}", SetId::new(kind, self.0))
+    pub(super) fn has(&self, kind: SetKind, how: &str) -> String {
+        format!("-m set --match-set {} {how}", self.name(kind))
+    }
+
+    pub(super) const fn name(&self, kind: SetKind) -> &'static str {
+        SetId::new(kind, self.0).name()
     }
 }
 
-fn says(comment: &str) -> String {
+pub(super) fn says(comment: &str) -> String {
     format!("-m comment --comment \"{comment}\"")
 }
 
@@ -108,20 +115,23 @@ fn nat(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
             chain("KUBE-NODE-PORT", node_ports(sets)),
             chain(
                 "KUBE-POSTROUTING",
-                vec![
-                    format!(
-                        "{} {} -j MASQUERADE",
-                        says("a pod reaches itself through its service"),
-                        sets.has(SetKind::LoopBack, "dst,dst,src"),
-                    ),
-                    // The rest as that kubelet writes it, or it would add its own rules behind.
-                    format!("-m mark ! --mark {masquerade:#x}/{masquerade:#x} -j RETURN"),
-                    format!("-j MARK --set-xmark {masquerade:#x}/0x0"),
-                    format!(
-                        "{} -j MASQUERADE{random}",
-                        says("kubernetes service traffic requiring SNAT")
-                    ),
-                ],
+                inside::after(options)
+                    .into_iter()
+                    .chain([
+                        format!(
+                            "{} {} -j MASQUERADE",
+                            says("a pod reaches itself through its service"),
+                            sets.has(SetKind::LoopBack, "dst,dst,src"),
+                        ),
+                        // The rest as that kubelet writes it, or it would add its own rules behind.
+                        format!("-m mark ! --mark {masquerade:#x}/{masquerade:#x} -j RETURN"),
+                        format!("-j MARK --set-xmark {masquerade:#x}/0x0"),
+                        format!(
+                            "{} -j MASQUERADE{random}",
+                            says("kubernetes service traffic requiring SNAT")
+                        ),
+                    ])
+                    .collect(),
             ),
             chain(
                 "KUBE-SERVICES",
@@ -145,6 +155,7 @@ fn nat(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
                             1
                         ),
                     ),
+                    inside::rule(sets),
                     format!(
                         "{} {} -j KUBE-LOAD-BALANCER",
                         says("load-balancer VIPs"),
@@ -171,6 +182,7 @@ fn nat(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
                     format!("{} -j ACCEPT", sets.has(SetKind::LoadBalancer, "dst,dst")),
                 ],
             ),
+            inside::nat(options),
         ],
     }
 }

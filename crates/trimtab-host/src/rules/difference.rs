@@ -180,7 +180,7 @@ fn used_by_others<'a>(table: &'a Table, present: &SavedTable<'_>) -> BTreeSet<&'
     let mut used = BTreeSet::new();
     loop {
         let before = used.len();
-        for rule in present.rules().filter(|rule| rule.text.contains("KUBE-")) {
+        for rule in present.rules().filter(|rule| names_ours(rule.text)) {
             let parsed = rule.parse();
             let Some(target) = parsed.target().and_then(ours) else { continue };
             let is_jump = table
@@ -195,6 +195,11 @@ fn used_by_others<'a>(table: &'a Table, present: &SavedTable<'_>) -> BTreeSet<&'
             return used;
         }
     }
+}
+
+/// Whether a rule may lead to a chain of ours: most are others', and taken apart for nothing.
+pub(super) fn names_ours(rule: &str) -> bool {
+    rule.contains("KUBE-") || rule.contains("TRIMTAB-")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::content::Table;
-use super::difference::deletion;
+use super::difference::{deletion, names_ours};
 use super::saved::{Saved, SavedRule, SavedTable};
 use super::syntax::Rule;
 
@@ -15,6 +15,10 @@ struct Chains {
     names: &'static [&'static str],
     prefixes: &'static [&'static str],
 }
+
+/// What KUBE-SERVICES and built-in chains lead to in our own rule set alone. It is nothing without
+/// KUBE-SERVICES, and goes with it where Trimtab's rules are in another kind of iptables now.
+const OWN: &str = "TRIMTAB-";
 
 const CHAINS: [Chains; 3] = [
     Chains {
@@ -28,7 +32,15 @@ const CHAINS: [Chains; 3] = [
             "KUBE-PROXY-CANARY",
             "KUBE-SERVICES",
         ],
-        prefixes: &["KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-EXT-", "KUBE-FW-", "KUBE-XLB-"],
+        prefixes: &[
+            "KUBE-SVC-",
+            "KUBE-SVL-",
+            "KUBE-SEP-",
+            "KUBE-EXT-",
+            "KUBE-FW-",
+            "KUBE-XLB-",
+            OWN,
+        ],
     },
     Chains {
         table: "filter",
@@ -46,7 +58,7 @@ const CHAINS: [Chains; 3] = [
         ],
         prefixes: &[],
     },
-    Chains { table: "mangle", names: &["KUBE-PROXY-CANARY"], prefixes: &[] },
+    Chains { table: "mangle", names: &["KUBE-PROXY-CANARY"], prefixes: &[OWN] },
 ];
 
 impl Chains {
@@ -69,7 +81,7 @@ pub(super) fn removal(kept: &[Table], saved: &Saved<'_>) -> Option<String> {
             present.chains().filter(|chain| chains.has(chain) && !is_kept(kept, chain)).collect();
         let is_jump = |rule: &SavedRule<'_>| {
             // Most rules are others': do not take them apart.
-            BUILT_IN.contains(&rule.chain) && rule.text.contains("KUBE-") && {
+            BUILT_IN.contains(&rule.chain) && names_ours(rule.text) && {
                 let parsed = rule.parse();
                 let target = parsed.target().unwrap_or_default();
                 match kept {
@@ -146,7 +158,7 @@ fn used_by_others<'a>(
     };
     let from_outside = present
         .rules()
-        .filter(|rule| !doomed.contains(rule.chain) && rule.text.contains("KUBE-"))
+        .filter(|rule| !doomed.contains(rule.chain) && names_ours(rule.text))
         .filter(|rule| !is_jump(rule));
     let mut found: BTreeSet<&str> = from_outside.filter_map(leads).map(|(_, to)| to).collect();
     if found.is_empty() {

@@ -1,7 +1,7 @@
 //! What the rules depend on.
 
 use ipnet::IpNet;
-use trimtab_core::Family;
+use trimtab_core::{Family, MarkRange};
 
 use crate::Error;
 
@@ -38,6 +38,8 @@ pub struct RuleOptions {
     pub local_detector: LocalDetector,
     /// Whether masquerading picks random ports (`iptables` 1.6.2 and later can).
     pub random_fully: bool,
+    /// The marks of virtual servers that only clients inside the cluster see.
+    pub marks: MarkRange,
 }
 
 /// kube-proxy's defaults, with a current `iptables`.
@@ -48,8 +50,16 @@ impl Default for RuleOptions {
             masquerade_all: false,
             local_detector: LocalDetector::None,
             random_fully: true,
+            marks: MarkRange::DEFAULT,
         }
     }
+}
+
+/// The bits of the packet mark that masquerading with this bit leaves to no other use: the bit, and
+/// that for dropping.
+pub const fn reserved_bits(masquerade_bit: u8) -> u32 {
+    let drop = if masquerade_bit == DROP_BIT { OTHER_DROP_BIT } else { DROP_BIT };
+    1 << masquerade_bit | 1 << drop
 }
 
 impl RuleOptions {
@@ -60,6 +70,13 @@ impl RuleOptions {
                 option: "masqueradeBit",
                 value: self.masquerade_bit.to_string().into(),
                 must: "a bit of the packet mark, 0 to 31",
+            });
+        }
+        if self.marks.bits() & reserved_bits(self.masquerade_bit) != 0 {
+            return Err(Error::RuleOption {
+                option: "markBits",
+                value: format!("{:#x}", self.marks.bits()).into(),
+                must: "bits of the packet mark other than that for masquerading and that for dropping",
             });
         }
         let wrong = |option, value: &str, must| {
@@ -90,7 +107,7 @@ impl RuleOptions {
     }
 
     pub(super) const fn drop_mark(&self) -> u32 {
-        1 << if self.masquerade_bit == DROP_BIT { OTHER_DROP_BIT } else { DROP_BIT }
+        reserved_bits(self.masquerade_bit) ^ self.masquerade_mark()
     }
 }
 
@@ -129,10 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn the_two_marks_differ_whatever_the_bit() {
+    fn the_marks_differ_whatever_the_bit() {
         for masquerade_bit in 0..32 {
             let options = RuleOptions { masquerade_bit, ..RuleOptions::default() };
             assert_ne!(options.masquerade_mark(), options.drop_mark());
+            let used = options.masquerade_mark() | options.drop_mark();
+            assert_eq!(used, reserved_bits(masquerade_bit));
+            let checked = options.check(Family::V4);
+            assert_eq!(checked.is_err(), used & MarkRange::DEFAULT.bits() != 0, "{checked:?}");
+            let marks = MarkRange::DEFAULT.without(used).unwrap();
+            assert!(RuleOptions { marks, ..options }.check(Family::V4).is_ok());
         }
         assert_eq!(RuleOptions::default().drop_mark(), 0x8000);
     }

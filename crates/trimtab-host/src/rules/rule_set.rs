@@ -13,7 +13,7 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleSet {
     family: Family,
-    tables: [Table; 2],
+    tables: [Table; 3],
 }
 
 impl RuleSet {

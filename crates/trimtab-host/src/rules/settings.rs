@@ -1,7 +1,7 @@
 //! What the configuration of a node says about its rules, for both families.
 
 use ipnet::IpNet;
-use trimtab_core::Family;
+use trimtab_core::{Family, MarkRange};
 
 use super::{LocalDetector, RuleOptions, RuleSet};
 use crate::Error;
@@ -43,6 +43,8 @@ pub struct RuleSettings {
     pub masquerade_all: bool,
     /// How traffic from local pods is told apart.
     pub detect: DetectLocal,
+    /// The marks of virtual servers that only clients inside the cluster see.
+    pub marks: MarkRange,
 }
 
 impl RuleSettings {
@@ -62,6 +64,7 @@ impl RuleSettings {
                 masquerade_all: self.masquerade_all,
                 local_detector: self.detect.of(*family, pod_networks),
                 random_fully: true,
+                marks: self.marks,
             };
             RuleSet::new(&options, *family)
         };

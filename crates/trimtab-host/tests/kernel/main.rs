@@ -8,6 +8,7 @@ mod addresses;
 mod cluster;
 mod conntrack;
 mod dummy;
+mod inside;
 mod ipset;
 mod ipset_sizes;
 mod local_route;

@@ -1,9 +1,9 @@
 //! The packet filter through its programs, of both kinds.
 
-use trimtab_core::{Family, SetId};
+use trimtab_core::{Family, MarkRange, SetId};
 use trimtab_host::Error;
 use trimtab_host::ipset::{Client, SetSpec, ensure};
-use trimtab_host::rules::{LocalDetector, PacketFilter, RuleOptions, RuleSet};
+use trimtab_host::rules::{LocalDetector, PacketFilter, RuleOptions, RuleSet, reserved_bits};
 
 use crate::namespace::{isolated, run};
 
@@ -75,7 +75,8 @@ fn what_was_restored_is_what_is_wanted_whatever_the_options() {
         let variants = detectors.into_iter().enumerate().map(|(number, local_detector)| {
             let masquerade_bit = [14, 15, 0, 31][number];
             let (masquerade_all, random_fully) = (number == 3, number % 2 == 0);
-            RuleOptions { masquerade_bit, masquerade_all, local_detector, random_fully }
+            let marks = MarkRange::DEFAULT.without(reserved_bits(masquerade_bit)).unwrap();
+            RuleOptions { masquerade_bit, masquerade_all, local_detector, random_fully, marks }
         });
         for options in variants {
             let rules = RuleSet::new(&options, family).unwrap();
@@ -88,6 +89,9 @@ fn what_was_restored_is_what_is_wanted_whatever_the_options() {
         );
         assert_eq!(jumps(kind, family, "FORWARD"), ["KUBE-PROXY-FIREWALL", "KUBE-FORWARD"]);
         assert_eq!(jumps(kind, family, "PREROUTING"), ["KUBE-SERVICES"]);
+        assert!(filter.remove(&rules(family)).unwrap());
+        let left = saved(kind, family);
+        assert!(left.iter().all(|line| !line.contains("TRIMTAB-")), "{left:?}");
     });
 }
 
@@ -208,10 +212,11 @@ fn a_rule_that_cannot_be_loaded_is_shown_and_its_table_stays_as_it_was() {
             let error = filter.ensure(&rules(Family::V4)).unwrap_err();
             assert!(matches!(error, Error::ProgramFailed { .. }), "{error}");
             let text = error.to_string();
-            assert!(text.contains("-restore failed") && text.contains("KUBE-"), "{text}");
+            assert!(text.contains("-restore failed") && text.contains("TRIMTAB-"), "{text}");
             let Error::ProgramFailed { line: Some(line), .. } = error else { panic!("{text}") };
-            assert!(line.contains("--match-set"), "{line}");
-            assert!(saved(kind, Family::V4).iter().all(|line| !line.contains("KUBE-")));
+            assert!(line.contains("-set TRIMTAB-INSIDE"), "{line}");
+            let left = saved(kind, Family::V4);
+            assert!(left.iter().all(|line| !line.contains("KUBE-") && !line.contains("TRIMTAB-")));
         });
     }
 }

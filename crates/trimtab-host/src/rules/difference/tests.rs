@@ -12,7 +12,8 @@ use crate::rules::{RuleOptions, RuleSet};
 #[derive(Clone, Default)]
 struct Tables(BTreeMap<String, BTreeMap<String, Vec<String>>>);
 
-const BUILT_IN: [(&str, &[&str]); 2] = [
+const BUILT_IN: [(&str, &[&str]); 3] = [
+    ("mangle", &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]),
     ("nat", &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]),
     ("filter", &["INPUT", "FORWARD", "OUTPUT"]),
 ];
@@ -94,11 +95,10 @@ impl Tables {
     fn foreign(&self) -> Vec<(&str, &str, &str)> {
         let mut all = Vec::new();
         for (table, chains) in &self.0 {
-            for (chain, rules) in chains.iter().filter(|(chain, _)| !chain.starts_with("KUBE-")) {
+            for (chain, rules) in chains.iter().filter(|(chain, _)| !is_ours(chain)) {
                 let foreign = rules.iter().filter(|rule| {
                     let rule = Rule::parse(rule);
-                    !(rule.is_unconditional()
-                        && rule.target().is_some_and(|to| to.starts_with("KUBE-")))
+                    !(rule.is_unconditional() && rule.target().is_some_and(is_ours))
                 });
                 all.extend(foreign.map(|rule| (table.as_str(), chain.as_str(), rule.as_str())));
             }
@@ -110,17 +110,13 @@ impl Tables {
     fn only_ours(&self) -> String {
         let mut tables = self.clone();
         for chains in tables.0.values_mut() {
-            chains.retain(|chain, _| chain.starts_with("KUBE-"));
+            chains.retain(|chain, _| is_ours(chain));
         }
         tables.save()
     }
 
     fn ours(&self) -> Vec<&String> {
-        self.0
-            .values()
-            .flat_map(BTreeMap::keys)
-            .filter(|chain| chain.starts_with("KUBE-"))
-            .collect()
+        self.0.values().flat_map(BTreeMap::keys).filter(|chain| is_ours(chain)).collect()
     }
 }
 
@@ -138,6 +134,10 @@ fn uncommented(saved: &str) -> String {
         let _ = writeln!(text, "{plain}");
     }
     text
+}
+
+fn is_ours(chain: &str) -> bool {
+    chain.starts_with("KUBE-") || chain.starts_with("TRIMTAB-")
 }
 
 fn is_built_in(chain: &str) -> bool {
@@ -266,7 +266,7 @@ fn an_option_changes_the_chains_that_it_concerns_and_no_others() {
     let difference = RuleSet::new(&options, Family::V4).unwrap().difference(&saved).unwrap();
     assert_eq!(
         difference,
-        "*nat\n-D KUBE-SERVICES 4\n-I KUBE-SERVICES 4 -m comment --comment \"cluster IPs, \
+        "*nat\n-D KUBE-SERVICES 5\n-I KUBE-SERVICES 5 -m comment --comment \"cluster IPs, \
          masqueraded\" -m set --match-set KUBE-CLUSTER-IP dst,dst -j KUBE-MARK-MASQ\nCOMMIT\n"
     );
 }

@@ -1,0 +1,112 @@
+//! Marking what clients inside the cluster send, for virtual servers that only they see.
+//!
+//! A Service whose externalTrafficPolicy is Local has two virtual servers on one address: that of
+//! the address itself, with the endpoints of this node, is for clients outside; one whose frontend
+//! is a mark, with all endpoints, is for clients inside, which are pods and this node itself. IPVS
+//! looks a mark up before an address, and compares all of its 32 bits. So the first packet of a
+//! connection from inside gets the mark that the set has for its destination, and no other bit. All
+//! that can go wrong on the way leaves a packet with the virtual server of its address.
+//!
+//! `--map-set` works in the mangle table only, and what comes in must be marked between the nat
+//! table's PREROUTING and IPVS, what this node sends before the nat table's OUTPUT:
+//!
+//! * nat PREROUTING (-100): the first packet of a connection from inside gets the gate bit;
+//! * mangle INPUT (-150): what has the gate bit gets its mark, without the gate bit;
+//! * IPVS (99) in INPUT;
+//! * mangle OUTPUT (-150): the first packet of a connection gets its mark, with the gate bit;
+//! * nat OUTPUT (-100): the gate bit is taken away, if the packet is from this node;
+//! * IPVS (-98) in OUTPUT;
+//! * nat POSTROUTING: what this node sent is masqueraded, as a VIP may be its source address. The
+//!   mark is taken away, or another program would take it for one of its own.
+//!
+//! The two steps in the nat table begin in KUBE-SERVICES, which kube-proxy writes anew when it takes
+//! the node over: from then on no packet has a mark of ours when IPVS sees it, whatever else of ours
+//! is left on the node, and nobody is sent to endpoints of which nobody keeps track.
+
+use trimtab_core::{MarkRange, SetKind};
+
+use super::content::{Chain, Sets, Table, chain, jump, says};
+use super::options::{LocalDetector, RuleOptions};
+
+/// From KUBE-SERVICES: what a client inside sends to one of these frontends.
+pub(super) const NAT: &str = "TRIMTAB-INSIDE";
+const INPUT: &str = "TRIMTAB-INSIDE-IN";
+const OUTPUT: &str = "TRIMTAB-INSIDE-OUT";
+
+/// The mangle table's part.
+pub(super) fn mangle(options: &RuleOptions, sets: &Sets) -> Table {
+    let gate = options.marks.gate();
+    let has_gate = format!("-m mark --mark {gate:#x}/{gate:#x}");
+    let set = sets.name(SetKind::Inside);
+    let take_mark = format!("-j SET --map-set {set} dst,dst --map-mark");
+    let to_set = sets.has(SetKind::Inside, "dst,dst");
+    let mut input = Vec::new();
+    if let LocalDetector::Cidr(net) = &options.local_detector {
+        // The network may be that of all pods of the cluster. One of another node that asks at this
+        // node's own address came in where that address is. It is served as one outside is: an
+        // endpoint elsewhere would answer it directly, which it does not expect. Only a bridge has
+        // an address of the pods' network towards its own pods.
+        input.push(format!(
+            "! -d {net} {} {has_gate} -m addrtype --dst-type LOCAL --limit-iface-in -j MARK \
+             --set-xmark 0x0/{gate:#x}",
+            says("pods of other nodes are outside"),
+        ));
+    }
+    input.push(format!("{} {has_gate} {take_mark}", says("what comes from inside")));
+    let new = "-m conntrack --ctstate NEW";
+    let output = vec![
+        format!("{new} {take_mark}"),
+        format!("{new} {to_set} -j MARK --set-xmark {gate:#x}/{gate:#x}"),
+    ];
+    Table {
+        name: "mangle",
+        jumps: vec![
+            jump("INPUT", INPUT, "trimtab clients inside the cluster"),
+            jump("OUTPUT", OUTPUT, "trimtab clients inside the cluster"),
+        ],
+        chains: vec![chain(INPUT, input), chain(OUTPUT, output)],
+    }
+}
+
+/// The nat table's chain. The gate bit is flipped: set for what comes in, taken away from what this
+/// node sends, which has it by then.
+pub(super) fn nat(options: &RuleOptions) -> Chain {
+    let gate = options.marks.gate();
+    let flip = format!("-j MARK --set-xmark {gate:#x}/0x0");
+    let mut rules =
+        vec![format!("{} -m addrtype --src-type LOCAL {flip}", says("sent by this node"))];
+    let pods = match &options.local_detector {
+        LocalDetector::None => None,
+        LocalDetector::Cidr(net) => Some(format!("-s {net}")),
+        LocalDetector::Bridge(name) => Some(format!("-i {name}")),
+        LocalDetector::InterfacePrefix(prefix) => Some(format!("-i {prefix}+")),
+    };
+    if let Some(pods) = pods {
+        rules
+            .push(format!("{pods} {} -m addrtype ! --src-type LOCAL {flip}", says("sent by pods")));
+    }
+    chain(NAT, rules)
+}
+
+/// How KUBE-SERVICES leads there.
+pub(super) fn rule(sets: &Sets) -> String {
+    format!(
+        "{} {} -j {NAT}",
+        says("what clients inside see otherwise"),
+        sets.has(SetKind::Inside, "dst,dst"),
+    )
+}
+
+/// The first rules of KUBE-POSTROUTING.
+pub(super) fn after(options: &RuleOptions) -> [String; 2] {
+    let marks: MarkRange = options.marks;
+    let masquerade = options.masquerade_mark();
+    let marked = format!("-m mark --mark {:#x}/{:#x}", marks.tag(), !marks.free_bits());
+    [
+        format!(
+            "{} {marked} -m addrtype --src-type LOCAL -j MARK --set-xmark {masquerade:#x}/0xffffffff",
+            says("from this node to endpoints for clients inside"),
+        ),
+        format!("{marked} -j MARK --set-xmark 0x0/0xffffffff"),
+    ]
+}
