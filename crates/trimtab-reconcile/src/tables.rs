@@ -1,5 +1,6 @@
 //! What the kernel should hold and what it is known to hold, side by side.
 
+mod belief;
 mod counted;
 mod deadline;
 mod inside;

@@ -237,7 +237,7 @@ impl Reconciler {
             Step::Clear(_) if excluded => return,
             Step::Clear(_) => Action::DeleteElement(set, element),
         };
-        self.tables.inside.assume(frontend, step);
+        self.tables.inside.assume(frontend, &action);
         self.changed_since_read.as_mut().map(|changed| changed.insert(Item::InsideMark(frontend)));
         plan.push(owner, action);
         self.mark_lost(owner, frontend.family(), before);

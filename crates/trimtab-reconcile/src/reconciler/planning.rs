@@ -1,6 +1,7 @@
 //! Turning what is noted as changed into operations.
 //!
-//! A planned operation is believed to be done; [`Reconciler::settle`] corrects that where it failed.
+//! What is planned is believed to be done, as `tables::belief` says; [`Reconciler::settle`] takes that
+//! back where it failed.
 
 use std::time::Duration;
 
@@ -125,16 +126,14 @@ impl Reconciler {
                 let elements = self.tables.elements.of_mut(set);
                 let Some(counted) = elements.get_mut(&element) else { return };
                 if counted.differs() {
-                    counted.present = counted.wanted > 0;
+                    let action = if counted.wanted > 0 {
+                        Action::AddElement(set, element)
+                    } else {
+                        Action::DeleteElement(set, element)
+                    };
+                    counted.assume(&action);
                     self.changed_since_read.as_mut().map(|changed| changed.insert(item));
-                    plan.push(
-                        owner,
-                        if counted.present {
-                            Action::AddElement(set, element)
-                        } else {
-                            Action::DeleteElement(set, element)
-                        },
-                    );
+                    plan.push(owner, action);
                 }
                 if counted.is_idle() {
                     elements.remove(&element);
@@ -143,16 +142,14 @@ impl Reconciler {
             Item::Address(address) => {
                 let Some(counted) = self.tables.addresses.get_mut(&address) else { return };
                 if counted.differs() {
-                    counted.present = counted.wanted > 0;
+                    let action = if counted.wanted > 0 {
+                        Action::AddAddress(address)
+                    } else {
+                        Action::DeleteAddress(address)
+                    };
+                    counted.assume(&action);
                     self.changed_since_read.as_mut().map(|changed| changed.insert(item));
-                    plan.push(
-                        owner,
-                        if counted.present {
-                            Action::AddAddress(address)
-                        } else {
-                            Action::DeleteAddress(address)
-                        },
-                    );
+                    plan.push(owner, action);
                 }
                 if counted.is_idle() {
                     self.tables.addresses.remove(&address);
@@ -180,18 +177,16 @@ fn plan_virtual_server(
 ) -> bool {
     let Some(wanted) = server.wanted else {
         if server.known.is_some() && !excluded {
-            scene.plan.push(scene.owner, Action::DeleteVirtualServer(frontend));
+            let action = Action::DeleteVirtualServer(frontend);
+            server.assume(&action);
+            scene.plan.push(scene.owner, action);
         }
         return false;
     };
     if server.known.is_none() {
         let action = Action::AddVirtualServer(wanted.options.at(frontend));
+        server.assume(&action);
         scene.plan.push(scene.owner, action);
-        server.known = Some(KnownVirtualServer { options: wanted.options, odd: false });
-        for real in server.servers.values_mut() {
-            real.known = None;
-            real.drain_until = None;
-        }
     }
     let mut keys: Vec<RealServerKey> = server.servers.keys().copied().collect();
     keys.sort_unstable_by_key(|key| order::rank(scene.order_seed, key));
@@ -221,8 +216,9 @@ fn plan_options(
     }
     let goal = Some(KnownVirtualServer { options, odd: false });
     if server.known.is_some() && server.known != goal {
-        server.known = goal;
-        scene.plan.push(scene.owner, Action::SetVirtualServer(options.at(frontend)));
+        let action = Action::SetVirtualServer(options.at(frontend));
+        server.assume(&action);
+        scene.plan.push(scene.owner, action);
     }
 }
 
@@ -245,7 +241,6 @@ fn plan_real_server(
             if known == Some(goal) {
                 return true;
             }
-            real.known = Some(goal);
             let value = RealServer {
                 weight: goal.weight,
                 upper_threshold: goal.upper_threshold,
@@ -255,6 +250,7 @@ fn plan_real_server(
                 None => Action::AddRealServer(frontend, value),
                 Some(_) => Action::SetRealServer(frontend, value),
             };
+            real.assume(&action);
             scene.plan.push(scene.owner, action);
             true
         }
@@ -276,14 +272,17 @@ fn plan_real_server(
                             upper_threshold: known.upper_threshold,
                             ..RealServer::masqueraded(key)
                         };
-                        real.known = Some(KnownServer { weight: 0, odd: false, ..known });
-                        scene.plan.push(scene.owner, Action::DrainRealServer(frontend, value));
+                        let action = Action::DrainRealServer(frontend, value);
+                        real.assume(&action);
+                        scene.plan.push(scene.owner, action);
                     }
                     return true;
                 }
                 _ => {}
             }
-            scene.plan.push(scene.owner, Action::DeleteRealServer(frontend, key));
+            let action = Action::DeleteRealServer(frontend, key);
+            real.assume(&action);
+            scene.plan.push(scene.owner, action);
             false
         }
     }

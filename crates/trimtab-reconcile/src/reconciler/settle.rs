@@ -9,7 +9,7 @@ use super::Reconciler;
 use crate::execute::{Refused, Report};
 use crate::operation::{Action, Operation};
 use crate::plan::Plan;
-use crate::tables::{self, Item, KnownVirtualServer};
+use crate::tables::{self, Item};
 
 /// Failures in a row that are worth telling the Service: three seconds' worth.
 const LASTING: u32 = 3;
@@ -27,7 +27,7 @@ impl Reconciler {
         }
         for operation in &report.withheld {
             let item = item_of(&operation.action);
-            self.undo(&operation.action);
+            self.revert(&operation.action);
             self.retries.withheld(item, operation.owner, now);
         }
         for (operation, why) in &report.failed {
@@ -53,7 +53,7 @@ impl Reconciler {
         if expected {
             return;
         }
-        self.undo(&operation.action);
+        self.revert(&operation.action);
         if is_somebody_elses(operation, why).is_some() {
             return;
         }
@@ -98,51 +98,10 @@ impl Reconciler {
     }
 
     /// Takes the belief back that an operation was done.
-    fn undo(&mut self, action: &Action) {
-        match action {
-            Action::AddElement(set, element) | Action::DeleteElement(set, element)
-                if set.kind.has_marks() =>
-            {
-                if let Some(frontend) = tables::frontend_of(element) {
-                    let cleared = matches!(action, Action::DeleteElement(..));
-                    self.tables.inside.revert(frontend, element, cleared);
-                }
-            }
-            Action::AddElement(set, element) | Action::DeleteElement(set, element) => {
-                let counted = self.tables.elements.count(*set, *element);
-                counted.present = matches!(action, Action::DeleteElement(..));
-            }
-            Action::AddAddress(address) | Action::DeleteAddress(address) => {
-                let counted = self.tables.addresses.entry(*address).or_default();
-                counted.present = matches!(action, Action::DeleteAddress(_));
-            }
-            Action::AddVirtualServer(server) => {
-                if let Some(entry) = self.tables.virtual_servers.get_mut(&server.frontend) {
-                    entry.known = None;
-                    entry.due = true;
-                    for real in entry.servers.values_mut() {
-                        real.known = None;
-                    }
-                }
-            }
-            Action::AddRealServer(frontend, server) => {
-                if let Some(entry) = self.tables.virtual_servers.get_mut(frontend)
-                    && let Some(real) = entry.servers.get_mut(&server.key)
-                {
-                    real.known = None;
-                }
-            }
-            // Kept in mind as ours, though the sets may not say so any more.
-            Action::DeleteVirtualServer(frontend) => {
-                let entry = self.tables.virtual_servers.entry(*frontend).or_default();
-                entry.known.get_or_insert(KnownVirtualServer::UNREAD);
-                self.deletion_failed(*frontend);
-            }
-            // What the kernel has is read again before anything else is done about these.
-            Action::SetVirtualServer(_)
-            | Action::SetRealServer(..)
-            | Action::DrainRealServer(..)
-            | Action::DeleteRealServer(..) => {}
+    fn revert(&mut self, action: &Action) {
+        self.tables.revert(action);
+        if let Action::DeleteVirtualServer(frontend) = action {
+            self.deletion_failed(*frontend);
         }
     }
 }

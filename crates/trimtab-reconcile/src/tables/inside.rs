@@ -3,6 +3,8 @@
 use hashbrown::HashMap;
 use trimtab_core::{Frontend, SetElement, SetId, SetKind};
 
+use crate::operation::Action;
+
 /// The elements of the two sets [`SetKind::Inside`], by frontend.
 #[derive(Debug, Default)]
 pub(crate) struct InsideMarks {
@@ -109,14 +111,14 @@ impl InsideMarks {
         self.uses.of(mark)
     }
 
-    /// Believes an operation to be done.
-    pub(crate) fn assume(&mut self, frontend: Frontend, step: Step) {
+    /// Believes an action to be done.
+    pub(crate) fn assume(&mut self, frontend: Frontend, action: &Action) {
         let Some(entry) = self.entries.get_mut(&frontend) else { return };
         let before = entry.known;
         entry.before = before;
-        entry.known = match step {
-            Step::Set(mark) => Some(mark),
-            Step::Clear(_) => None,
+        entry.known = match action {
+            Action::AddElement(_, element) => mark_of(element),
+            _ => None,
         };
         let after = entry.known;
         self.uses.change(frontend, before, after);
@@ -124,11 +126,14 @@ impl InsideMarks {
     }
 
     /// Takes that belief back.
-    pub(crate) fn revert(&mut self, frontend: Frontend, element: &SetElement, cleared: bool) {
+    pub(crate) fn revert(&mut self, frontend: Frontend, action: &Action) {
         let entry = self.entries.entry(frontend).or_default();
         let believed = entry.known;
-        // An entry that was cleared is gone, and with it what it had before.
-        entry.known = if cleared { mark_of(element) } else { entry.before };
+        entry.known = match action {
+            // Where the mark was to go, so did the entry, and with it what it had before.
+            Action::DeleteElement(_, element) => mark_of(element),
+            _ => entry.before,
+        };
         let known = entry.known;
         self.uses.change(frontend, believed, known);
         self.tidy(frontend);
