@@ -10,6 +10,8 @@ mod affinity;
 mod agreement;
 #[path = "kernel/bad_input.rs"]
 mod bad_input;
+#[path = "kernel/check.rs"]
+mod check;
 #[path = "kernel/counts.rs"]
 mod counts;
 #[path = "kernel/deletion.rs"]

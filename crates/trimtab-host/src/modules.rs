@@ -56,6 +56,54 @@ pub fn wanted(scheduler: &str, backend: Option<Backend>) -> Vec<String> {
     modules
 }
 
+/// Whether a kernel has a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It is loaded, or built in.
+    Present,
+    /// It is among the modules that can be loaded.
+    Loadable,
+    /// It is nowhere to be found.
+    Absent,
+    /// Nobody can tell: the kernel's list of modules is not here.
+    Unknown,
+}
+
+/// Whether the running kernel has these modules. `root` is `/` but for tests.
+pub fn availability(root: &Path, modules: &[String]) -> Vec<(String, Availability)> {
+    let release = std::fs::read_to_string(root.join("proc/sys/kernel/osrelease"));
+    let folder = root.join("lib/modules").join(release.as_deref().unwrap_or_default().trim());
+    // modules.dep(5): a line for each module, `kernel/net/ip_vs.ko.xz: ...`; modules.builtin: a path
+    // on each line.
+    let list = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let (loadable, built_in) = (list("modules.dep"), list("modules.builtin"));
+    let names = |text: &Option<String>| -> Vec<String> {
+        let lines = text.as_deref().unwrap_or_default().lines();
+        lines.filter_map(module_name).collect()
+    };
+    let (loadable_names, built_in_names) = (names(&loadable), names(&built_in));
+    let of = |module: &String| {
+        if root.join("sys/module").join(module).exists() || built_in_names.contains(module) {
+            Availability::Present
+        } else if loadable_names.contains(module) {
+            Availability::Loadable
+        } else if loadable.is_some() && built_in.is_some() {
+            Availability::Absent
+        } else {
+            Availability::Unknown
+        }
+    };
+    modules.iter().map(|module| (module.clone(), of(module))).collect()
+}
+
+/// `kernel/net/netfilter/ipvs/ip_vs_rr.ko.xz: ...` is the module `ip_vs_rr`. The kernel takes `-` for
+/// `_`.
+fn module_name(line: &str) -> Option<String> {
+    let path = line.split(':').next()?;
+    let (name, _) = path.rsplit('/').next()?.split_once(".ko")?;
+    Some(name.replace('-', "_"))
+}
+
 /// What became of an attempt to load modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
@@ -113,5 +161,29 @@ mod tests {
             assert_eq!(legacy.iter().filter(|name| *name == module).count(), 1, "{legacy:?}");
         }
         assert!(!wanted("rr", None).iter().any(|name| name.starts_with("iptable_")));
+    }
+
+    #[test]
+    fn a_module_is_present_loadable_absent_or_unknown() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let asked: Vec<String> =
+            ["ip_vs", "ip_vs_rr", "xt_set", "dummy"].map(str::to_owned).to_vec();
+        let found = || availability(root.path(), &asked).into_iter().map(|(_, found)| found);
+        write("proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
+        write("sys/module/ip_vs/refcnt", "1\n");
+        let unknown = Availability::Unknown;
+        assert!(found().eq([Availability::Present, unknown, unknown, unknown]));
+        let dep =
+            "kernel/net/netfilter/ipvs/ip-vs-rr.ko.xz: kernel/net/netfilter/ipvs/ip_vs.ko.xz\n";
+        write("lib/modules/6.1.0-18-amd64/modules.dep", dep);
+        write("lib/modules/6.1.0-18-amd64/modules.builtin", "kernel/drivers/net/dummy.ko\n");
+        let [present, loadable, absent] =
+            [Availability::Present, Availability::Loadable, Availability::Absent];
+        assert!(found().eq([present, loadable, absent, present]));
     }
 }

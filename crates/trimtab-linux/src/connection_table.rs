@@ -45,21 +45,30 @@ fn fitting_bits(connections: u32) -> u32 {
 
 /// Says how to have a larger table where the module was loaded with one that is too small.
 pub(super) fn check(ipvs: &mut trimtab_ipvs::Client, options: &Options) -> Result<(), Error> {
-    if KernelVersion::read(Path::new("/proc"))? >= GROWS {
-        return Ok(());
-    }
-    let buckets = ipvs.info()?.connection_table_size;
-    let connections = options.conntrack.max_entries().unwrap_or(0);
-    if let Some(bits) = too_small(buckets, connections, options.connection_table_bits) {
+    if let Some((buckets, bits)) = shortage(ipvs, options)? {
         warn!(
             buckets,
-            connections,
             "IPVS's connection table is small for this node: lookups will slow down under load. Its \
              size is set when the module loads: put \"options ip_vs conn_tab_bits={bits}\" in \
              /etc/modprobe.d/ip_vs.conf and restart the node"
         );
     }
     Ok(())
+}
+
+/// The buckets of a table that is too small and does not grow, and log2 of those that it should
+/// have.
+pub(super) fn shortage(
+    ipvs: &mut trimtab_ipvs::Client,
+    options: &Options,
+) -> Result<Option<(u32, u32)>, Error> {
+    if KernelVersion::read(Path::new("/proc"))? >= GROWS {
+        return Ok(None);
+    }
+    let buckets = ipvs.info()?.connection_table_size;
+    let connections = options.conntrack.max_entries().unwrap_or(0);
+    let bits = too_small(buckets, connections, options.connection_table_bits);
+    Ok(bits.map(|bits| (buckets, bits)))
 }
 
 /// The size to load the module with instead, if `buckets` are too few.

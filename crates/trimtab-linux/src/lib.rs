@@ -11,6 +11,7 @@ mod leftovers;
 pub mod messages;
 mod options;
 mod packet_filter;
+mod preflight;
 mod prepare;
 mod reader;
 mod sysctls;
@@ -31,6 +32,7 @@ pub use addresses::follow_addresses;
 pub use error::Error;
 pub use options::Options;
 pub use packet_filter::PacketFilters;
+pub use preflight::{Preflight, WrongSysctl};
 pub use prepare::init;
 pub use reader::KernelReader;
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod cleanup;
 mod kube_proxy;
 mod once;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use check::CheckArgs;
 pub use cleanup::CleanupArgs;
 pub use kube_proxy::KubeProxyFlags;
 pub use plan::PlanArgs;
@@ -36,6 +38,8 @@ pub struct Cli {
 enum Command {
     /// Program this node's kernel and keep it as the cluster's Services say.
     Run(Box<RunArgs>),
+    /// Look whether Trimtab can serve on this node, and say what is in the way. Changes nothing.
+    Check(CheckArgs),
     /// Remove everything that Trimtab, or kube-proxy, left on this node, and nothing else.
     Cleanup(CleanupArgs),
     /// Show what the kernel should hold for some manifests, without touching it.
@@ -60,6 +64,7 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
+            Command::Check(arguments) => check::check(&arguments),
             Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
             Command::Plan(arguments) => plan::plan(&arguments),
             Command::Config(ConfigCommand::Validate(arguments)) => {
@@ -91,6 +96,16 @@ fn resolve(
     let (config, more) = config::resolve(file, &overrides)?;
     notes.extend(more);
     Ok((config, notes))
+}
+
+/// Prints a command's result.
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Somebody looked at the beginning only: `trimtab plan | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// This host's name, as the system has it.

@@ -3,10 +3,12 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cli`] | arguments, and what each command does with them |
+//! | [`check`] | what a node lacks, and what would be in the way |
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@reference`] | the reference pages of the book |
 //! | `config_file`, `logging` | the configuration's file, which is followed; log lines |
 
+pub mod check;
 pub mod cli;
 pub mod plan;
 pub mod reference;

@@ -1,6 +1,6 @@
 //! UDP and SCTP real servers that leave go at once, and their connections with them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::soon;
@@ -16,13 +16,10 @@ fn dns() -> ServiceSpec {
 /// IPVS's connections to a pod.
 fn connections(node: &Host, pod: (u8, u8), protocol: Protocol) -> Vec<String> {
     let all = witness::connections(node.namespace()).unwrap();
-    let of_pod = |line: &String, family: Family| match address::pod(pod.0, pod.1, family) {
-        IpAddr::V4(four) => line.contains(&format!(" {four}:5353 ")),
-        IpAddr::V6(six) => line.contains(&format!(" [{six}]:5353 ")),
-    };
+    let ends = Family::ALL
+        .map(|family| SocketAddr::new(address::pod(pod.0, pod.1, family), 5353).to_string());
     let is_its = |line: &String| {
-        line.starts_with(protocol.upper())
-            && Family::ALL.into_iter().any(|family| of_pod(line, family))
+        line.starts_with(protocol.upper()) && ends.iter().any(|end| line.trim_end().ends_with(end))
     };
     all.into_iter().filter(is_its).collect()
 }
@@ -70,7 +67,8 @@ fn a_client_with_a_fixed_port_is_answered_by_another_pod_at_once() {
         names.filter(|name| name == leaving).count()
     };
     assert_eq!(asked("node1-pod1"), 8, "half of them");
-    assert!(!connections(node, (1, 1), Protocol::Udp).is_empty());
+    let found = connections(node, (1, 1), Protocol::Udp);
+    assert!(!found.is_empty(), "{:?}", witness::connections(node.namespace()));
     assert!(!tracked(node, (1, 1), Protocol::Udp).is_empty());
     let mut association = pod.connect(Protocol::Sctp, dns().at_v4(53)).unwrap();
     let mut other = pod.connect(Protocol::Sctp, dns().at_v4(53)).unwrap();

@@ -1,6 +1,5 @@
 //! `trimtab plan`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,7 +7,7 @@ use clap::{Args, ValueEnum};
 use trimtab_core::objects::LocalAddress;
 use trimtab_core::{DUMMY_INTERFACE, Family, Printable};
 
-use super::{INVALID, read_config, resolve};
+use super::{INVALID, print, read_config, resolve};
 use crate::plan::{Output, plan as plan_objects, render};
 use trimtab_config::Overrides;
 use trimtab_kube::manifest::read_paths;
@@ -119,9 +118,6 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
         Ok(text) => text,
         Err(error) => return complain(&error),
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // Somebody looked at the beginning only: `trimtab plan | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        written => Ok(written.map(|()| ExitCode::SUCCESS)?),
-    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
