@@ -28,6 +28,8 @@ mod backends;
 mod desired;
 mod execute;
 mod hints;
+mod input;
+mod model;
 mod nodes;
 pub mod operation;
 mod order;
@@ -43,6 +45,7 @@ mod steps;
 mod symbol;
 mod tables;
 mod views;
+mod work;
 
 pub use execute::{Kernel, Refused, Report, execute};
 pub use operation::{Action, Operation, Owner, Phase};

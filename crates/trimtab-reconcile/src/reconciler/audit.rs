@@ -11,8 +11,8 @@
 use std::hash::Hash;
 use std::net::IpAddr;
 
+use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashSet};
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
 use super::{Drift, Reconciler};
@@ -22,8 +22,7 @@ use crate::tables::{self, Counted, Item, KnownServer, KnownVirtualServer};
 impl Reconciler {
     /// A new audit begins: from now on it reads sets and addresses.
     pub fn begin_audit(&mut self) {
-        self.audit = self.audit.wrapping_add(1);
-        self.changed_since_read = Some(HashSet::new());
+        self.model.begin_audit();
     }
 
     /// Some of the elements that a set in the kernel has.
@@ -34,9 +33,9 @@ impl Reconciler {
         let mut drift = Drift::default();
         for element in elements {
             let item = Item::Element(set, *element);
-            let judged = !self.is_changed_since_read(&item);
-            let audit = self.audit_mark();
-            if saw(self.tables.elements.of_mut(set), *element, audit, judged) {
+            let judged = !self.model.is_changed_since_read(&item);
+            let audit = self.model.audit_mark();
+            if saw(self.model.tables.elements.of_mut(set), *element, audit, judged) {
                 drift.elements += 1;
                 self.touch(Owner::NOBODY, item);
             }
@@ -49,22 +48,22 @@ impl Reconciler {
         for element in elements {
             let Some(frontend) = tables::frontend_of(element) else { continue };
             let item = Item::InsideMark(frontend);
-            if !self.is_changed_since_read(&item)
+            if !self.model.is_changed_since_read(&item)
                 && self.observe_inside_mark(frontend, tables::mark_of(element))
             {
                 drift.elements += 1;
             }
-            let audit = self.audit_mark();
-            self.tables.inside.saw(frontend, audit);
+            let audit = self.model.audit_mark();
+            self.model.tables.inside.saw(frontend, audit);
         }
         drift
     }
 
     fn end_audit_of_inside_marks(&mut self, set: SetId) -> Drift {
-        let audit = self.audit_mark();
-        let unseen = self.tables.inside.unseen(set, audit);
+        let audit = self.model.audit_mark();
+        let unseen = self.model.tables.inside.unseen(set, audit);
         let missing: Vec<Frontend> =
-            unseen.filter(|it| !self.is_changed_since_read(&Item::InsideMark(*it))).collect();
+            unseen.filter(|it| !self.model.is_changed_since_read(&Item::InsideMark(*it))).collect();
         for frontend in &missing {
             self.observe_inside_mark(*frontend, None);
         }
@@ -76,14 +75,14 @@ impl Reconciler {
         if set.kind.has_marks() {
             return self.end_audit_of_inside_marks(set);
         }
-        let audit = self.audit_mark();
-        let missing: Vec<Item> = unseen(self.tables.elements.of(set), audit)
+        let audit = self.model.audit_mark();
+        let missing: Vec<Item> = unseen(self.model.tables.elements.of(set), audit)
             .map(|element| Item::Element(set, element))
-            .filter(|item| !self.is_changed_since_read(item))
+            .filter(|item| !self.model.is_changed_since_read(item))
             .collect();
         for item in &missing {
             if let Item::Element(set, element) = item {
-                self.tables.elements.count(*set, *element).present = false;
+                self.model.tables.elements.count(*set, *element).present = false;
             }
             self.touch(Owner::NOBODY, *item);
         }
@@ -95,9 +94,9 @@ impl Reconciler {
         let mut drift = Drift::default();
         for address in addresses {
             let item = Item::Address(*address);
-            let judged = !self.is_changed_since_read(&item);
-            let audit = self.audit_mark();
-            if saw(&mut self.tables.addresses, *address, audit, judged) {
+            let judged = !self.model.is_changed_since_read(&item);
+            let audit = self.model.audit_mark();
+            if saw(&mut self.model.tables.addresses, *address, audit, judged) {
                 drift.addresses += 1;
                 self.touch(Owner::NOBODY, item);
             }
@@ -107,29 +106,16 @@ impl Reconciler {
 
     /// All VIPs have been seen, and all elements of all sets before.
     pub fn end_audit_of_addresses(&mut self) -> Drift {
-        let audit = self.audit_mark();
-        let missing: Vec<IpAddr> = unseen(&self.tables.addresses, audit)
-            .filter(|address| !self.is_changed_since_read(&Item::Address(*address)))
+        let audit = self.model.audit_mark();
+        let missing: Vec<IpAddr> = unseen(&self.model.tables.addresses, audit)
+            .filter(|address| !self.model.is_changed_since_read(&Item::Address(*address)))
             .collect();
         for address in &missing {
-            self.tables.addresses.entry(*address).or_default().present = false;
+            self.model.tables.addresses.entry(*address).or_default().present = false;
             self.touch(Owner::NOBODY, Item::Address(*address));
         }
-        self.changed_since_read = None;
+        self.model.end_reading();
         Drift { addresses: missing.len(), ..Drift::default() }
-    }
-
-    fn is_changed_since_read(&self, item: &Item) -> bool {
-        self.changed_since_read.as_ref().is_some_and(|changed| changed.contains(item))
-    }
-
-    /// What marks as seen.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "only the last audit is told from this one"
-    )]
-    fn audit_mark(&self) -> u16 {
-        self.audit as u16
     }
 
     /// Some of the virtual servers that the kernel has.
@@ -137,31 +123,31 @@ impl Reconciler {
         &mut self,
         servers: impl IntoIterator<Item = &'a VirtualServer>,
     ) {
-        let own = &self.own_addresses;
         for server in servers {
             let frontend = server.frontend;
-            let suspect = if let Some(entry) = self.tables.virtual_servers.get_mut(&frontend) {
-                entry.seen = self.audit;
+            let suspect = if let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend)
+            {
+                entry.seen = self.model.audit;
                 entry.known != Some(KnownVirtualServer::of(server))
             } else {
-                let is_ours = self.tables.ledger_has(&frontend, |address| own.contains(&address));
-                self.views.set_foreign(frontend, !is_ours, self.audit);
+                let is_ours = self.model.is_ours(&frontend);
+                self.model.views.set_foreign(frontend, !is_ours, self.model.audit);
                 is_ours
             };
             if suspect {
-                self.suspects.insert(frontend);
+                self.work.suspects.insert(frontend);
             }
         }
     }
 
     /// All virtual servers have been seen: those that should have been and were not are suspect.
     pub fn end_audit_of_virtual_servers(&mut self) {
-        for (frontend, entry) in &self.tables.virtual_servers {
-            if entry.known.is_some() && entry.seen != self.audit {
-                self.suspects.insert(*frontend);
+        for (frontend, entry) in &self.model.tables.virtual_servers {
+            if entry.known.is_some() && entry.seen != self.model.audit {
+                self.work.suspects.insert(*frontend);
             }
         }
-        self.views.end_audit(self.audit);
+        self.model.views.end_audit(self.model.audit);
     }
 
     /// All real servers of one virtual server.
@@ -170,7 +156,7 @@ impl Reconciler {
         frontend: Frontend,
         servers: impl IntoIterator<Item = RealServer>,
     ) {
-        let Some(entry) = self.tables.virtual_servers.get(&frontend) else { return };
+        let Some(entry) = self.model.tables.virtual_servers.get(&frontend) else { return };
         let known = entry.servers.values().filter(|real| real.known.is_some()).count();
         let mut seen = 0;
         let same = servers.into_iter().all(|server| {
@@ -181,13 +167,13 @@ impl Reconciler {
                 .is_some_and(|real| real.known == Some(KnownServer::of(&server)))
         });
         if !same || seen != known {
-            self.suspects.insert(frontend);
+            self.work.suspects.insert(frontend);
         }
     }
 
     /// Marks one virtual server as suspect.
     pub fn suspect(&mut self, frontend: Frontend) {
-        self.suspects.insert(frontend);
+        self.work.suspects.insert(frontend);
     }
 }
 

@@ -15,7 +15,7 @@ impl Reconciler {
     /// Takes over what a Service asks for now: frontends that are the same as before are not
     /// touched.
     pub(super) fn take_requests(&mut self, owner: Owner, requests: Requests) {
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         if entry.requests != requests {
             let old = std::mem::replace(&mut entry.requests, requests);
             let changed: Vec<(Frontend, Option<&Request>)> = entry
@@ -30,7 +30,7 @@ impl Reconciler {
                 self.claim(owner, frontend, before);
             }
             for request in old.iter() {
-                let entry = self.services.get(owner);
+                let entry = self.input.services.get(owner);
                 if entry.is_some_and(|entry| entry.request(&request.frontend).is_none()) {
                     self.release(owner, request);
                 }
@@ -42,10 +42,10 @@ impl Reconciler {
     /// Real servers that drain already are given the Service's present time too.
     fn refresh_drain(&mut self, owner: Owner) {
         let drain = self.drain_timeout(owner);
-        let Some(entry) = self.services.get(owner) else { return };
+        let Some(entry) = self.input.services.get(owner) else { return };
         let mut moved = Vec::new();
         for request in entry.requests.iter() {
-            let Some(server) = self.tables.virtual_servers.get_mut(&request.frontend) else {
+            let Some(server) = self.model.tables.virtual_servers.get_mut(&request.frontend) else {
                 continue;
             };
             let Some(wanted) = server.wanted.as_mut().filter(|wanted| wanted.owner == owner) else {
@@ -71,7 +71,7 @@ impl Reconciler {
     fn claim(&mut self, owner: Owner, frontend: Frontend, before: Option<&Request>) {
         if matches!(frontend, Frontend::Mark { .. }) {
             // A new view is installed with the first frontend whose packets are given its mark.
-            if before.is_some() && self.tables.inside.is_wanted(&frontend) {
+            if before.is_some() && self.model.tables.inside.is_wanted(&frontend) {
                 self.install(owner, frontend);
             }
             return;
@@ -113,8 +113,8 @@ impl Reconciler {
         let frontend = request.frontend;
         if matches!(frontend, Frontend::Mark { .. }) {
             // It goes with the last frontend whose packets are given its mark.
-            if !self.tables.virtual_servers.contains_key(&frontend) {
-                self.views.release(frontend);
+            if !self.model.tables.virtual_servers.contains_key(&frontend) {
+                self.model.views.release(frontend);
             }
             return;
         }
@@ -137,7 +137,7 @@ impl Reconciler {
     pub(super) fn install(&mut self, owner: Owner, frontend: Frontend) {
         let drain = self.drain_timeout(owner);
         let Some(request) = self.request_of(owner, frontend) else { return };
-        let server = self.tables.virtual_servers.entry(frontend).or_default();
+        let server = self.model.tables.virtual_servers.entry(frontend).or_default();
         server.wanted = Some(Wanted {
             owner,
             protocol: request.protocol,
@@ -146,7 +146,7 @@ impl Reconciler {
             drain,
         });
         server.due = true;
-        self.leaving.remove(&frontend);
+        self.work.leaving.remove(&frontend);
         self.keep_record(owner, frontend);
         for element in request.elements {
             self.count_element(owner, element, true);
@@ -161,7 +161,7 @@ impl Reconciler {
 
     /// Nobody has a frontend any more.
     pub(super) fn uninstall(&mut self, owner: Owner, frontend: Frontend) {
-        if let Some(server) = self.tables.virtual_servers.get_mut(&frontend) {
+        if let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) {
             server.wanted = None;
             server.due = true;
             for known in server.servers.values_mut() {
@@ -182,14 +182,14 @@ impl Reconciler {
     }
 
     fn add_rival(&mut self, rival: Owner, frontend: Frontend) {
-        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
+        let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
         if !server.rivals.contains(&rival) {
             server.rivals.push(rival);
         }
     }
 
     fn remove_rival(&mut self, rival: Owner, frontend: Frontend) {
-        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
+        let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
         if let Some(place) = server.rivals.iter().position(|known| *known == rival) {
             server.rivals.swap_remove(place);
             self.problems_changed(rival);
@@ -198,20 +198,20 @@ impl Reconciler {
 
     /// What each rival is told names the Service that has the frontend, and why.
     fn rivals_changed(&mut self, frontend: Frontend) {
-        let Some(server) = self.tables.virtual_servers.get(&frontend) else { return };
+        let Some(server) = self.model.tables.virtual_servers.get(&frontend) else { return };
         for rival in server.rivals.clone() {
             self.problems_changed(rival);
         }
     }
 
     pub(super) fn holder(&self, frontend: Frontend) -> Option<Owner> {
-        let server = self.tables.virtual_servers.get(&frontend)?;
+        let server = self.model.tables.virtual_servers.get(&frontend)?;
         server.wanted.map(|wanted| wanted.owner)
     }
 
     /// The rival that is next to have a frontend.
     fn first_rival(&self, frontend: Frontend) -> Option<Owner> {
-        let rivals = &self.tables.virtual_servers.get(&frontend)?.rivals;
+        let rivals = &self.model.tables.virtual_servers.get(&frontend)?.rivals;
         let first =
             |best, other| if self.goes_before(other, best, frontend) { other } else { best };
         rivals.iter().copied().reduce(first)
@@ -227,17 +227,18 @@ impl Reconciler {
 
     /// The smallest has the frontend.
     fn rank(&self, owner: Owner, frontend: Frontend) -> Option<(ClaimKind, (i64, &ObjectName))> {
-        let entry = self.services.get(owner)?;
+        let entry = self.input.services.get(owner)?;
         let request = entry.request(&frontend)?;
         Some((request.kind, entry.seniority()))
     }
 
     fn request_of(&self, owner: Owner, frontend: Frontend) -> Option<Request> {
-        self.services.get(owner)?.request(&frontend).cloned()
+        self.input.services.get(owner)?.request(&frontend).cloned()
     }
 
     pub(super) fn drain_timeout(&self, owner: Owner) -> std::time::Duration {
-        self.services
+        self.input
+            .services
             .get(owner)
             .and_then(|entry| entry.service.as_ref())
             .and_then(|service| service.tuning.drain_timeout)

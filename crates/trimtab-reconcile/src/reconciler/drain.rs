@@ -15,21 +15,22 @@ impl Reconciler {
     /// Virtual servers with real servers that drain: ask the kernel for their connections from time
     /// to time, and pass them to [`Reconciler::observe_connections`].
     pub fn draining(&self) -> impl Iterator<Item = Frontend> + '_ {
-        self.draining.iter().copied()
+        self.work.draining.iter().copied()
     }
 
     /// When the first of them will have had its time: never after that, and perhaps before, if it
     /// came back since.
     pub fn next_drain_end(&self) -> Option<Duration> {
-        self.first_drain_end.map(Deadline::moment)
+        self.work.first_drain_end.map(Deadline::moment)
     }
 
     /// Looks for the first that ends after `now`, among all that drain.
     pub fn find_next_drain_end(&mut self, now: Duration) {
-        self.first_drain_end = self
+        self.work.first_drain_end = self
+            .work
             .draining
             .iter()
-            .filter_map(|frontend| self.tables.virtual_servers.get(frontend))
+            .filter_map(|frontend| self.model.tables.virtual_servers.get(frontend))
             .flat_map(|server| server.servers.values())
             .filter_map(|real| real.drain_until)
             .chain(self.lingering_ends())
@@ -39,9 +40,10 @@ impl Reconciler {
 
     /// How many real servers drain.
     pub fn draining_servers(&self) -> usize {
-        self.draining
+        self.work
+            .draining
             .iter()
-            .filter_map(|frontend| self.tables.virtual_servers.get(frontend))
+            .filter_map(|frontend| self.model.tables.virtual_servers.get(frontend))
             .flat_map(|server| server.servers.values())
             .filter(|real| real.drain_until.is_some())
             .count()
@@ -55,8 +57,8 @@ impl Reconciler {
         connections: impl IntoIterator<Item = (RealServerKey, u64)>,
         now: Duration,
     ) {
-        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else {
-            self.draining.remove(&frontend);
+        let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else {
+            self.work.draining.remove(&frontend);
             return;
         };
         let Some(wanted) = server.wanted else {
@@ -77,7 +79,7 @@ impl Reconciler {
             .values()
             .any(|real| real.drain_until.is_some_and(|until| !until.is_over(now)))
         {
-            self.draining.remove(&frontend);
+            self.work.draining.remove(&frontend);
         }
         for key in done {
             self.touch(wanted.owner, Item::RealServer(frontend, key));

@@ -11,7 +11,7 @@ use crate::tables::Item;
 impl Reconciler {
     /// Takes over the elements that belong to a Service but to none of its frontends.
     pub(super) fn take_elements(&mut self, owner: Owner, elements: Vec<(SetId, SetElement)>) {
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         let old = std::mem::replace(&mut entry.elements, elements.clone());
         for element in elements {
             self.count_element(owner, element, true);
@@ -23,7 +23,7 @@ impl Reconciler {
 
     /// Counts one Service more, or one less, that wants an element.
     pub(super) fn count_element(&mut self, owner: Owner, element: (SetId, SetElement), more: bool) {
-        let counted = self.tables.elements.count(element.0, element.1);
+        let counted = self.model.tables.elements.count(element.0, element.1);
         let due = if more { counted.want() } else { counted.release() };
         if due {
             self.touch(owner, Item::Element(element.0, element.1));
@@ -32,7 +32,7 @@ impl Reconciler {
 
     /// Counts one Service more, or one less, that wants an address on the dummy interface.
     pub(super) fn count_address(&mut self, owner: Owner, address: IpAddr, more: bool) {
-        let counted = self.tables.addresses.entry(address).or_default();
+        let counted = self.model.tables.addresses.entry(address).or_default();
         let due = if more { counted.want() } else { counted.release() };
         if due {
             self.touch(owner, Item::Address(address));

@@ -18,8 +18,8 @@ const SCHEDULERS_AGAIN: Duration = Duration::from_secs(5 * 60);
 impl Reconciler {
     /// A Service was added or changed.
     pub fn apply_service(&mut self, service: Service) {
-        let owner = self.services.intern(&service.name);
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let owner = self.input.services.intern(&service.name);
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         if entry.service.as_deref() == Some(&service) {
             return;
         }
@@ -28,14 +28,14 @@ impl Reconciler {
         if entry.service.as_ref().is_some_and(|known| known.created != service.created) {
             self.withdraw(owner);
         }
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         let old = entry.service.replace(Box::new(service));
         let new = entry.service.as_deref();
         let checked = old.as_deref().into_iter().chain(new).any(has_health_check);
         let checked = checked.then(|| entry.name.clone());
         let another = old.as_deref().zip(new).is_some_and(|(old, new)| old.uid != new.uid);
         if old.is_none() {
-            self.services.served += 1;
+            self.input.services.served += 1;
         }
         if let Some(name) = checked {
             self.health_check_changed(&name);
@@ -48,78 +48,83 @@ impl Reconciler {
 
     /// A Service was deleted, or none of our business any more.
     pub fn delete_service(&mut self, name: &ObjectName) {
-        let Some(owner) = self.services.find(name) else { return };
+        let Some(owner) = self.input.services.find(name) else { return };
         self.withdraw(owner);
-        if let Some(old) = self.services.get_mut(owner).and_then(|entry| entry.service.take()) {
-            self.services.served -= 1;
+        if let Some(old) = self.input.services.get_mut(owner).and_then(|entry| entry.service.take())
+        {
+            self.input.services.served -= 1;
             if has_health_check(&old) {
                 self.health_check_changed(name);
             }
         }
-        self.services.tidy(owner);
+        self.input.services.tidy(owner);
     }
 
     /// The names of all Services that were applied and not deleted: after a new list, those that
     /// are not on it have gone.
     pub fn service_names(&self) -> impl Iterator<Item = &ObjectName> {
-        self.services.iter().filter(|(_, entry)| entry.service.is_some()).map(|(_, e)| &e.name)
+        self.input
+            .services
+            .iter()
+            .filter(|(_, entry)| entry.service.is_some())
+            .map(|(_, e)| &e.name)
     }
 
     /// The uid of a Service that was applied and not deleted.
     pub fn service_uid(&self, name: &ObjectName) -> Option<&str> {
-        let entry = self.services.get(self.services.find(name)?)?;
+        let entry = self.input.services.get(self.input.services.find(name)?)?;
         entry.service.as_ref().map(|service| &*service.uid)
     }
 
     /// Our Node object was added or changed.
     pub fn apply_node(&mut self, node: NodeObject) {
-        if self.hints.set_zone(node.zone.as_deref()) {
+        if self.input.hints.set_zone(node.zone.as_deref()) {
             self.topology_changed();
         }
-        self.node_object = node;
+        self.input.node_object = node;
         self.node_changed();
     }
 
     /// The addresses on the node's interfaces, those on the dummy interface left out.
     pub fn set_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
         let reachable = addresses.iter().filter(|address| address.is_reachable());
-        self.own_addresses.extend(reachable.map(|address| address.address));
-        self.local_addresses = addresses;
+        self.model.own_addresses.extend(reachable.map(|address| address.address));
+        self.input.local_addresses = addresses;
         self.node_changed();
     }
 
     /// How many virtual servers the kernel has or should have, and how many real servers behind
     /// them.
     pub fn server_counts(&self) -> (usize, usize) {
-        let entries = &self.tables.virtual_servers;
+        let entries = &self.model.tables.virtual_servers;
         (entries.len(), entries.values().map(|entry| entry.servers.len()).sum())
     }
 
     /// The node's addresses: as its Node object has them, and on its interfaces.
     pub fn node_addresses(&self) -> (&[std::net::IpAddr], &[LocalAddress]) {
-        (&self.node_object.addresses, &self.local_addresses)
+        (&self.input.node_object.addresses, &self.input.local_addresses)
     }
 
     /// Derives again what depends on the node's addresses: rare, and it concerns every Service that
     /// has a node port or a VIP of its own choosing.
     fn node_changed(&mut self) {
         let node = NodeView::new(
-            &self.local_addresses,
-            &self.node_object.addresses,
+            &self.input.local_addresses,
+            &self.input.node_object.addresses,
             &self.settings.node_port_addresses,
         )
-        .lacking_as(&self.node);
-        if node == self.node {
+        .lacking_as(&self.input.node);
+        if node == self.input.node {
             return;
         }
-        self.node = node;
-        for owner in self.services.owners() {
-            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+        self.input.node = node;
+        for owner in self.input.services.owners() {
+            let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
             if let Some(service) = service.filter(|service| has_health_check(service)) {
                 let name = service.name.clone();
                 self.health_check_changed(&name);
             }
-            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+            let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
             if service.is_some_and(|service| {
                 !service.external_ips.is_empty()
                     || !service.load_balancer_ips.is_empty()
@@ -136,8 +141,8 @@ impl Reconciler {
         if scheduler == self.settings.scheduler {
             return false;
         }
-        if self.node.set_lacking(scheduler) {
-            self.schedulers_due.get_or_insert(now + SCHEDULERS_AGAIN);
+        if self.input.node.set_lacking(scheduler) {
+            self.work.schedulers_due.get_or_insert(now + SCHEDULERS_AGAIN);
             self.scheduler_changed(scheduler);
         }
         true
@@ -145,18 +150,18 @@ impl Reconciler {
 
     /// Schedulers that the kernel lacked may be there by now: their modules can be loaded later.
     pub(super) fn try_schedulers_again(&mut self, now: Duration) {
-        if self.schedulers_due.is_none_or(|due| due > now) {
+        if self.work.schedulers_due.is_none_or(|due| due > now) {
             return;
         }
-        self.schedulers_due = None;
-        for scheduler in self.node.take_lacking() {
+        self.work.schedulers_due = None;
+        for scheduler in self.input.node.take_lacking() {
             self.scheduler_changed(scheduler);
         }
     }
 
     fn scheduler_changed(&mut self, scheduler: Scheduler) {
-        for owner in self.services.owners() {
-            let service = self.services.get(owner).and_then(|entry| entry.service.as_ref());
+        for owner in self.input.services.owners() {
+            let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
             let of_views = scheduler == Scheduler::MaglevHashing && self.settings.marks.is_some();
             if service.is_some_and(|service| {
                 service.tuning.scheduler == Some(scheduler)
@@ -169,12 +174,13 @@ impl Reconciler {
 
     /// Derives what a Service asks for and takes over the difference.
     pub(super) fn derive(&mut self, owner: Owner) {
-        let Some(entry) = self.services.get(owner) else { return };
+        let Some(entry) = self.input.services.get(owner) else { return };
         let Some(service) = entry.service.as_deref() else { return };
         let Desired { mut requests, elements, problems } =
-            desired(service, &self.node, &self.settings);
-        let views = &self.views;
-        let marked = complete(&entry.name, &mut requests, &self.node, |view| views.mark(view));
+            desired(service, &self.input.node, &self.settings);
+        let views = &self.model.views;
+        let marked =
+            complete(&entry.name, &mut requests, &self.input.node, |view| views.mark(view));
         self.note_unmarked(owner, !marked);
         self.take_refused(owner, problems);
         self.serve_ports(owner);
@@ -183,7 +189,7 @@ impl Reconciler {
     }
 
     fn take_refused(&mut self, owner: Owner, refused: Vec<Problem>) {
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         if entry.refused != refused {
             entry.refused = refused;
             self.problems_changed(owner);
@@ -196,7 +202,7 @@ impl Reconciler {
         self.take_refused(owner, Vec::new());
         self.take_requests(owner, Requests::default());
         self.take_elements(owner, Vec::new());
-        let ports = self.services.get(owner).map_or(0, |entry| entry.ports.end());
+        let ports = self.input.services.get(owner).map_or(0, |entry| entry.ports.end());
         for port in 0..ports {
             self.set_served(owner, port, false);
         }
@@ -204,7 +210,7 @@ impl Reconciler {
 
     /// Marks which ports the Service has, in each of its families.
     fn serve_ports(&mut self, owner: Owner) {
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         let served = ports_of(entry, &self.settings.families);
         for (place, served) in served.into_iter().enumerate() {
             self.set_served(owner, place, served);

@@ -35,21 +35,21 @@ impl Reconciler {
     /// Takes the Services whose health check changed since the last call; `None` for one that has
     /// none any more.
     pub fn take_health_checks(&mut self) -> Vec<(ObjectName, Option<HealthCheck>)> {
-        let names: Vec<ObjectName> = self.health_checks.drain().collect();
+        let names: Vec<ObjectName> = self.work.health_checks.drain().collect();
         let with_state = |name: ObjectName| {
-            let state = self.services.find(&name).and_then(|owner| self.health_check(owner));
+            let state = self.input.services.find(&name).and_then(|owner| self.health_check(owner));
             (name, state)
         };
         names.into_iter().map(with_state).collect()
     }
 
     fn health_check(&self, owner: Owner) -> Option<HealthCheck> {
-        let entry = self.services.get(owner)?;
+        let entry = self.input.services.get(owner)?;
         let service = entry.service.as_deref().filter(|service| has_health_check(service))?;
         let families = service.cluster_ips.iter().map(|address| Family::of(*address));
         let families = families.filter(|family| self.settings.families.contains(family));
         let of_family = |family| HealthCheckFamily {
-            addresses: self.node.health_check_addresses(family).to_vec(),
+            addresses: self.input.node.health_check_addresses(family).to_vec(),
             local_endpoints: entry.ready_here.keys().filter(|a| Family::of(**a) == family).count(),
         };
         Some(HealthCheck {
@@ -61,8 +61,8 @@ impl Reconciler {
 
     /// Notes that what a Service's health check says may be another now.
     pub(super) fn health_check_changed(&mut self, name: &ObjectName) {
-        if !self.health_checks.contains(name) {
-            self.health_checks.insert(name.clone());
+        if !self.work.health_checks.contains(name) {
+            self.work.health_checks.insert(name.clone());
         }
     }
 }

@@ -145,7 +145,11 @@ fn ports_that_nobody_has_any_more_are_forgotten() {
         }
         reconciler.apply_service(service(500, 0, &naming));
         reconciler.apply_slice(&slice(500, &naming));
-        let entry = reconciler.services.find(&name()).and_then(|it| reconciler.services.get(it));
+        let entry = reconciler
+            .input
+            .services
+            .find(&name())
+            .and_then(|it| reconciler.input.services.get(it));
         let ports = &entry.unwrap().ports;
         assert_eq!(ports.iter().count(), 500);
         assert!(ports.end() <= 1000, "{}", ports.end());

@@ -21,7 +21,7 @@ impl Reconciler {
     /// every endpoint of the Services with such a policy.
     pub fn without_local_endpoints(&self, family: Family) -> WithoutLocalEndpoints {
         let mut counts = WithoutLocalEndpoints::default();
-        for (_, entry) in self.services.iter() {
+        for (_, entry) in self.input.services.iter() {
             let Some(service) = entry.service.as_deref() else { continue };
             let internal = service.internal_policy == TrafficPolicy::Local;
             let external = service.effective_external_policy() == TrafficPolicy::Local;
@@ -37,7 +37,9 @@ impl Reconciler {
     fn lacks_local_endpoints(&self, entry: &ServiceEntry, family: Family) -> bool {
         let has = |port: &PortEntry, policy| {
             let selection = port.backends.selection();
-            port.backends.iter().any(|(_, facts)| selection.admits(policy, facts, &self.hints))
+            port.backends
+                .iter()
+                .any(|(_, facts)| selection.admits(policy, facts, &self.input.hints))
         };
         entry
             .ports

@@ -17,25 +17,17 @@ use crate::execute::Report;
 use crate::operation::{Action, Operation, Owner};
 use crate::plan::Plan;
 use crate::tables::{self, Deadline, Item, Step};
-
-/// A virtual server on its way out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Leaving {
-    /// How long it may keep its connections.
-    linger: Duration,
-    /// Until when, once no packet is given its mark any more.
-    until: Option<Deadline>,
-}
+use crate::work::Leaving;
 
 impl Reconciler {
     /// Notes whether a Service has views without marks. They are chosen when its turn comes: by then
     /// what the kernel has is known.
     pub(super) fn note_unmarked(&mut self, owner: Owner, unmarked: bool) {
-        if !unmarked && self.views.stop_waiting(owner) {
+        if !unmarked && self.model.views.stop_waiting(owner) {
             self.problems_changed(owner);
         }
-        let is_waiting = self.views.is_waiting(owner);
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let is_waiting = self.model.views.is_waiting(owner);
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         entry.unmarked = unmarked && !is_waiting;
         if entry.unmarked {
             self.enqueue(owner);
@@ -44,12 +36,12 @@ impl Reconciler {
 
     /// Chooses marks for the views of a Service that have none.
     pub(super) fn choose_marks(&mut self, owner: Owner) {
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         if !std::mem::take(&mut entry.unmarked) {
             return;
         }
-        let Some(entry) = self.services.get(owner) else { return };
-        let inside = &self.tables.inside;
+        let Some(entry) = self.input.services.get(owner) else { return };
+        let inside = &self.model.tables.inside;
         // The marks that the kernel has for the frontends of each view, and for how many of them.
         let mut found: BTreeMap<View, BTreeMap<u32, u32>> = BTreeMap::new();
         for request in entry.requests.iter().filter(|it| it.inside == Inside::Unmarked) {
@@ -66,11 +58,11 @@ impl Reconciler {
             let at = |mark| Frontend::Mark { mark, family };
             let mut own = marks.iter().filter(|(mark, uses)| inside.uses(&at(**mark)) == **uses);
             let own = own.next().map(|(mark, _)| *mark);
-            let tables = &self.tables;
-            is_short |= !self.views.choose(view, own, |mark| tables.has_mark(mark));
+            let tables = &self.model.tables;
+            is_short |= !self.model.views.choose(view, own, |mark| tables.has_mark(mark));
         }
         if is_short {
-            self.views.wait(owner);
+            self.model.views.wait(owner);
             self.problems_changed(owner);
         }
         self.derive(owner);
@@ -79,16 +71,20 @@ impl Reconciler {
     /// A virtual server is no longer in the tables. Its mark is free, unless its Service still asks
     /// for the view and only waits for a frontend.
     pub(super) fn release_mark(&mut self, frontend: Frontend) {
-        let Some(view) = self.views.view(&frontend) else { return };
-        let entry = self.services.find(&view.service).and_then(|owner| self.services.get(owner));
+        let Some(view) = self.model.views.view(&frontend) else { return };
+        let entry = self
+            .input
+            .services
+            .find(&view.service)
+            .and_then(|owner| self.input.services.get(owner));
         if entry.is_none_or(|entry| entry.request(&frontend).is_none()) {
-            self.views.release(frontend);
+            self.model.views.release(frontend);
         }
     }
 
     /// A plan has been carried out: marks may be free that Services wait for.
     pub(super) fn settle_marks(&mut self) {
-        for owner in self.views.settle() {
+        for owner in self.model.views.settle() {
             self.note_unmarked(owner, true);
             self.problems_changed(owner);
         }
@@ -100,10 +96,16 @@ impl Reconciler {
         let refused: HashSet<RealServerKey> =
             report.failed.iter().filter_map(|(failed, _)| added_to(&frontend, failed)).collect();
         let added = plan.operations().filter_map(|operation| added_to(&frontend, operation));
-        self.strays.extend(added.filter(|it| !refused.contains(it)).map(|key| (frontend, key)));
-        let owner = self.views.view(&frontend).and_then(|view| self.services.find(&view.service));
-        self.views.release(frontend);
-        self.views.set_foreign(frontend, true, self.audit);
+        self.work
+            .strays
+            .extend(added.filter(|it| !refused.contains(it)).map(|key| (frontend, key)));
+        let owner = self
+            .model
+            .views
+            .view(&frontend)
+            .and_then(|view| self.input.services.find(&view.service));
+        self.model.views.release(frontend);
+        self.model.views.set_foreign(frontend, true, self.model.audit);
         if let Some(owner) = owner {
             self.derive(owner);
         }
@@ -112,7 +114,7 @@ impl Reconciler {
     /// Notes that a virtual server is in the tables, so that its record is wanted if it is a mark.
     pub(super) fn keep_record(&mut self, owner: Owner, frontend: Frontend) {
         let Some(record) = tables::record_of(&frontend) else { return };
-        let counted = self.tables.elements.count(record.0, record.1);
+        let counted = self.model.tables.elements.count(record.0, record.1);
         if counted.wanted == 0 && counted.want() {
             self.touch(owner, Item::Element(record.0, record.1));
         }
@@ -121,14 +123,14 @@ impl Reconciler {
     /// A virtual server is no longer in the tables: its record goes after it.
     pub(super) fn drop_record(&mut self, owner: Owner, frontend: Frontend) {
         let Some((set, element)) = tables::record_of(&frontend) else { return };
-        self.tables.elements.count(set, element).release();
+        self.model.tables.elements.count(set, element).release();
         self.touch(owner, Item::Element(set, element));
     }
 
     /// A virtual server that nobody asks for any more may keep its connections for so long.
     pub(super) fn let_linger(&mut self, frontend: Frontend, linger: Duration) {
         if matches!(frontend, Frontend::Mark { .. }) {
-            self.leaving.insert(frontend, Leaving { linger, until: None });
+            self.work.leaving.insert(frontend, Leaving { linger, until: None });
         }
     }
 
@@ -145,11 +147,11 @@ impl Reconciler {
             return false;
         }
         // It is looked at again when the last packet has lost its mark.
-        if self.tables.inside.is_used(&frontend) {
+        if self.model.tables.inside.is_used(&frontend) {
             return true;
         }
         let linger = self.settings.drain_timeout;
-        let leaving = self.leaving.entry(frontend).or_insert(Leaving { linger, until: None });
+        let leaving = self.work.leaving.entry(frontend).or_insert(Leaving { linger, until: None });
         if let Some(until) = leaving.until {
             return !until.is_over(now);
         }
@@ -158,8 +160,8 @@ impl Reconciler {
         }
         let until = Deadline::at(now.saturating_add(leaving.linger));
         leaving.until = Some(until);
-        self.first_drain_end = Some(self.first_drain_end.map_or(until, |first| first.min(until)));
-        self.draining.insert(frontend);
+        self.work.note_drain_end(until);
+        self.work.draining.insert(frontend);
         true
     }
 
@@ -170,27 +172,27 @@ impl Reconciler {
         connections: impl IntoIterator<Item = (RealServerKey, u64)>,
         now: Duration,
     ) {
-        let Some(leaving) = self.leaving.get_mut(&frontend) else { return };
+        let Some(leaving) = self.work.leaving.get_mut(&frontend) else { return };
         let Some(until) = leaving.until else { return };
         let idle = connections.into_iter().all(|(_, count)| count == 0);
         if idle || until.is_over(now) {
             leaving.until = Some(Deadline::OVER);
-            self.draining.remove(&frontend);
+            self.work.draining.remove(&frontend);
             self.touch(Owner::NOBODY, Item::VirtualServer(frontend));
         }
     }
 
     /// When those that linger will have had their time.
     pub(super) fn lingering_ends(&self) -> impl Iterator<Item = Deadline> + '_ {
-        self.leaving.values().filter_map(|leaving| leaving.until)
+        self.work.leaving.values().filter_map(|leaving| leaving.until)
     }
 
     /// Says which mark the packets of clients inside to a frontend should be given. With its first
     /// frontend a view is installed, and with the last one it goes.
     pub(super) fn want_inside_mark(&mut self, owner: Owner, frontend: Frontend, mark: Option<u32>) {
-        let before = self.tables.inside.wanted(&frontend);
-        self.tables.inside.want(frontend, mark);
-        if self.tables.inside.due(&frontend).is_some() {
+        let before = self.model.tables.inside.wanted(&frontend);
+        self.model.tables.inside.want(frontend, mark);
+        if self.model.tables.inside.due(&frontend).is_some() {
             self.touch(owner, Item::InsideMark(frontend));
         }
         if before == mark {
@@ -199,12 +201,12 @@ impl Reconciler {
         let family = frontend.family();
         let at = |mark| Frontend::Mark { mark, family };
         if let Some(view) = mark.map(at)
-            && self.tables.virtual_servers.get(&view).is_none_or(|it| it.wanted.is_none())
+            && self.model.tables.virtual_servers.get(&view).is_none_or(|it| it.wanted.is_none())
         {
             self.install(owner, view);
         }
         if let Some(view) = before.map(at)
-            && !self.tables.inside.is_wanted(&view)
+            && !self.model.tables.inside.is_wanted(&view)
         {
             self.uninstall_view(view);
         }
@@ -213,17 +215,18 @@ impl Reconciler {
     /// The view of a Service that is there keeps its connections for the time that the Service gives
     /// them; with a Service that is gone they end, as all others of it do.
     fn uninstall_view(&mut self, frontend: Frontend) {
-        let view = self.views.view(&frontend);
-        let owner = view.and_then(|view| self.services.find(&view.service));
+        let view = self.model.views.view(&frontend);
+        let owner = view.and_then(|view| self.input.services.find(&view.service));
         let owner = owner.unwrap_or(Owner::NOBODY);
-        let asks = self.services.get(owner).is_some_and(|it| it.requests.iter().next().is_some());
+        let asks =
+            self.input.services.get(owner).is_some_and(|it| it.requests.iter().next().is_some());
         let linger = if asks { self.drain_timeout(owner) } else { Duration::ZERO };
         self.let_linger(frontend, linger);
         self.uninstall(owner, frontend);
     }
 
     pub(super) fn plan_inside_mark(&mut self, owner: Owner, frontend: Frontend, plan: &mut Plan) {
-        let Some(step) = self.tables.inside.due(&frontend) else { return };
+        let Some(step) = self.model.tables.inside.due(&frontend) else { return };
         // Noted by somebody else: it belongs among what is done for the Service that has the frontend.
         if let Some(holder) = self.holder(frontend).filter(|holder| *holder != owner) {
             return self.touch(holder, Item::InsideMark(frontend));
@@ -231,22 +234,22 @@ impl Reconciler {
         let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
         let (Step::Set(mark) | Step::Clear(mark)) = step;
         let Some((set, element)) = tables::element(&frontend, mark) else { return };
-        let before = self.tables.inside.known(&frontend);
+        let before = self.model.tables.inside.known(&frontend);
         let action = match step {
             Step::Set(_) => Action::AddElement(set, element),
             Step::Clear(_) if excluded => return,
             Step::Clear(_) => Action::DeleteElement(set, element),
         };
-        self.tables.inside.assume(frontend, &action);
-        self.changed_since_read.as_mut().map(|changed| changed.insert(Item::InsideMark(frontend)));
+        self.model.tables.inside.assume(frontend, &action);
+        self.model.note_changed(Item::InsideMark(frontend));
         plan.push(owner, action);
         self.mark_lost(owner, frontend.family(), before);
     }
 
     /// Takes note of the mark that the kernel gives packets to a frontend; whether that is news.
     pub(super) fn observe_inside_mark(&mut self, frontend: Frontend, mark: Option<u32>) -> bool {
-        let before = self.tables.inside.known(&frontend);
-        if !self.tables.inside.observe(frontend, mark) {
+        let before = self.model.tables.inside.known(&frontend);
+        if !self.model.tables.inside.observe(frontend, mark) {
             return false;
         }
         self.touch(Owner::NOBODY, Item::InsideMark(frontend));
@@ -258,8 +261,8 @@ impl Reconciler {
     /// somebody asks for it.
     fn mark_lost(&mut self, owner: Owner, family: Family, mark: Option<u32>) {
         if let Some(lost) = mark.map(|mark| Frontend::Mark { mark, family })
-            && !self.tables.inside.is_used(&lost)
-            && let Some(server) = self.tables.virtual_servers.get(&lost)
+            && !self.model.tables.inside.is_used(&lost)
+            && let Some(server) = self.model.tables.virtual_servers.get(&lost)
             && server.wanted.is_none()
         {
             self.touch(owner, Item::VirtualServer(lost));

@@ -14,16 +14,17 @@ use crate::symbol::Symbol;
 impl Reconciler {
     /// Looks at every endpoint, but only when there are twice as many names as last time.
     pub(super) fn forget_unused_names(&mut self) {
-        let facts =
-            || self.slices.values().flat_map(|slice| &slice.endpoints).map(|(_, facts)| *facts);
-        if self.symbols.is_crowded() {
+        let facts = || {
+            self.input.slices.values().flat_map(|slice| &slice.endpoints).map(|(_, facts)| *facts)
+        };
+        if self.input.symbols.is_crowded() {
             let mut used: HashSet<Symbol> = facts().map(Facts::node).collect();
-            used.extend(self.nodes.iter().flat_map(Nodes::weighted));
-            self.symbols.keep_only(&used);
+            used.extend(self.input.nodes.iter().flat_map(Nodes::weighted));
+            self.input.symbols.keep_only(&used);
         }
-        if self.hints.is_crowded() {
+        if self.input.hints.is_crowded() {
             let used: HashSet<HintId> = facts().map(Facts::hints).collect();
-            self.hints.keep_only(&used);
+            self.input.hints.keep_only(&used);
         }
     }
 }

@@ -7,15 +7,15 @@ impl Reconciler {
     /// keep that. Concerns the Services with endpoints there, and does nothing where the settings
     /// leave nodes without weights.
     pub fn set_node_weight(&mut self, node: &str, weight: Option<u16>) {
-        let Some(nodes) = &mut self.nodes else { return };
-        let node = self.symbols.intern(node);
+        let Some(nodes) = &mut self.input.nodes else { return };
+        let node = self.input.symbols.intern(node);
         if !nodes.set_weight(node, weight) {
             return;
         }
         for owner in nodes.services_on(node) {
-            let ports = self.services.get(owner).map_or(0, |entry| entry.ports.end());
+            let ports = self.input.services.get(owner).map_or(0, |entry| entry.ports.end());
             for port in 0..ports {
-                let entry = self.services.get(owner).and_then(|entry| entry.ports.get(port));
+                let entry = self.input.services.get(owner).and_then(|entry| entry.ports.get(port));
                 let Some(entry) = entry else { continue };
                 let there = entry.backends.iter().filter(|(_, facts)| facts.node() == node);
                 let keys: Vec<_> = there.map(|(key, _)| key).collect();
@@ -26,7 +26,7 @@ impl Reconciler {
 
     /// The nodes that have a weight.
     pub fn weighted_nodes(&self) -> impl Iterator<Item = &str> {
-        let nodes = self.nodes.iter().flat_map(crate::nodes::Nodes::weighted);
-        nodes.filter_map(|node| self.symbols.name(node))
+        let nodes = self.input.nodes.iter().flat_map(crate::nodes::Nodes::weighted);
+        nodes.filter_map(|node| self.input.symbols.name(node))
     }
 }

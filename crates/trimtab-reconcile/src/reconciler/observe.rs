@@ -54,7 +54,7 @@ impl Reconciler {
         let present: HashSet<SetElement> = elements.into_iter().collect();
         let mut due = Vec::new();
         let mut drift = Drift::default();
-        for (element, counted) in self.tables.elements.of_mut(set) {
+        for (element, counted) in self.model.tables.elements.of_mut(set) {
             if counted.present != present.contains(element) {
                 counted.present = !counted.present;
                 drift.elements += 1;
@@ -62,7 +62,7 @@ impl Reconciler {
             }
         }
         for element in present {
-            let counted = self.tables.elements.count(set, element);
+            let counted = self.model.tables.elements.count(set, element);
             if !counted.present {
                 counted.present = true;
                 drift.elements += 1;
@@ -80,7 +80,7 @@ impl Reconciler {
         set: SetId,
         elements: impl IntoIterator<Item = SetElement>,
     ) -> Drift {
-        let mut unseen: HashSet<Frontend> = self.tables.inside.known_in(set).collect();
+        let mut unseen: HashSet<Frontend> = self.model.tables.inside.known_in(set).collect();
         let mut drift = Drift::default();
         for element in elements {
             let Some(frontend) = tables::frontend_of(&element) else { continue };
@@ -100,14 +100,14 @@ impl Reconciler {
     pub fn observe_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Drift {
         let present: HashSet<IpAddr> = addresses.into_iter().collect();
         let mut due = Vec::new();
-        for (address, counted) in &mut self.tables.addresses {
+        for (address, counted) in &mut self.model.tables.addresses {
             if counted.present != present.contains(address) {
                 counted.present = !counted.present;
                 due.push(*address);
             }
         }
         for address in present {
-            let counted = self.tables.addresses.entry(address).or_default();
+            let counted = self.model.tables.addresses.entry(address).or_default();
             if !counted.present {
                 counted.present = true;
                 due.push(address);
@@ -129,21 +129,20 @@ impl Reconciler {
     ) -> Drift {
         let found = server.map(KnownVirtualServer::of);
         // Also while we have not taken our hands off it.
-        if self.views.is_foreign(&frontend) {
-            self.views.set_foreign(frontend, found.is_some(), self.audit);
+        if self.model.views.is_foreign(&frontend) {
+            self.model.views.set_foreign(frontend, found.is_some(), self.model.audit);
             return Drift::default();
         }
-        if !self.tables.virtual_servers.contains_key(&frontend) {
-            let is_own = |address| self.own_addresses.contains(&address);
-            let is_ours = self.tables.ledger_has(&frontend, is_own);
-            self.views.set_foreign(frontend, found.is_some() && !is_ours, self.audit);
+        if !self.model.tables.virtual_servers.contains_key(&frontend) {
+            let is_ours = self.model.is_ours(&frontend);
+            self.model.views.set_foreign(frontend, found.is_some() && !is_ours, self.model.audit);
             if found.is_none() || !is_ours {
                 return Drift::default();
             }
-            self.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());
+            self.model.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());
             self.keep_record(Owner::NOBODY, frontend);
         }
-        let Some(entry) = self.tables.virtual_servers.get_mut(&frontend) else {
+        let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend) else {
             return Drift::default();
         };
         if entry.known == found {
@@ -167,7 +166,7 @@ impl Reconciler {
         frontend: Frontend,
         servers: impl IntoIterator<Item = RealServer>,
     ) -> Drift {
-        let Some(entry) = self.tables.virtual_servers.get_mut(&frontend) else {
+        let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend) else {
             return Drift::default();
         };
         let owner = entry.wanted.map_or(Owner::NOBODY, |wanted| wanted.owner);
@@ -205,7 +204,8 @@ impl Reconciler {
     /// The virtual servers that the kernel is known to have: those whose real servers are ours to
     /// read.
     pub fn known_frontends(&self) -> impl Iterator<Item = Frontend> + '_ {
-        self.tables
+        self.model
+            .tables
             .virtual_servers
             .iter()
             .filter(|(_, entry)| entry.known.is_some())

@@ -31,27 +31,27 @@ impl Reconciler {
     pub fn plan(&mut self, now: Duration, limit: usize) -> Plan {
         let mut plan = Plan::new();
         self.try_schedulers_again(now);
-        for (frontend, key) in std::mem::take(&mut self.strays) {
+        for (frontend, key) in std::mem::take(&mut self.work.strays) {
             plan.push(Owner::NOBODY, Action::DeleteRealServer(frontend, key));
         }
-        while let Some((owner, item)) = self.retries.pop(now) {
+        while let Some((owner, item)) = self.work.retries.pop(now) {
             if let Item::VirtualServer(frontend) = item
-                && let Some(server) = self.tables.virtual_servers.get_mut(&frontend)
+                && let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend)
             {
                 server.due = true;
             }
             self.touch(owner, item);
         }
         while plan.len() < limit {
-            let Some(owner) = self.urgent.pop_front().or_else(|| self.queue.pop_front()) else {
+            let Some(owner) = self.work.next() else {
                 break;
             };
             self.choose_marks(owner);
-            let Some(entry) = self.services.get_mut(owner) else { continue };
+            let Some(entry) = self.input.services.get_mut(owner) else { continue };
             entry.queued = false;
             let mut pending = std::mem::take(&mut entry.pending);
             for item in &pending {
-                if self.retries.holds(item, now) {
+                if self.work.retries.holds(item, now) {
                     continue;
                 }
                 let before = plan.len();
@@ -63,13 +63,13 @@ impl Reconciler {
             }
             // The list is kept for the next change, unless this was the first, long one.
             if pending.capacity() <= 8
-                && let Some(entry) = self.services.get_mut(owner)
+                && let Some(entry) = self.input.services.get_mut(owner)
                 && entry.pending.is_empty()
             {
                 pending.clear();
                 entry.pending = pending;
             }
-            self.services.tidy(owner);
+            self.input.services.tidy(owner);
         }
         plan
     }
@@ -77,82 +77,61 @@ impl Reconciler {
     fn plan_item(&mut self, owner: Owner, item: Item, now: Duration, plan: &mut Plan) {
         match item {
             Item::VirtualServer(frontend) => {
-                let Some(mut server) = self.tables.virtual_servers.remove(&frontend) else {
+                let Some(mut server) = self.model.tables.virtual_servers.remove(&frontend) else {
                     return;
                 };
                 server.due = false;
                 if server.wanted.is_none() && server.known.is_some() && self.lingers(frontend, now)
                 {
-                    self.tables.virtual_servers.insert(frontend, server);
+                    self.model.tables.virtual_servers.insert(frontend, server);
                     return;
                 }
                 let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
-                let first_drain_end = &mut self.first_drain_end;
+                let first_drain_end = &mut self.work.first_drain_end;
                 let scene =
                     Scene { now, order_seed: self.order_seed, owner, plan, first_drain_end };
                 if plan_virtual_server(frontend, &mut server, excluded, scene) {
                     self.note_draining(frontend, &server);
-                    self.tables.virtual_servers.insert(frontend, server);
+                    self.model.tables.virtual_servers.insert(frontend, server);
                 } else {
-                    self.draining.remove(&frontend);
-                    self.leaving.remove(&frontend);
+                    self.work.draining.remove(&frontend);
+                    self.work.leaving.remove(&frontend);
                     self.release_mark(frontend);
                     self.drop_record(owner, frontend);
                 }
             }
             Item::RealServer(frontend, key) => {
-                if self.retries.holds(&Item::VirtualServer(frontend), now) {
+                if self.work.retries.holds(&Item::VirtualServer(frontend), now) {
                     return;
                 }
-                let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
+                let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else {
+                    return;
+                };
                 // A virtual server that is due will be planned whole.
                 let (Some(wanted), Some(_), false) = (server.wanted, server.known, server.due)
                 else {
                     return;
                 };
-                let first_drain_end = &mut self.first_drain_end;
+                let first_drain_end = &mut self.work.first_drain_end;
                 let mut scene =
                     Scene { now, order_seed: self.order_seed, owner, plan, first_drain_end };
                 if let Some(real) = server.servers.get_mut(&key) {
                     if !plan_real_server(frontend, &wanted, key, real, &mut scene) {
                         server.servers.remove(&key);
                     } else if real.drain_until.is_some() {
-                        self.draining.insert(frontend);
+                        self.work.draining.insert(frontend);
                     }
                     plan_options(frontend, &wanted, server, &mut scene);
                 }
             }
             Item::Element(set, element) => {
-                let elements = self.tables.elements.of_mut(set);
-                let Some(counted) = elements.get_mut(&element) else { return };
-                if counted.differs() {
-                    let action = if counted.wanted > 0 {
-                        Action::AddElement(set, element)
-                    } else {
-                        Action::DeleteElement(set, element)
-                    };
-                    counted.assume(&action);
-                    self.changed_since_read.as_mut().map(|changed| changed.insert(item));
+                if let Some(action) = self.model.change_element(set, element) {
                     plan.push(owner, action);
-                }
-                if counted.is_idle() {
-                    elements.remove(&element);
                 }
             }
             Item::Address(address) => {
-                let Some(counted) = self.tables.addresses.get_mut(&address) else { return };
-                if counted.differs() {
-                    let action = if counted.wanted > 0 {
-                        Action::AddAddress(address)
-                    } else {
-                        Action::DeleteAddress(address)
-                    };
-                    counted.assume(&action);
-                    self.changed_since_read.as_mut().map(|changed| changed.insert(item));
+                if let Some(action) = self.model.change_address(address) {
                     plan.push(owner, action);
-                }
-                if counted.is_idle() {
-                    self.tables.addresses.remove(&address);
                 }
             }
             Item::InsideMark(frontend) => self.plan_inside_mark(owner, frontend, plan),
@@ -161,9 +140,9 @@ impl Reconciler {
 
     fn note_draining(&mut self, frontend: Frontend, server: &VirtualServerEntry) {
         if server.servers.values().any(|real| real.drain_until.is_some()) {
-            self.draining.insert(frontend);
+            self.work.draining.insert(frontend);
         } else {
-            self.draining.remove(&frontend);
+            self.work.draining.remove(&frontend);
         }
     }
 }

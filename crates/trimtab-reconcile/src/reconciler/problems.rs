@@ -17,23 +17,23 @@ impl Reconciler {
     /// Takes the Services whose problems changed since the last call, in order of name, each with
     /// all that it has now: nothing for one that had some and has none any more.
     pub fn take_problems(&mut self) -> Vec<ServiceProblems> {
-        let mut names: Vec<ObjectName> = self.troubled.drain().collect();
+        let mut names: Vec<ObjectName> = self.work.troubled.drain().collect();
         names.sort_unstable();
         names.into_iter().map(|name| self.problems_of(name)).collect()
     }
 
     /// Notes that a Service may have other problems than before.
     pub(super) fn problems_changed(&mut self, owner: Owner) {
-        if let Some(entry) = self.services.get(owner)
-            && !self.troubled.contains(&entry.name)
+        if let Some(entry) = self.input.services.get(owner)
+            && !self.work.troubled.contains(&entry.name)
         {
-            self.troubled.insert(entry.name.clone());
+            self.work.troubled.insert(entry.name.clone());
         }
     }
 
     /// The kernel goes on refusing something for a Service.
     pub(super) fn kernel_refuses(&mut self, owner: Owner, item: Item, message: Box<str>) {
-        let entry = self.services.get_mut(owner).filter(|_| owner != Owner::NOBODY);
+        let entry = self.input.services.get_mut(owner).filter(|_| owner != Owner::NOBODY);
         let Some(entry) = entry else { return };
         let is_full = entry.refusals.len() == MOST_REFUSALS;
         match entry.refusals.iter_mut().find(|(known, _)| *known == item) {
@@ -47,7 +47,7 @@ impl Reconciler {
 
     /// The kernel no longer refuses something, or is no longer asked for it.
     pub(super) fn kernel_accepts(&mut self, owner: Owner, item: &Item) {
-        let Some(entry) = self.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(owner) else { return };
         if let Some(place) = entry.refusals.iter().position(|(known, _)| known == item) {
             entry.refusals.swap_remove(place);
             self.problems_changed(owner);
@@ -55,8 +55,8 @@ impl Reconciler {
     }
 
     fn problems_of(&self, service: ObjectName) -> ServiceProblems {
-        let owner = self.services.find(&service);
-        let entry = owner.and_then(|owner| Some((owner, self.services.get(owner)?)));
+        let owner = self.input.services.find(&service);
+        let entry = owner.and_then(|owner| Some((owner, self.input.services.get(owner)?)));
         let Some((owner, entry, object)) =
             entry.and_then(|(owner, entry)| Some((owner, entry, entry.service.as_deref()?)))
         else {
@@ -76,7 +76,7 @@ impl Reconciler {
             let message = format!("{more} more frontends are served for other Services");
             conflicts.push(Problem { reason: Reason::FrontendConflict, message });
         }
-        let unmarked = self.views.is_waiting(owner).then(|| Problem {
+        let unmarked = self.model.views.is_waiting(owner).then(|| Problem {
             reason: Reason::NoMarkLeft,
             message:
                 "spec.externalTrafficPolicy: Local, and every firewall mark of this node is taken; \
@@ -100,9 +100,9 @@ impl Reconciler {
         entry: &'a ServiceEntry,
     ) -> impl Iterator<Item = (&'a Request, &'a ServiceEntry)> {
         entry.requests.iter().filter_map(move |request| {
-            let server = self.tables.virtual_servers.get(&request.frontend)?;
+            let server = self.model.tables.virtual_servers.get(&request.frontend)?;
             let holder = server.wanted.map(|wanted| wanted.owner).filter(|had| *had != owner)?;
-            Some((request, self.services.get(holder)?))
+            Some((request, self.input.services.get(holder)?))
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use trimtab_core::{Frontend, SetElement, SetId, SetKind};
+use trimtab_core::{Frontend, SetElement, SetId};
 
 use super::Reconciler;
+use super::real_servers::hairpin;
 use crate::desired::ClaimKind;
 use crate::tables;
 use trimtab_core::objects::ObjectName;
@@ -28,7 +29,7 @@ impl Reconciler {
     /// What each Service has, in order of name.
     pub fn programmed(&self) -> Vec<Programmed> {
         let mut all: Vec<Programmed> = Vec::new();
-        for (owner, entry) in self.services.iter() {
+        for (owner, entry) in self.input.services.iter() {
             if entry.service.is_none() {
                 continue;
             }
@@ -40,7 +41,7 @@ impl Reconciler {
                 addresses: Vec::new(),
             };
             for request in entry.requests.iter() {
-                let server = self.tables.virtual_servers.get(&request.frontend);
+                let server = self.model.tables.virtual_servers.get(&request.frontend);
                 if server.and_then(|s| s.wanted).is_none_or(|wanted| wanted.owner != owner) {
                     // Nobody else asks for a mark: its view waits for a frontend.
                     if request.kind != ClaimKind::View {
@@ -59,14 +60,8 @@ impl Reconciler {
                 }
             }
             for port in entry.ports.iter().filter(|port| port.served) {
-                let set = SetId::new(SetKind::LoopBack, port.family);
-                one.elements.extend(port.backends.iter().filter(|(_, f)| f.is_local()).map(
-                    |(key, _)| {
-                        let element =
-                            SetElement::IpPortIp(key.address, port.protocol, key.port, key.address);
-                        (set, element)
-                    },
-                ));
+                let local = port.backends.iter().filter(|(_, facts)| facts.is_local());
+                one.elements.extend(local.map(|(key, _)| hairpin(port, &key)));
             }
             one.frontends.sort_unstable();
             one.conflicts.sort_unstable();

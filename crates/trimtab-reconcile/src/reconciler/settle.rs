@@ -19,7 +19,7 @@ impl Reconciler {
     /// is unexpectedly there or not there is a matter of [`Reconciler::take_suspects`], anything else
     /// is tried again later, for that object alone.
     pub fn settle(&mut self, plan: &Plan, report: &Report, now: Duration) {
-        if self.retries.len() > 0 {
+        if self.work.retries.len() > 0 {
             self.forget_retries(plan, report);
         }
         for (operation, why) in &report.failed {
@@ -28,7 +28,7 @@ impl Reconciler {
         for operation in &report.withheld {
             let item = item_of(&operation.action);
             self.revert(&operation.action);
-            self.retries.withheld(item, operation.owner, now);
+            self.work.retries.withheld(item, operation.owner, now);
         }
         for (operation, why) in &report.failed {
             if let Some(frontend) = is_somebody_elses(operation, why) {
@@ -41,7 +41,7 @@ impl Reconciler {
     /// Virtual servers of which the kernel said something unexpected: read them and pass what they
     /// are to [`Reconciler::observe_virtual_server`].
     pub fn take_suspects(&mut self) -> Vec<Frontend> {
-        self.suspects.drain().collect()
+        self.work.suspects.drain().collect()
     }
 
     fn settle_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {
@@ -58,7 +58,7 @@ impl Reconciler {
             return;
         }
         if let Some(frontend) = operation.action.frontend() {
-            self.suspects.insert(frontend);
+            self.work.suspects.insert(frontend);
         }
         match why {
             // Asked for by a Service: there is another way at once.
@@ -67,10 +67,10 @@ impl Reconciler {
                     .is_some_and(|scheduler| self.scheduler_lacks(scheduler, now)) => {}
             // Not the kernel's trouble but our belief about it: look, and go on at once.
             Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
-                self.retries.surprised(item, operation.owner, now);
+                self.work.retries.surprised(item, operation.owner, now);
             }
             _ => {
-                if self.retries.failed(item, operation.owner, now) >= LASTING {
+                if self.work.retries.failed(item, operation.owner, now) >= LASTING {
                     let message = format!("cannot {}: {why}", operation.action);
                     self.kernel_refuses(operation.owner, item, message.into());
                 }
@@ -92,14 +92,14 @@ impl Reconciler {
 
     /// Forgets that an object failed: it is as wanted, or no longer there.
     pub(super) fn forget_retry(&mut self, item: &Item) {
-        if let Some(owner) = self.retries.succeeded(item) {
+        if let Some(owner) = self.work.retries.succeeded(item) {
             self.kernel_accepts(owner, item);
         }
     }
 
     /// Takes the belief back that an operation was done.
     fn revert(&mut self, action: &Action) {
-        self.tables.revert(action);
+        self.model.tables.revert(action);
         if let Action::DeleteVirtualServer(frontend) = action {
             self.deletion_failed(*frontend);
         }

@@ -4,16 +4,15 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use hashbrown::{HashMap, HashSet};
-use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
+use trimtab_core::RealServerKey;
+use trimtab_core::objects::{EndpointSlice, ObjectName};
 
 use super::Reconciler;
 use super::health_check::has_health_check;
+use super::real_servers::hairpin;
 use crate::backends::{Facts, Selection};
-use crate::nodes::Nodes;
 use crate::operation::Owner;
-use crate::services::{PortEntry, StoredSlice};
-use crate::tables::Item;
-use trimtab_core::objects::{EndpointSlice, ObjectName};
+use crate::services::StoredSlice;
 
 /// What changed at one Service port.
 struct Touched {
@@ -25,9 +24,9 @@ struct Touched {
 impl Reconciler {
     /// An EndpointSlice was added or changed.
     pub fn apply_slice(&mut self, slice: &EndpointSlice) {
-        let owner = self.services.intern(&slice.service);
+        let owner = self.input.services.intern(&slice.service);
         let stored = self.store(owner, slice);
-        let old = self.slices.remove(&slice.name);
+        let old = self.input.slices.remove(&slice.name);
         match old {
             Some(old) if old.owner == owner && old.ports == stored.ports => {
                 let changes = difference(&old.endpoints, &stored.endpoints);
@@ -35,7 +34,7 @@ impl Reconciler {
             }
             old => {
                 // Counted before the old one goes, which may be all that keeps the entry.
-                if let Some(entry) = self.services.get_mut(owner) {
+                if let Some(entry) = self.input.services.get_mut(owner) {
                     entry.slices += 1;
                     for (place, _) in &stored.ports {
                         if let Some(port) = entry.ports.get_mut(*place as usize) {
@@ -51,42 +50,25 @@ impl Reconciler {
                 self.change_endpoints(owner, &stored.ports, &changes);
             }
         }
-        self.slices.insert(slice.name.clone(), stored);
+        self.input.slices.insert(slice.name.clone(), stored);
         self.forget_unused_names();
     }
 
     /// An EndpointSlice was deleted.
     pub fn delete_slice(&mut self, name: &ObjectName) {
-        if let Some(old) = self.slices.remove(name) {
+        if let Some(old) = self.input.slices.remove(name) {
             self.remove_endpoints(&old);
         }
     }
 
     /// The names of all slices that were applied and not deleted.
     pub fn slice_names(&self) -> impl Iterator<Item = &ObjectName> {
-        self.slices.keys()
-    }
-
-    /// The node's zone changed: hints mean something else now.
-    pub(super) fn topology_changed(&mut self) {
-        for owner in self.services.owners() {
-            let ports = self.services.get(owner).map_or(0, |entry| entry.ports.end());
-            for port in 0..ports {
-                let hints = &self.hints;
-                let Some(entry) = self.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
-                else {
-                    continue;
-                };
-                entry.backends.recount(hints);
-                let keys: Vec<_> = entry.backends.iter().map(|(key, _)| key).collect();
-                self.update_servers(owner, port, &keys);
-            }
-        }
+        self.input.slices.keys()
     }
 
     fn store(&mut self, owner: Owner, slice: &EndpointSlice) -> StoredSlice {
         let mut ports: Vec<(u32, u16)> = Vec::with_capacity(slice.ports.len());
-        if let Some(entry) = self.services.get_mut(owner) {
+        if let Some(entry) = self.input.services.get_mut(owner) {
             for port in &slice.ports {
                 let place = entry.ports.place(&port.name, port.protocol, slice.family);
                 ports.push((u32::try_from(place).unwrap_or(u32::MAX), port.port));
@@ -98,10 +80,10 @@ impl Reconciler {
             .map(|endpoint| {
                 let local = endpoint.node.as_deref() == Some(&*self.settings.node_name);
                 let mut facts = Facts::new(endpoint.conditions, local)
-                    .with_hints(self.hints.intern(&endpoint.hints))
+                    .with_hints(self.input.hints.intern(&endpoint.hints))
                     .with_weight(slice.weight);
                 if let Some(node) = &endpoint.node {
-                    facts = facts.with_node(self.symbols.intern(node));
+                    facts = facts.with_node(self.input.symbols.intern(node));
                 }
                 (endpoint.address, facts)
             })
@@ -114,7 +96,7 @@ impl Reconciler {
         let changes: Vec<_> =
             old.endpoints.iter().map(|(ip, facts)| (*ip, Some(*facts), None)).collect();
         self.change_endpoints(old.owner, &old.ports, &changes);
-        if let Some(entry) = self.services.get_mut(old.owner) {
+        if let Some(entry) = self.input.services.get_mut(old.owner) {
             entry.slices = entry.slices.saturating_sub(1);
             for (place, _) in &old.ports {
                 let place = *place as usize;
@@ -124,7 +106,7 @@ impl Reconciler {
                 entry.ports.tidy(place);
             }
         }
-        self.services.tidy(old.owner);
+        self.input.services.tidy(old.owner);
     }
 
     /// Takes changed endpoints over into each of the slice's ports.
@@ -132,7 +114,7 @@ impl Reconciler {
         if changes.is_empty() {
             return;
         }
-        if let Some(nodes) = &mut self.nodes {
+        if let Some(nodes) = &mut self.input.nodes {
             for facts in changes.iter().filter_map(|(_, _, new)| *new) {
                 nodes.add(facts.node(), owner);
             }
@@ -143,7 +125,8 @@ impl Reconciler {
         for (place, number) in ports {
             let port = *place as usize;
             let Some(touched) = self.change_port(owner, port, *number, changes) else { continue };
-            let Some(entry) = self.services.get(owner).and_then(|entry| entry.ports.get(port))
+            let Some(entry) =
+                self.input.services.get(owner).and_then(|entry| entry.ports.get(port))
             else {
                 continue;
             };
@@ -166,8 +149,8 @@ impl Reconciler {
         number: u16,
         changes: &[Change],
     ) -> Option<Touched> {
-        let hints = &self.hints;
-        let service = self.services.get_mut(owner)?;
+        let hints = &self.input.hints;
+        let service = self.input.services.get_mut(owner)?;
         let entry = service.ports.get_mut(port)?;
         let before = entry.backends.selection();
         let mut keys = Vec::with_capacity(changes.len());
@@ -206,77 +189,6 @@ impl Reconciler {
         }
         Some(Touched { port, before, keys })
     }
-
-    /// Puts the local endpoints of a port into the hairpin set, or takes them out.
-    pub(super) fn set_served(&mut self, owner: Owner, port: usize, served: bool) {
-        let Some(entry) = self.services.get_mut(owner).and_then(|e| e.ports.get_mut(port)) else {
-            return;
-        };
-        if entry.served == served {
-            return;
-        }
-        entry.served = served;
-        let hairpins: Vec<_> = entry
-            .backends
-            .iter()
-            .filter(|(_, facts)| facts.is_local())
-            .map(|(key, _)| hairpin(entry, &key))
-            .collect();
-        if let Some(entry) = self.services.get_mut(owner).filter(|_| !served) {
-            entry.ports.tidy(port);
-        }
-        for element in hairpins {
-            self.count_element(owner, element, served);
-        }
-    }
-
-    /// Decides on some endpoints of a port, for every frontend that uses it.
-    pub(super) fn update_servers(&mut self, owner: Owner, port: usize, keys: &[RealServerKey]) {
-        let Some(entry) = self.services.get(owner) else { return };
-        let Some(port) = entry.ports.get(port) else { return };
-        let selection = port.backends.selection();
-        let mut changed: Vec<Item> = Vec::new();
-        for request in entry.requests.of_port(port) {
-            let Some(server) = self.tables.virtual_servers.get_mut(&request.frontend) else {
-                continue;
-            };
-            if server.wanted.is_none_or(|wanted| wanted.owner != owner) {
-                continue;
-            }
-            for key in keys {
-                let weight = port
-                    .backends
-                    .get(key)
-                    .filter(|facts| selection.admits(request.policy, *facts, &self.hints))
-                    .map(|facts| weight_of(facts, self.nodes.as_ref()));
-                if server.want_server(*key, weight) && !server.due {
-                    changed.push(Item::RealServer(request.frontend, *key));
-                }
-            }
-        }
-        for item in changed {
-            self.touch(owner, item);
-        }
-    }
-
-    /// Decides on all endpoints of a frontend that a Service has just been given.
-    pub(super) fn fill_servers(&mut self, owner: Owner, frontend: Frontend) {
-        let Some(entry) = self.services.get(owner) else { return };
-        let Some(server) = self.tables.virtual_servers.get_mut(&frontend) else { return };
-        let request = entry.request(&frontend);
-        for known in server.servers.values_mut() {
-            known.wanted = None;
-        }
-        let Some(request) = request else { return };
-        let place = entry.ports.find(&request.port, request.protocol, frontend.family());
-        let Some(port) = place.and_then(|place| entry.ports.get(place)) else { return };
-        let selection = port.backends.selection();
-        for (key, facts) in port.backends.iter() {
-            if selection.admits(request.policy, facts, &self.hints) {
-                server.want_server(key, Some(weight_of(facts, self.nodes.as_ref())));
-            }
-        }
-    }
 }
 
 /// An endpoint's facts before and after.
@@ -308,10 +220,6 @@ fn difference(old: &[(IpAddr, Facts)], new: &[(IpAddr, Facts)]) -> Vec<Change> {
     }
 }
 
-fn weight_of(facts: Facts, nodes: Option<&Nodes>) -> u16 {
-    facts.weight().or_else(|| nodes?.weight(facts.node())).unwrap_or(1)
-}
-
 fn is_ready_here(facts: Facts) -> bool {
     facts.is_ready() && facts.is_local()
 }
@@ -325,10 +233,4 @@ fn count_ready(addresses: &mut HashMap<IpAddr, u32>, address: IpAddr, more: bool
             addresses.remove(&address);
         }
     }
-}
-
-fn hairpin(port: &PortEntry, key: &RealServerKey) -> (SetId, SetElement) {
-    let family: Family = port.family;
-    let element = SetElement::IpPortIp(key.address, port.protocol, key.port, key.address);
-    (SetId::new(SetKind::LoopBack, family), element)
 }

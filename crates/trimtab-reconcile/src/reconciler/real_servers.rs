@@ -1,0 +1,113 @@
+//! Which endpoints are real servers of which frontends, and which of them may reach themselves.
+
+use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
+
+use super::Reconciler;
+use crate::backends::Facts;
+use crate::nodes::Nodes;
+use crate::operation::Owner;
+use crate::services::PortEntry;
+use crate::tables::Item;
+
+impl Reconciler {
+    /// The node's zone changed: hints mean something else now.
+    pub(super) fn topology_changed(&mut self) {
+        for owner in self.input.services.owners() {
+            let ports = self.input.services.get(owner).map_or(0, |entry| entry.ports.end());
+            for port in 0..ports {
+                let hints = &self.input.hints;
+                let Some(entry) =
+                    self.input.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
+                else {
+                    continue;
+                };
+                entry.backends.recount(hints);
+                let keys: Vec<_> = entry.backends.iter().map(|(key, _)| key).collect();
+                self.update_servers(owner, port, &keys);
+            }
+        }
+    }
+
+    /// Puts the local endpoints of a port into the hairpin set, or takes them out.
+    pub(super) fn set_served(&mut self, owner: Owner, port: usize, served: bool) {
+        let Some(entry) = self.input.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
+        else {
+            return;
+        };
+        if entry.served == served {
+            return;
+        }
+        entry.served = served;
+        let hairpins: Vec<_> = entry
+            .backends
+            .iter()
+            .filter(|(_, facts)| facts.is_local())
+            .map(|(key, _)| hairpin(entry, &key))
+            .collect();
+        if let Some(entry) = self.input.services.get_mut(owner).filter(|_| !served) {
+            entry.ports.tidy(port);
+        }
+        for element in hairpins {
+            self.count_element(owner, element, served);
+        }
+    }
+
+    /// Decides on some endpoints of a port, for every frontend that uses it.
+    pub(super) fn update_servers(&mut self, owner: Owner, port: usize, keys: &[RealServerKey]) {
+        let Some(entry) = self.input.services.get(owner) else { return };
+        let Some(port) = entry.ports.get(port) else { return };
+        let selection = port.backends.selection();
+        let mut changed: Vec<Item> = Vec::new();
+        for request in entry.requests.of_port(port) {
+            let Some(server) = self.model.tables.virtual_servers.get_mut(&request.frontend) else {
+                continue;
+            };
+            if server.wanted.is_none_or(|wanted| wanted.owner != owner) {
+                continue;
+            }
+            for key in keys {
+                let weight = port
+                    .backends
+                    .get(key)
+                    .filter(|facts| selection.admits(request.policy, *facts, &self.input.hints))
+                    .map(|facts| weight_of(facts, self.input.nodes.as_ref()));
+                if server.want_server(*key, weight) && !server.due {
+                    changed.push(Item::RealServer(request.frontend, *key));
+                }
+            }
+        }
+        for item in changed {
+            self.touch(owner, item);
+        }
+    }
+
+    /// Decides on all endpoints of a frontend that a Service has just been given.
+    pub(super) fn fill_servers(&mut self, owner: Owner, frontend: Frontend) {
+        let Some(entry) = self.input.services.get(owner) else { return };
+        let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
+        let request = entry.request(&frontend);
+        for known in server.servers.values_mut() {
+            known.wanted = None;
+        }
+        let Some(request) = request else { return };
+        let place = entry.ports.find(&request.port, request.protocol, frontend.family());
+        let Some(port) = place.and_then(|place| entry.ports.get(place)) else { return };
+        let selection = port.backends.selection();
+        for (key, facts) in port.backends.iter() {
+            if selection.admits(request.policy, facts, &self.input.hints) {
+                server.want_server(key, Some(weight_of(facts, self.input.nodes.as_ref())));
+            }
+        }
+    }
+}
+
+fn weight_of(facts: Facts, nodes: Option<&Nodes>) -> u16 {
+    facts.weight().or_else(|| nodes?.weight(facts.node())).unwrap_or(1)
+}
+
+/// The element that lets a local endpoint reach itself through its Service.
+pub(super) fn hairpin(port: &PortEntry, key: &RealServerKey) -> (SetId, SetElement) {
+    let family: Family = port.family;
+    let element = SetElement::IpPortIp(key.address, port.protocol, key.port, key.address);
+    (SetId::new(SetKind::LoopBack, family), element)
+}
