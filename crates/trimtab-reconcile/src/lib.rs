@@ -36,6 +36,7 @@ mod order;
 pub mod plan;
 pub mod ports;
 mod problem;
+mod query;
 mod reconciler;
 mod retry;
 mod services;
@@ -51,6 +52,7 @@ pub use execute::{Kernel, Refused, Report, execute};
 pub use operation::{Action, Operation, Owner, Phase};
 pub use plan::Plan;
 pub use problem::{Problem, Reason, ServiceProblems};
+pub use query::{Answer, FrontendStatus, Query, QueryOf, RealServerStatus, ServiceStatus};
 pub use reconciler::{
     Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler, WithoutLocalEndpoints,
 };

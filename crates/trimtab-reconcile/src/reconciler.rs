@@ -1,5 +1,6 @@
 //! The reconciler: objects in, plans out.
 
+mod answer;
 mod audit;
 mod claims;
 mod drain;

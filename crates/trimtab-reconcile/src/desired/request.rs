@@ -49,7 +49,7 @@ impl ClaimKind {
             Self::LoadBalancer => "load-balancer IP",
             Self::NodePort => "node port",
             Self::ExternalIp => "external IP",
-            Self::View => "view",
+            Self::View => "inside",
         }
     }
 }

@@ -54,7 +54,7 @@ impl Reconciler {
         }
     }
 
-    fn problems_of(&self, service: ObjectName) -> ServiceProblems {
+    pub(super) fn problems_of(&self, service: ObjectName) -> ServiceProblems {
         let owner = self.input.services.find(&service);
         let entry = owner.and_then(|owner| Some((owner, self.input.services.get(owner)?)));
         let Some((owner, entry, object)) =
