@@ -40,6 +40,8 @@ mod once;
 mod other_modes;
 #[path = "kernel/privileges.rs"]
 mod privileges;
+#[path = "kernel/repair.rs"]
+mod repair;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/service_kinds.rs"]
@@ -64,5 +66,7 @@ mod traffic_policies;
 mod tuning;
 #[path = "kernel/vip_binding.rs"]
 mod vip_binding;
+#[path = "kernel/waiting.rs"]
+mod waiting;
 #[path = "kernel/weights.rs"]
 mod weights;

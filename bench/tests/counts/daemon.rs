@@ -16,6 +16,7 @@ use trimtab_core::Family;
 use trimtab_kube::warning::Warnings;
 use trimtab_kube::watch::{self as source, Timing};
 use trimtab_reconcile::Reconciler;
+use trimtab_reconcile::ports::HostNews;
 
 use crate::api::{Api, Resource};
 use crate::heap::Heap;
@@ -120,10 +121,10 @@ async fn run(
     kernel: &Counter,
 ) -> (Arc<Health>, (watch::Sender<bool>, mpsc::Sender<AuditPart>)) {
     let (sender, changes) = mpsc::channel(1024);
-    let (addresses, local_addresses) = mpsc::channel(1);
+    let (addresses, host_news) = mpsc::channel(1);
     let (parts, audit) = mpsc::channel(4);
     let (stop_sender, stop) = watch::channel(false);
-    let inputs = Inputs { changes, local_addresses, audit, stop };
+    let inputs = Inputs { changes, host_news, audit, stop };
     let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
     let shared = Shared {
         health: Arc::clone(&health),
@@ -139,7 +140,7 @@ async fn run(
     let reconciler = Reconciler::new(config.settings());
     let sync = SyncLoop::new(reconciler, kernel.clone(), settings, shared);
     tokio::spawn(sync.run(inputs));
-    addresses.send(Vec::new()).await.unwrap();
+    addresses.send(HostNews::LocalAddresses(Vec::new())).await.unwrap();
     let client = api.client();
     let node = config.node_name.clone();
     let contact = Arc::clone(health.contact());

@@ -39,6 +39,9 @@ const SHARE: u32 = 200;
 /// of thousands of Services, there are fewer.
 const LOOK_SHARE: u32 = 100;
 
+/// How often to ask whether the kernel has been programmed for the first time.
+const POLL: Duration = Duration::from_secs(1);
+
 fn failed(error: &PortError) {
     metric::audit_failed();
     warn!(%error, "cannot compare with the kernel");
@@ -112,15 +115,13 @@ impl<O: Auditing> Auditor<O> {
     /// Audits until nobody listens any more.
     pub async fn run(mut self) {
         // What has not been programmed yet cannot have been spoiled.
-        loop {
-            tokio::time::sleep(self.period / 10).await;
+        while !self.health.is_programmed() {
+            tokio::time::sleep(POLL.min(self.period)).await;
             if self.parts.is_closed() {
                 return;
             }
-            if self.health.is_programmed() {
-                break;
-            }
         }
+        self.look_at = Instant::now() + self.period / 10;
         loop {
             match self.next().await {
                 None => return,

@@ -36,8 +36,8 @@ impl Notices {
 
 /// The shortest time between two looks that notices cause.
 const LEAST: Duration = Duration::from_secs(1);
-/// Looks that notices cause take at most this part of a processor.
-const SHARE: u32 = 20;
+/// Looks that notices cause take at most this part of the time.
+const SHARE: u32 = 10;
 
 /// The time after a look in which no notice causes another one.
 #[derive(Debug)]

@@ -14,10 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::info;
 use trimtab_core::Frontend;
-use trimtab_core::objects::LocalAddress;
 use trimtab_kube::Arrival;
 use trimtab_kube::warning::Warnings;
-use trimtab_reconcile::ports::{DataPlane, PortError};
+use trimtab_reconcile::ports::{DataPlane, HostNews, PortError};
 use trimtab_reconcile::{Drift, Reconciler};
 
 use crate::addresses::Addresses;
@@ -61,8 +60,8 @@ pub struct Shared {
 pub struct Inputs {
     /// Changes of objects; their end is the loop's.
     pub changes: mpsc::Receiver<Arrival>,
-    /// The addresses of the node's interfaces, the dummy interface left out, whenever they change.
-    pub local_addresses: mpsc::Receiver<Vec<LocalAddress>>,
+    /// What the host's kernel tells of by itself.
+    pub host_news: mpsc::Receiver<HostNews>,
     /// What comparisons with the kernel read.
     pub audit: mpsc::Receiver<AuditPart>,
     /// True ends the loop.
@@ -142,7 +141,7 @@ impl<D: DataPlane> SyncLoop<D> {
     /// # Errors
     /// When the kernel cannot be read at the start. A host that cannot be prepared is waited for.
     pub async fn run(mut self, inputs: Inputs) -> Result<D, PortError> {
-        let Inputs { mut changes, mut local_addresses, mut audit, mut stop } = inputs;
+        let Inputs { mut changes, mut host_news, mut audit, mut stop } = inputs;
         loop {
             let wake = self.wake_at();
             tokio::select! {
@@ -156,7 +155,7 @@ impl<D: DataPlane> SyncLoop<D> {
                         taken += self.take_all(arrival);
                     }
                 }
-                Some(addresses) = local_addresses.recv() => self.take_local_addresses(addresses),
+                Some(news) = host_news.recv() => self.take_host_news(news),
                 Some(part) = audit.recv(), if self.stage != Stage::Listing => self.compare(part),
                 () = sleep_until(wake), if wake.is_some() => {}
             }
@@ -195,11 +194,13 @@ impl<D: DataPlane> SyncLoop<D> {
             self.set_local_addresses(addresses);
         }
         self.look_at_suspects();
+        self.read_again_if_renewed();
         self.poll_drains();
         let now = Instant::now();
         let retry_due = self.reconciler.next_retry().is_some_and(|due| self.epoch + due <= now);
         if self.pace.allows(now) && (!self.reconciler.is_settled() || retry_due) {
             self.round();
+            self.read_again_if_renewed();
         }
         // Also where a change turned out to be no work, whatever the pace.
         if self.reconciler.is_settled() {

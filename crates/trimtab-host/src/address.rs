@@ -131,6 +131,12 @@ pub(crate) fn dump(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddre
     })
 }
 
+/// The address of a message about one, if it stands for itself alone, as a VIP does.
+pub(crate) fn host_address(payload: &[u8]) -> Option<IpAddr> {
+    let found = decode(payload, &Arc::from("")).ok()??;
+    (found.prefix_len == found.family().host_prefix()).then_some(found.address)
+}
+
 /// `None` for families other than IPv4 and IPv6: a dump of all families shows also those of MCTP,
 /// phones and the like.
 fn decode(payload: &[u8], name: &Arc<str>) -> Result<Option<InterfaceAddress>, NetlinkError> {

@@ -57,6 +57,23 @@ pub fn ensure(socket: &mut Socket, name: &str) -> Result<Dummy, Error> {
     find(socket, name)?.ok_or_else(|| Error::Vanished(name.into()))
 }
 
+/// The dummy interface with this name after somebody touched it: `last`, which it was, gets its name
+/// back if it has another one; otherwise as [`ensure`].
+///
+/// # Errors
+/// As [`find`].
+pub fn restore(socket: &mut Socket, name: &str, last: Dummy) -> Result<Dummy, Error> {
+    if find(socket, name)?.is_none() {
+        let there = link::with_index(socket, last.index);
+        let there = there.map_err(|source| Error::link("look up", name, source))?;
+        if there.is_some_and(|link| link.kind.as_deref() == Some(KIND)) {
+            // Somebody may be faster, or it may be gone again: then there is a new one.
+            let _ = link::rename(socket, last.index, name);
+        }
+    }
+    ensure(socket, name)
+}
+
 impl Dummy {
     /// The interface's index.
     pub const fn index(self) -> u32 {

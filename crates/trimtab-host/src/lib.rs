@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | [`dummy`] | the dummy interface and the VIPs on it | rtnetlink, batched |
 //! | [`local_route`] | VIPs bound by routes instead | rtnetlink, batched |
-//! | [`address`], [`address_monitor`] | the node's addresses, and word of their changes | rtnetlink |
+//! | [`address`] | the node's addresses | rtnetlink |
+//! | [`route_monitor`], [`rules::RuleMonitor`] | nothing: word of what changes | netlink multicast |
 //! | [`ipset`] | the sets that the rules match | netfilter netlink, batched |
 //! | [`conntrack`] | flows from before a virtual server was there | netfilter netlink |
 //! | [`rules`] | a constant set of packet-filter rules | iptables-save, iptables-restore |
@@ -14,7 +15,7 @@
 //!
 //! The kernel objects have kube-proxy's names, so that either can take a node over from the other.
 //! Whatever changes many things takes a slice of them and reports which failed ([`Applied`]); a
-//! refusal never stops the rest. All of it blocks, briefly, but for the monitor, which is async.
+//! refusal never stops the rest. All of it blocks, briefly, but for the monitors, which are async.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +40,6 @@
 //! ```
 
 pub mod address;
-pub mod address_monitor;
 mod applied;
 pub mod capability;
 pub mod conntrack;
@@ -52,7 +52,9 @@ mod link;
 pub mod local_route;
 pub mod modules;
 pub mod nftables;
+pub mod route_monitor;
 pub mod rules;
+mod subscription;
 pub mod sysctl;
 mod vip_binding;
 

@@ -31,8 +31,20 @@ pub(crate) struct Link {
 pub(crate) fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>, Error> {
     let mut message = LinkMessage::default();
     message.attributes = vec![without_statistics(), LinkAttribute::IfName(name.to_owned())];
+    get(socket, &message)
+}
+
+/// The interface with this number, if there is one.
+pub(crate) fn with_index(socket: &mut Socket, index: u32) -> Result<Option<Link>, Error> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![without_statistics()];
+    get(socket, &message)
+}
+
+fn get(socket: &mut Socket, message: &LinkMessage) -> Result<Option<Link>, Error> {
     let mut batch = Batch::new();
-    batch.message(RTM_GETLINK, flags::REQUEST).emit(&message);
+    batch.message(RTM_GETLINK, flags::REQUEST).emit(message);
     let mut found = None;
     let answer = socket.request(&mut batch, |kind, payload| {
         if kind == RTM_NEWLINK {
@@ -56,6 +68,16 @@ pub(crate) fn create_dummy(socket: &mut Socket, name: &str) -> Result<(), Error>
     ];
     let mut batch = Batch::new();
     batch.message(RTM_NEWLINK, flags::REQUEST | flags::CREATE | flags::EXCL).emit(&message);
+    socket.request(&mut batch, |_, _| Ok(()))
+}
+
+/// Gives an interface another name; the kernel refuses while it is up, before Linux 6.2.
+pub(crate) fn rename(socket: &mut Socket, index: u32, name: &str) -> Result<(), Error> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    let mut batch = Batch::new();
+    batch.message(RTM_NEWLINK, flags::REQUEST).emit(&message);
     socket.request(&mut batch, |_, _| Ok(()))
 }
 

@@ -140,6 +140,11 @@ fn message(route: &LocalRoute) -> RouteMessage {
     message
 }
 
+/// The VIP of a message about a route, if it is ours.
+pub(crate) fn vip(payload: &[u8]) -> Option<IpAddr> {
+    decode(payload).ok()?.map(|route| route.vip)
+}
+
 /// `None` for a route that is not ours: a kernel without strict checking shows all tables, and one
 /// with it all of our protocol.
 fn decode(payload: &[u8]) -> Result<Option<LocalRoute>, NetlinkError> {

@@ -13,6 +13,7 @@ mod content;
 mod difference;
 mod inside;
 mod leftover;
+mod monitor;
 mod options;
 mod program;
 mod rule_set;
@@ -21,6 +22,7 @@ mod settings;
 mod syntax;
 
 pub use backend::{Backend, Choice, Survey, choose};
+pub use monitor::RuleMonitor;
 pub use options::{LocalDetector, RuleOptions, reserved_bits};
 pub use program::PacketFilter;
 pub use rule_set::{RuleSet, kube_proxy_removal, removed_objects};

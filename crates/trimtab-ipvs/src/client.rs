@@ -19,7 +19,8 @@ const READ_ATTEMPTS: u32 = 10;
 /// read; [`Client::connect`] itself needs no capability unless the module must be loaded.
 ///
 /// The number by which the kernel knows its IPVS is asked for once. If the module is unloaded
-/// meanwhile, every request fails with `ENOENT`: connect again.
+/// meanwhile, every request fails with `ENOENT`, also when it is loaded again: then call
+/// [`Client::find_again`].
 #[derive(Debug)]
 pub struct Client {
     socket: Socket,
@@ -39,14 +40,20 @@ impl Client {
     pub fn connect(module: &ModuleOptions) -> Result<Self, Error> {
         let mut socket = Socket::open(trimtab_netlink::Family::Generic).map_err(Error::Open)?;
         let mut request = trimtab_netlink::Batch::new();
-        module::load_with_parameters(module)?;
-        let family = if let Some(family) = resolve(&mut socket, &mut request)? {
-            family
-        } else {
-            module::load(module)?;
-            resolve(&mut socket, &mut request)?.ok_or(ModuleError::StillMissing)?
-        };
+        let family = find(&mut socket, &mut request, module)?;
         Ok(Self { socket, family, request, expected: 0 })
+    }
+
+    /// Asks for the number of IPVS again, having the module loaded if that must be. Returns whether
+    /// it is another one than before: then the module was loaded again, and IPVS holds nothing of what
+    /// it held.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn find_again(&mut self, module: &ModuleOptions) -> Result<bool, Error> {
+        let before = self.family;
+        self.family = find(&mut self.socket, &mut self.request, module)?;
+        Ok(self.family != before)
     }
 
     /// Does all operations of `batch`, in order, in as few system calls as the socket's buffers
@@ -240,6 +247,20 @@ impl Client {
     }
 }
 
+/// The number of the family `IPVS`, whose module is loaded if that must be and `module` lets it.
+fn find(
+    socket: &mut Socket,
+    request: &mut trimtab_netlink::Batch,
+    module: &ModuleOptions,
+) -> Result<u16, Error> {
+    module::load_with_parameters(module)?;
+    if let Some(family) = resolve(socket, request)? {
+        return Ok(family);
+    }
+    module::load(module)?;
+    Ok(resolve(socket, request)?.ok_or(ModuleError::StillMissing)?)
+}
+
 /// Asks generic netlink for the number of the family `IPVS`.
 fn resolve(
     socket: &mut Socket,
@@ -268,5 +289,24 @@ fn read_error(request: Request, source: trimtab_netlink::Error) -> Error {
         Error::NotPermitted(request)
     } else {
         Error::Read { request, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no family has: the kernel counts up from `GENL_MIN_ID` (16).
+    const NOBODY: u16 = 0x7ff0;
+
+    #[test]
+    #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+    fn a_number_that_ipvs_does_not_have_any_more_is_asked_for_again() {
+        let mut client = Client::connect(&ModuleOptions::default()).unwrap();
+        assert!(!client.find_again(&ModuleOptions::default()).unwrap());
+        client.family = NOBODY;
+        assert_eq!(client.info().unwrap_err().errno(), Some(Errno(libc::ENOENT)));
+        assert!(client.find_again(&ModuleOptions::default()).unwrap());
+        client.info().unwrap();
     }
 }

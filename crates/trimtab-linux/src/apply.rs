@@ -50,10 +50,9 @@ impl Linux {
             Ok(report) => {
                 metric::sent("ipvs", report.messages, report.sends, report.bytes);
                 let no_entry = |failure: &&Failure| failure.refusal.errno.is_no_entry();
-                // Without IPVS, or with a module that was loaded again since, nothing is known at
-                // all: then no scheduler is missing, and nothing has gone by itself.
-                let lost =
-                    report.failures.iter().find(no_entry).and_then(|_| self.ipvs.info().err());
+                // Without IPVS, nothing is known at all: then no scheduler is missing, and nothing has
+                // gone by itself.
+                let lost = report.failures.iter().find(no_entry).and_then(|_| self.ipvs.is_lost());
                 let mut refused: Vec<(usize, Refused)> = Vec::new();
                 for failure in &report.failures {
                     let why = match &lost {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use hashbrown::HashSet;
+use tokio::sync::watch;
 use trimtab_core::{DUMMY_INTERFACE, Family};
 use trimtab_host::dummy::{self, Dummy};
 use trimtab_host::local_route::{self, LocalRoute};
@@ -10,6 +11,9 @@ use trimtab_host::{Applied, Error, VipBinding};
 use trimtab_netlink::Socket;
 
 use super::prepare;
+
+/// What the node's own connections to VIPs come from, of each family; for routes.
+pub(super) type Sources = [Option<IpAddr>; 2];
 
 /// The VIPs that the kernel has bound in this way.
 pub(super) fn bound(kind: VipBinding, route: &mut Socket) -> Result<Vec<IpAddr>, Error> {
@@ -26,6 +30,27 @@ pub(super) fn bound(kind: VipBinding, route: &mut Socket) -> Result<Vec<IpAddr>,
     }
 }
 
+/// Of these, those that are bound as they should be: a route with another source is to be written
+/// again.
+pub(super) fn well_bound(
+    kind: VipBinding,
+    sources: Sources,
+    route: &mut Socket,
+) -> Result<Vec<IpAddr>, Error> {
+    match kind {
+        VipBinding::Address => bound(kind, route),
+        VipBinding::Route => Ok(local_route::list(route)?
+            .into_iter()
+            .filter(|there| *there == route_of(sources, there.vip))
+            .map(|there| there.vip)
+            .collect()),
+    }
+}
+
+fn route_of(sources: Sources, vip: IpAddr) -> LocalRoute {
+    LocalRoute { vip, source: sources[Family::of(vip) as usize] }
+}
+
 /// Addresses that the kernel puts on an interface by itself are not VIPs.
 fn is_vip(address: &IpAddr) -> bool {
     match address {
@@ -38,14 +63,17 @@ fn is_vip(address: &IpAddr) -> bool {
 #[derive(Debug)]
 pub(super) struct Binding {
     kind: VipBinding,
-    dummy: Option<Dummy>,
-    /// What the node's own connections to VIPs come from, of each family; for routes.
-    sources: [Option<IpAddr>; 2],
+    sources: watch::Sender<Sources>,
 }
 
 impl Binding {
     pub(super) fn new(kind: VipBinding) -> Self {
-        Self { kind, dummy: None, sources: [None; 2] }
+        Self { kind, sources: watch::Sender::default() }
+    }
+
+    /// The sources of routes, for whoever compares.
+    pub(super) fn sources(&self) -> watch::Receiver<Sources> {
+        self.sources.subscribe()
     }
 
     pub(super) fn kind(&self) -> VipBinding {
@@ -55,9 +83,11 @@ impl Binding {
     /// Binds; what is bound already counts as done.
     pub(super) fn bind(&mut self, route: &mut Socket, vips: &[IpAddr]) -> Result<Applied, Error> {
         match self.kind {
-            VipBinding::Address => self.on_dummy(route, |dummy, route| dummy.add(route, vips)),
+            VipBinding::Address => on_dummy(route, |dummy, route| dummy.add(route, vips)),
             VipBinding::Route => {
-                let routes: Vec<LocalRoute> = vips.iter().map(|vip| self.route_of(*vip)).collect();
+                let sources = *self.sources.borrow();
+                let routes: Vec<LocalRoute> =
+                    vips.iter().map(|vip| route_of(sources, *vip)).collect();
                 local_route::add(route, &routes)
             }
         }
@@ -66,7 +96,7 @@ impl Binding {
     /// Lets go; what is not bound counts as done.
     pub(super) fn unbind(&mut self, route: &mut Socket, vips: &[IpAddr]) -> Result<Applied, Error> {
         match self.kind {
-            VipBinding::Address => self.on_dummy(route, |dummy, route| dummy.delete(route, vips)),
+            VipBinding::Address => on_dummy(route, |dummy, route| dummy.delete(route, vips)),
             VipBinding::Route => local_route::delete(route, vips),
         }
     }
@@ -76,15 +106,15 @@ impl Binding {
     pub(super) fn set_sources(
         &mut self,
         route: &mut Socket,
-        sources: [Option<IpAddr>; 2],
+        sources: Sources,
     ) -> Result<(), Error> {
-        if self.kind == VipBinding::Address || self.sources == sources {
+        if self.kind == VipBinding::Address || *self.sources.borrow() == sources {
             return Ok(());
         }
-        self.sources = sources;
+        self.sources.send_replace(sources);
         let routes: Vec<LocalRoute> = local_route::list(route)?
             .into_iter()
-            .map(|there| (there, self.route_of(there.vip)))
+            .map(|there| (there, route_of(sources, there.vip)))
             .filter(|(there, wanted)| there != wanted)
             .map(|(_, wanted)| wanted)
             .collect();
@@ -105,30 +135,19 @@ impl Binding {
         let mut vips = bound(kind, route)?;
         vips.retain(|vip| !keep.contains(vip));
         if !vips.is_empty() {
-            let mut other = Self { kind, dummy: self.dummy, sources: [None; 2] };
+            let mut other = Self::new(kind);
             other.unbind(route, &vips)?.into_result()?;
         }
         Ok(vips.len())
     }
+}
 
-    fn route_of(&self, vip: IpAddr) -> LocalRoute {
-        LocalRoute { vip, source: self.sources[Family::of(vip) as usize] }
-    }
-
-    fn on_dummy(
-        &mut self,
-        route: &mut Socket,
-        work: impl FnOnce(Dummy, &mut Socket) -> Result<Applied, Error>,
-    ) -> Result<Applied, Error> {
-        let dummy = match self.dummy {
-            Some(dummy) => dummy,
-            None => *self.dummy.insert(prepare::dummy(route)?),
-        };
-        let applied = work(dummy, route)?;
-        if applied.failed.iter().any(|failed| failed.error.is_not_found()) {
-            // Somebody deleted the interface: look for it again next time.
-            self.dummy = None;
-        }
-        Ok(applied)
-    }
+/// Does something with the dummy interface, which is looked for each time, in one request: somebody
+/// may have deleted it, or given its name to another one.
+fn on_dummy(
+    route: &mut Socket,
+    work: impl FnOnce(Dummy, &mut Socket) -> Result<Applied, Error>,
+) -> Result<Applied, Error> {
+    let dummy = prepare::dummy(route)?;
+    work(dummy, route)
 }

@@ -10,7 +10,7 @@ use trimtab_reconcile::ports::{DataPlane, Observer, PortError};
 
 use crate::binding::bound;
 use crate::reader::{elements, real_servers, virtual_servers};
-use crate::{Linux, leftovers};
+use crate::{Linux, leftovers, prepare};
 
 impl Observer for Linux {
     fn elements(&mut self, set: SetId) -> Result<Vec<SetElement>, PortError> {
@@ -58,7 +58,16 @@ impl DataPlane for Linux {
     }
 
     fn virtual_server(&mut self, frontend: &Frontend) -> Result<Option<VirtualServer>, PortError> {
-        Ok(self.ipvs.virtual_server(frontend)?.map(|observed| observed.server))
+        let found = self.ipvs.ask(|ipvs| ipvs.virtual_server(frontend))?;
+        Ok(found.map(|observed| observed.server))
+    }
+
+    fn take_renewed(&mut self) -> bool {
+        let renewed = self.ipvs.take_renewed();
+        if renewed {
+            prepare::timeouts(self.ipvs.client(), &self.options);
+        }
+        renewed
     }
 
     fn forget_unserved(
@@ -70,7 +79,7 @@ impl DataPlane for Linux {
     }
 
     fn connections(&mut self, frontend: &Frontend) -> Result<Vec<(RealServerKey, u64)>, PortError> {
-        let observed = self.ipvs.real_servers(frontend)?;
+        let observed = self.ipvs.ask(|ipvs| ipvs.real_servers(frontend))?;
         Ok(observed
             .into_iter()
             .map(|real| {

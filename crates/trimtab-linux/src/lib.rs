@@ -1,12 +1,13 @@
 //! The real kernel: IPVS, ipsets, addresses, rules and sysctls as one data plane.
 
-mod addresses;
 mod apply;
 mod binding;
 mod connection_table;
 mod data_plane;
 mod error;
+mod follow;
 pub mod host;
+mod ipvs;
 mod leftovers;
 pub mod messages;
 mod options;
@@ -26,10 +27,11 @@ use trimtab_host::ipset;
 use trimtab_netlink::Socket;
 
 use self::binding::Binding;
+use self::ipvs::Ipvs;
 use self::sysctls::Sysctls;
 
-pub use addresses::follow_addresses;
 pub use error::Error;
+pub use follow::{follow_host, follow_rules};
 pub use options::Options;
 pub use packet_filter::PacketFilters;
 pub use preflight::{Preflight, WrongSysctl};
@@ -42,7 +44,7 @@ pub struct Linux {
     options: Arc<Options>,
     families: Vec<Family>,
     pod_networks: watch::Receiver<Vec<IpNet>>,
-    ipvs: trimtab_ipvs::Client,
+    ipvs: Ipvs,
     batch: trimtab_ipvs::Batch,
     sets: ipset::Client,
     route: Socket,
@@ -67,7 +69,7 @@ impl Linux {
         if let Some(capability) = Capability::first_missing() {
             return Err(Error::Capability(capability));
         }
-        let ipvs = trimtab_ipvs::Client::connect(&connection_table::module_options(&options))?;
+        let ipvs = Ipvs::connect(connection_table::module_options(&options))?;
         Ok(Self {
             sysctls: Arc::new(Sysctls::new(&options)?),
             binding: Binding::new(options.vip_binding),

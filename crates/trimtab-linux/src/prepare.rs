@@ -128,8 +128,8 @@ impl super::Linux {
         }
         let mut done = self.sysctls.apply(&self.options.sysctl_path, Which::AtStart);
         done.extend(estimation(&self.options));
-        timeouts(&mut self.ipvs, &self.options);
-        super::connection_table::check(&mut self.ipvs, &self.options)?;
+        timeouts(self.ipvs.client(), &self.options);
+        super::connection_table::check(self.ipvs.client(), &self.options)?;
         dummy(&mut self.route)?;
         done.extend(sets(&mut self.sets, &self.families)?);
         let networks = self.pod_networks.borrow().clone();

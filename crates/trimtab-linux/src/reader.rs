@@ -14,7 +14,9 @@ use trimtab_host::{dummy, ipset};
 use trimtab_netlink::Socket;
 use trimtab_reconcile::ports::{Auditing, HostCheck, Observer, PortError};
 
-use super::binding::bound;
+use super::binding::{Sources, well_bound};
+use super::connection_table::module_options;
+use super::ipvs::Ipvs;
 use super::leftovers;
 use super::packet_filter::PacketFilters;
 use super::prepare;
@@ -29,17 +31,17 @@ pub(super) fn elements(
     Ok(client.list(set.name())?.map(|set| set.elements).unwrap_or_default())
 }
 
-pub(super) fn virtual_servers(
-    ipvs: &mut trimtab_ipvs::Client,
-) -> Result<Vec<VirtualServer>, PortError> {
-    Ok(ipvs.virtual_servers()?.into_iter().map(|observed| observed.server).collect())
+pub(super) fn virtual_servers(ipvs: &mut Ipvs) -> Result<Vec<VirtualServer>, PortError> {
+    let found = ipvs.ask(trimtab_ipvs::Client::virtual_servers)?;
+    Ok(found.into_iter().map(|observed| observed.server).collect())
 }
 
 pub(super) fn real_servers(
-    ipvs: &mut trimtab_ipvs::Client,
+    ipvs: &mut Ipvs,
     frontend: &Frontend,
 ) -> Result<Vec<RealServer>, PortError> {
-    Ok(ipvs.real_servers(frontend)?.into_iter().map(|observed| observed.server).collect())
+    let found = ipvs.ask(|ipvs| ipvs.real_servers(frontend))?;
+    Ok(found.into_iter().map(|observed| observed.server).collect())
 }
 
 /// Reads the kernel for audits, on sockets of its own.
@@ -48,7 +50,8 @@ pub struct KernelReader {
     options: Arc<Options>,
     families: Vec<Family>,
     pod_networks: watch::Receiver<Vec<IpNet>>,
-    ipvs: trimtab_ipvs::Client,
+    sources: watch::Receiver<Sources>,
+    ipvs: Ipvs,
     sets: ipset::Client,
     route: Socket,
     sysctls: Arc<Sysctls>,
@@ -66,10 +69,11 @@ impl super::Linux {
             options: Arc::clone(&self.options),
             families: self.families.clone(),
             pod_networks: self.pod_networks.clone(),
+            sources: self.binding.sources(),
             sysctls: Arc::clone(&self.sysctls),
             filters: self.filters,
             netfilter: Socket::open(trimtab_netlink::Family::Netfilter)?,
-            ipvs: trimtab_ipvs::Client::connect(&trimtab_ipvs::ModuleOptions::default())?,
+            ipvs: Ipvs::connect(module_options(&self.options))?,
             sets: ipset::Client::open()?,
             route: Socket::open(trimtab_netlink::Family::Route)?,
         })
@@ -90,9 +94,7 @@ impl KernelReader {
         prepare::dummy(&mut self.route)?;
         Ok(vec![format!("created {DUMMY_INTERFACE} again, which was gone")])
     }
-}
 
-impl KernelReader {
     /// Sets come first, as rules cannot be written that match a set that is not there.
     fn check_filter(&mut self, check: &mut HostCheck) {
         check.made_sets = check.part(prepare::sets(&mut self.sets, &self.families));
@@ -111,7 +113,8 @@ impl Observer for KernelReader {
     }
 
     fn addresses(&mut self) -> Result<Vec<IpAddr>, PortError> {
-        Ok(bound(self.options.vip_binding, &mut self.route)?)
+        let sources = *self.sources.borrow();
+        Ok(well_bound(self.options.vip_binding, sources, &mut self.route)?)
     }
 
     fn virtual_servers(&mut self) -> Result<Vec<VirtualServer>, PortError> {

@@ -80,6 +80,11 @@ impl Error {
         self.errno().is_some_and(Errno::is_not_permitted)
     }
 
+    /// The transport failed, so that it is unknown what the kernel was told, or what it said.
+    pub(crate) fn is_of_transport(&self) -> bool {
+        matches!(self, Self::Send { .. } | Self::Receive(_) | Self::NoAnswer(_) | Self::TooLong(_))
+    }
+
     /// For use with `map_err` on a decoder's result.
     pub fn malformed(what: &'static str) -> impl FnOnce(DecodeError) -> Self {
         move |source| Self::Malformed { what, source }

@@ -63,6 +63,10 @@ impl Family {
 #[derive(Debug)]
 pub struct Socket {
     inner: netlink_sys::Socket,
+    family: Family,
+    capped: bool,
+    /// The transport failed: what was on its way is lost, and the next use opens another socket.
+    broken: bool,
     sequence: u32,
     /// The longest datagram that the send buffer takes.
     send_room: usize,
@@ -118,6 +122,9 @@ impl Socket {
         let send_room = send.saturating_sub(32);
         Ok(Self {
             inner,
+            family,
+            capped,
+            broken: false,
             sequence: 1,
             send_room,
             send_bytes: SEND_BYTES.min(send_room),
@@ -145,13 +152,34 @@ impl Socket {
     /// Only when the transport itself fails: then it is unknown what was done. A refused message is
     /// in the [`Report`].
     pub fn apply(&mut self, batch: &mut Batch) -> Result<Report, Error> {
-        let mut report = Report::default();
-        let mut next = 0;
-        while next < batch.len() {
-            let end = self.piece_end(batch, next);
-            next = self.apply_piece(batch, next..end, &mut report)?;
+        self.unbroken(|socket| {
+            let mut report = Report::default();
+            let mut next = 0;
+            while next < batch.len() {
+                let end = socket.piece_end(batch, next);
+                next = socket.apply_piece(batch, next..end, &mut report)?;
+            }
+            Ok(report)
+        })
+    }
+
+    /// Does something on a socket whose transport works, as far as is known.
+    fn unbroken<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.broken {
+            let again = Self::open_with(self.family, self.capped)?;
+            *self = Self {
+                sequence: self.sequence,
+                send_bytes: self.send_bytes,
+                send_messages: self.send_messages,
+                ..again
+            };
         }
-        Ok(report)
+        let outcome = work(self);
+        self.broken = outcome.as_ref().is_err_and(Error::is_of_transport);
+        outcome
     }
 
     /// Sends a transaction of nfnetlink: all messages of `batch` in one piece, the first and the last
@@ -160,6 +188,10 @@ impl Socket {
     /// # Errors
     /// The transport's, or [`Error::Refused`] with the first refusal.
     pub fn transact(&mut self, batch: &mut Batch) -> Result<(), Error> {
+        self.unbroken(|socket| socket.transact_now(batch))
+    }
+
+    fn transact_now(&mut self, batch: &mut Batch) -> Result<(), Error> {
         let sequence = self.number(batch.len());
         for (number, index) in (sequence..).zip(0..batch.len()) {
             // Before Linux 6.10 the brackets are not acknowledged, so each message is asked for it.
@@ -194,7 +226,7 @@ impl Socket {
         batch: &mut Batch,
         visit: impl FnMut(u16, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.exchange(batch, NLM_F_ACK, "request", visit).map(|_interrupted| ())
+        self.unbroken(|socket| socket.exchange(batch, NLM_F_ACK, "request", visit)).map(drop)
     }
 
     /// Sends a batch of one dump request and shows each message of the answer to `visit` as
@@ -227,8 +259,9 @@ impl Socket {
     ) -> Result<(), Error> {
         for _ in 0..DUMP_ATTEMPTS {
             clear(found);
-            let interrupted =
-                self.exchange(batch, 0, "dump", |kind, payload| visit(found, kind, payload))?;
+            let interrupted = self.unbroken(|socket| {
+                socket.exchange(batch, 0, "dump", |kind, payload| visit(found, kind, payload))
+            })?;
             if !interrupted {
                 return Ok(());
             }
@@ -450,6 +483,21 @@ mod tests {
         batch.clear();
         get_link(&mut batch, 0x7fff_0000);
         assert!(socket.request(&mut batch, |_, _| Ok(())).unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_socket_that_broke_is_opened_again_at_its_next_use() {
+        let mut socket = Socket::open(Family::Route).unwrap();
+        let mut batch = Batch::new();
+        get_link(&mut batch, LOOPBACK);
+        socket.request(&mut batch, |_, _| Ok(())).unwrap();
+        // Nobody listens to this one (NETLINK_USERSOCK, include/uapi/linux/netlink.h).
+        socket.inner = netlink_sys::Socket::new(2).unwrap();
+        socket.inner.connect(&netlink_sys::SocketAddr::new(0, 0)).unwrap();
+        let error = socket.request(&mut batch, |_, _| Ok(())).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno(libc::ECONNREFUSED)));
+        socket.request(&mut batch, |_, _| Ok(())).unwrap();
+        assert!(socket.apply(&mut batch).unwrap().is_success());
     }
 
     #[test]

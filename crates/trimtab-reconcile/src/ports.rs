@@ -90,6 +90,12 @@ pub trait DataPlane: Kernel + Observer {
     /// When it cannot be read.
     fn virtual_server(&mut self, frontend: &Frontend) -> Result<Option<VirtualServer>, PortError>;
 
+    /// Whether IPVS has lost all that it held since this was last asked, because its module was
+    /// loaded again: then everything is to be read.
+    fn take_renewed(&mut self) -> bool {
+        false
+    }
+
     /// Deletes conntrack entries of one family for datagrams to these frontends that nobody
     /// translated: those from before the frontends were served. Returns how many there were.
     ///
@@ -106,6 +112,16 @@ pub trait DataPlane: Kernel + Observer {
     /// # Errors
     /// When they cannot be read.
     fn connections(&mut self, frontend: &Frontend) -> Result<Vec<(RealServerKey, u64)>, PortError>;
+}
+
+/// What a host's kernel tells of by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostNews {
+    /// The addresses of the node's interfaces, the dummy interface left out: at first, and whenever
+    /// they changed.
+    LocalAddresses(Vec<LocalAddress>),
+    /// VIPs that were unbound, by us or by somebody else.
+    Unbound(Vec<IpAddr>),
 }
 
 /// Reads the kernel for comparisons, beside the loop that programs it.
@@ -155,8 +171,8 @@ impl HostCheck {
     }
 }
 
-/// Reads all that is ours, so that the reconciler knows what the kernel holds. Sets come first: they
-/// say which virtual servers are.
+/// Reads all that is ours, so that the reconciler knows what the kernel holds, whatever it knew. Sets
+/// come first: they say which virtual servers are ours.
 ///
 /// # Errors
 /// What could not be read.
@@ -167,8 +183,13 @@ pub fn adopt(reconciler: &mut Reconciler, kernel: &mut impl Observer) -> Result<
     }
     let addresses = kernel.addresses()?;
     reconciler.observe_addresses(addresses);
+    let mut gone: HashSet<Frontend> = reconciler.known_frontends().collect();
     for server in kernel.virtual_servers()? {
+        gone.remove(&server.frontend);
         reconciler.observe_virtual_server(server.frontend, Some(&server));
+    }
+    for frontend in gone {
+        reconciler.observe_virtual_server(frontend, None);
     }
     let ours: Vec<Frontend> = reconciler.known_frontends().collect();
     for frontend in ours {

@@ -9,7 +9,7 @@ use crate::AuditPart;
 use trimtab_metrics as metric;
 
 use crate::measure;
-use trimtab_reconcile::ports::{DataPlane, PortError};
+use trimtab_reconcile::ports::{DataPlane, PortError, adopt};
 
 impl<D: DataPlane> SyncLoop<D> {
     pub(super) fn look_at_suspects(&mut self) {
@@ -20,6 +20,15 @@ impl<D: DataPlane> SyncLoop<D> {
                     error!(%error, "cannot read virtual server {frontend}");
                 }
             }
+        }
+    }
+
+    /// Adopts the kernel anew where IPVS has lost what it held.
+    pub(super) fn read_again_if_renewed(&mut self) {
+        if self.plane.take_renewed()
+            && let Err(error) = adopt(&mut self.reconciler, &mut self.plane)
+        {
+            error!(%error, "cannot read the kernel again, which the next comparison does");
         }
     }
 

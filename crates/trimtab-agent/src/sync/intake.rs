@@ -5,7 +5,7 @@ use tracing::{debug, warn};
 use trimtab_core::objects::{LocalAddress, ObjectName};
 use trimtab_kube::objects::NodeState;
 use trimtab_kube::{Arrival, Change, Kind};
-use trimtab_reconcile::ports::DataPlane;
+use trimtab_reconcile::ports::{DataPlane, HostNews};
 
 use super::{Stage, SyncLoop};
 use crate::measure;
@@ -30,13 +30,18 @@ impl<D: DataPlane> SyncLoop<D> {
         }
     }
 
-    /// Takes the addresses of the host's interfaces in.
-    pub(super) fn take_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
+    /// Takes in what the host's kernel told.
+    pub(super) fn take_host_news(&mut self, news: HostNews) {
         let now = Instant::now();
-        self.waits_since(now);
-        self.lists.addresses();
-        let addresses = self.addresses.set(addresses, now);
-        self.set_local_addresses(addresses);
+        match news {
+            HostNews::LocalAddresses(addresses) => {
+                self.waits_since(now);
+                self.lists.addresses();
+                let addresses = self.addresses.set(addresses, now);
+                self.set_local_addresses(addresses);
+            }
+            HostNews::Unbound(vips) => self.drift += self.reconciler.observe_unbound(vips),
+        }
     }
 
     fn take(&mut self, change: Change) {

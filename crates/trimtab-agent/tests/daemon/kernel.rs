@@ -17,6 +17,18 @@ pub(crate) enum Read {
     Connections,
 }
 
+/// IPVS's module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Module {
+    /// It is as it was.
+    #[default]
+    Same,
+    /// It was loaded again, and nobody knows.
+    LoadedAgain,
+    /// An operation has found that out.
+    FoundAgain,
+}
+
 /// What the fake kernel holds, and what was asked of it.
 #[derive(Default)]
 pub(crate) struct Inside {
@@ -50,6 +62,8 @@ pub(crate) struct Inside {
     pub(crate) host_fails: bool,
     /// How often the host cannot be prepared yet.
     pub(crate) unprepared: u32,
+    /// What became of IPVS's module.
+    pub(crate) module: Module,
     /// What happens when something has been read, and before anybody knows what.
     pub(crate) meanwhile: Option<(Read, Box<dyn FnOnce() + Send>)>,
 }
@@ -90,6 +104,9 @@ impl FakeKernel {
 impl Kernel for FakeKernel {
     fn apply(&mut self, _phase: Phase, actions: &[&Action]) -> Vec<(usize, Refused)> {
         let mut inside = self.inside();
+        if inside.module == Module::LoadedAgain {
+            inside.module = Module::FoundAgain;
+        }
         let mut refused = Vec::new();
         for (position, action) in actions.iter().enumerate() {
             let words = action.to_string();
@@ -137,6 +154,15 @@ impl DataPlane for FakeKernel {
         }
         inside.log.push("prepare".to_owned());
         Ok(())
+    }
+
+    fn take_renewed(&mut self) -> bool {
+        let mut inside = self.inside();
+        let found = inside.module == Module::FoundAgain;
+        if found {
+            inside.module = Module::Same;
+        }
+        found
     }
 
     fn retire_other_binding(&mut self, keep: &HashSet<IpAddr>) -> Result<usize, PortError> {

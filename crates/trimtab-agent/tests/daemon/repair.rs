@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use trimtab_core::{SetElement, SetId, SetKind};
 
-use crate::kernel::FakeKernel;
+use crate::kernel::{FakeKernel, Module};
 use crate::rig::{Rig, service, slice};
 
 /// A rig that has programmed three Services, and has looked at the kernel once since.
@@ -72,6 +72,22 @@ async fn a_notice_of_the_interface_is_looked_at_at_once_and_reads_vips_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_vip_that_somebody_unbound_is_one_operation_and_one_that_we_unbound_is_none() {
+    let rig = programmed(FakeKernel::default()).await;
+    let reads = rig.kernel.inside().address_reads;
+    rig.kernel.inside().state.addresses.remove(&vip(1));
+    rig.are_unbound(&[vip(1)]).await;
+    rig.settle().await;
+    assert_eq!(rig.kernel.take_log(), ["bind 10.96.0.1"]);
+    rig.apply(&service("s2", "10.96.0.9")).await;
+    assert!(has(&rig.kernel.take_log(), "unbind 10.96.0.2"));
+    rig.are_unbound(&[vip(2), vip(200)]).await;
+    rig.settle().await;
+    assert_eq!(rig.kernel.take_log(), Vec::<String>::new());
+    assert_eq!(rig.kernel.inside().address_reads, reads);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_burst_of_notices_is_one_look_a_second() {
     let rig = programmed(FakeKernel::default()).await;
     let looks = rig.kernel.inside().host_checks;
@@ -109,4 +125,15 @@ async fn looks_go_on_while_the_kernel_refuses_much() {
     let looks = rig.kernel.inside().host_checks;
     rig.wait(61).await;
     assert_eq!(rig.kernel.inside().host_checks, looks + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_of_ipvs_that_was_loaded_again_gets_everything_at_the_next_change() {
+    let rig = programmed(FakeKernel::default()).await;
+    rig.kernel.inside().state.virtual_servers.clear();
+    rig.kernel.inside().module = Module::LoadedAgain;
+    rig.apply(&slice("s1", &["10.244.0.1", "10.244.0.2"])).await;
+    let log = rig.kernel.take_log();
+    let added = |what: &str| log.iter().filter(|line| line.starts_with(what)).count();
+    assert_eq!((added("add virtual server"), added("add real server")), (3, 4), "{log:?}");
 }

@@ -1,5 +1,6 @@
 //! A running daemon with a fake kernel.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use trimtab_kube::warning::{Board, Warnings};
 use trimtab_kube::watch::{self as source, Timing};
 use trimtab_kube::{Arrival, Change, Kind};
 use trimtab_reconcile::Reconciler;
-use trimtab_reconcile::ports::PortError;
+use trimtab_reconcile::ports::{HostNews, PortError};
 
 use crate::kernel::FakeKernel;
 
@@ -25,7 +26,7 @@ use crate::kernel::FakeKernel;
 pub(crate) struct Rig {
     pub(crate) kernel: FakeKernel,
     pub(crate) changes: mpsc::Sender<Arrival>,
-    addresses: mpsc::Sender<Vec<LocalAddress>>,
+    host: mpsc::Sender<HostNews>,
     pub(crate) health: Arc<Health>,
     pub(crate) warnings: Arc<Warnings>,
     pub(crate) notices: Arc<Notices>,
@@ -50,7 +51,7 @@ impl Rig {
     /// With a board for what is to become Events.
     pub(crate) fn start_with(kernel: FakeKernel, yaml: &str, board: Option<Arc<Board>>) -> Self {
         let rig = Self::start_bare(kernel, yaml, board);
-        rig.addresses.try_send(Vec::new()).unwrap();
+        rig.host.try_send(HostNews::LocalAddresses(Vec::new())).unwrap();
         rig
     }
 
@@ -62,10 +63,10 @@ impl Rig {
     fn start_bare(kernel: FakeKernel, yaml: &str, board: Option<Arc<Board>>) -> Self {
         let config = Arc::new(config(yaml));
         let (sender, changes) = mpsc::channel(64);
-        let (addresses, local_addresses) = mpsc::channel(4);
+        let (host, host_news) = mpsc::channel(4);
         let (parts, audit) = mpsc::channel(4);
         let (stop_sender, stop) = watch::channel(false);
-        let inputs = Inputs { changes, local_addresses, audit, stop };
+        let inputs = Inputs { changes, host_news, audit, stop };
         let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
         let warnings = Arc::new(Warnings::new(board));
         let health_checks = Arc::new(HealthChecks::default());
@@ -98,7 +99,7 @@ impl Rig {
         );
         tokio::spawn(auditor.run());
         let (changes, stop) = (sender, stop_sender);
-        Self { kernel, changes, addresses, health, warnings, notices, stop, sync }
+        Self { kernel, changes, host, health, warnings, notices, stop, sync }
     }
 
     /// Follows an API server as the node `node-a`.
@@ -123,7 +124,12 @@ impl Rig {
 
     /// The addresses of the node's interfaces change.
     pub(crate) async fn has_addresses(&self, addresses: Vec<LocalAddress>) {
-        self.addresses.send(addresses).await.unwrap();
+        self.host.send(HostNews::LocalAddresses(addresses)).await.unwrap();
+    }
+
+    /// VIPs are unbound, which the kernel tells.
+    pub(crate) async fn are_unbound(&self, vips: &[IpAddr]) {
+        self.host.send(HostNews::Unbound(vips.to_vec())).await.unwrap();
     }
 
     /// Sends everything in a manifest, as changes.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use trimtab_core::DUMMY_INTERFACE;
 use trimtab_host::address::{self, Scope};
-use trimtab_host::address_monitor::AddressMonitor;
-use trimtab_host::dummy;
+use trimtab_host::local_route::{self, LocalRoute};
+use trimtab_host::route_monitor::{RouteChanges, RouteMonitor};
+use trimtab_host::{VipBinding, dummy};
 use trimtab_netlink::{Family, Socket};
 
 use crate::namespace::{isolated, run};
@@ -43,14 +44,38 @@ fn all_addresses_are_listed_with_interface_and_scope() {
     });
 }
 
-/// Whether a change is reported; a busy machine may take long.
-async fn changed(monitor: &mut AddressMonitor) -> bool {
-    tokio::time::timeout(Duration::from_secs(60), monitor.changed()).await.is_ok()
+/// What is reported next; a busy machine may take long.
+async fn changed(monitor: &mut RouteMonitor) -> RouteChanges {
+    let changes = tokio::time::timeout(Duration::from_secs(60), monitor.changed()).await;
+    changes.expect("no change within a minute")
 }
 
 /// Whether no change is reported within a second.
-async fn unchanged(monitor: &mut AddressMonitor) -> bool {
+async fn unchanged(monitor: &mut RouteMonitor) -> bool {
     tokio::time::timeout(Duration::from_secs(1), monitor.changed()).await.is_err()
+}
+
+/// All that is reported until a second passes without a change.
+async fn all_changes(monitor: &mut RouteMonitor) -> RouteChanges {
+    let mut all = changed(monitor).await;
+    while let Ok(more) = tokio::time::timeout(Duration::from_secs(1), monitor.changed()).await {
+        all.addresses |= more.addresses;
+        all.interface |= more.interface;
+        all.unbound.extend(more.unbound);
+    }
+    all
+}
+
+fn addresses() -> RouteChanges {
+    RouteChanges { addresses: true, ..RouteChanges::default() }
+}
+
+fn interface() -> RouteChanges {
+    RouteChanges { interface: true, ..RouteChanges::default() }
+}
+
+fn unbound(vips: &[IpAddr]) -> RouteChanges {
+    RouteChanges { unbound: vips.to_vec(), ..RouteChanges::default() }
 }
 
 /// A link that is given no address but those of the test: the kernel would add one of its own, some
@@ -68,17 +93,17 @@ fn with_runtime(body: impl AsyncFnOnce()) {
 
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
-fn changes_are_reported_once_a_burst_and_our_own_interface_is_passed_over() {
+fn changes_of_others_are_reported_and_vips_that_we_bind_are_not() {
     isolated(|| {
         run(ETH0);
         let mut socket = Socket::open(Family::Route).unwrap();
         let dummy = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();
         with_runtime(async move || {
-            let mut monitor = AddressMonitor::subscribe(dummy.index()).unwrap();
+            let by = VipBinding::Address;
+            let mut monitor = RouteMonitor::subscribe(dummy.index(), by).unwrap();
             assert!(unchanged(&mut monitor).await);
-            let vips = ["10.96.0.1".parse().unwrap(), "fd00:96::1".parse().unwrap()];
+            let vips: [IpAddr; 2] = ["10.96.0.1".parse().unwrap(), "fd00:96::1".parse().unwrap()];
             dummy.add(&mut socket, &vips).unwrap();
-            dummy.delete(&mut socket, &vips).unwrap();
             assert!(unchanged(&mut monitor).await);
             for command in [
                 "ip addr add 192.0.2.10/24 dev eth0",
@@ -86,13 +111,76 @@ fn changes_are_reported_once_a_burst_and_our_own_interface_is_passed_over() {
                 "ip addr del 192.0.2.10/24 dev eth0",
             ] {
                 run(command);
-                assert!(changed(&mut monitor).await, "{command}");
+                assert_eq!(changed(&mut monitor).await, addresses(), "{command}");
             }
+            run("ip link set eth0 mtu 1400 && ip link add eth1 type dummy");
+            assert!(unchanged(&mut monitor).await, "other interfaces are of no interest");
             for number in 0..100 {
                 run(&format!("ip addr add 192.0.2.{number}/32 dev eth0"));
             }
-            assert!(changed(&mut monitor).await);
+            assert_eq!(changed(&mut monitor).await, addresses());
             assert!(unchanged(&mut monitor).await, "a burst is one change");
+            run("ip addr del 10.96.0.1/32 dev kube-ipvs0");
+            assert_eq!(changed(&mut monitor).await, unbound(&vips[..1]));
+            run("ip addr del fd00:96::1/128 dev kube-ipvs0");
+            assert_eq!(changed(&mut monitor).await, unbound(&vips[1..]));
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn whatever_becomes_of_the_dummy_interface_is_reported_and_it_can_be_had_back() {
+    isolated(|| {
+        let mut socket = Socket::open(Family::Route).unwrap();
+        let mut dummy = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();
+        with_runtime(async move || {
+            let by = VipBinding::Address;
+            let mut monitor = RouteMonitor::subscribe(dummy.index(), by).unwrap();
+            let vip: IpAddr = "10.96.0.1".parse().unwrap();
+            dummy.add(&mut socket, &[vip]).unwrap();
+            run("ip link set kube-ipvs0 name another0");
+            assert!(all_changes(&mut monitor).await.interface);
+            let same = dummy::restore(&mut socket, DUMMY_INTERFACE, dummy).unwrap();
+            assert_eq!(same, dummy, "it got its name back");
+            assert_eq!(all_changes(&mut monitor).await, interface());
+            assert!(run("ip -br addr show dev kube-ipvs0").contains("10.96.0.1"));
+            run("ip link del kube-ipvs0");
+            let all = all_changes(&mut monitor).await;
+            assert_eq!((all.interface, all.unbound), (true, vec![vip]));
+            let other = dummy::restore(&mut socket, DUMMY_INTERFACE, dummy).unwrap();
+            assert_ne!(other, dummy);
+            dummy = other;
+            monitor.follow(dummy.index()).unwrap();
+            dummy.add(&mut socket, &[vip]).unwrap();
+            assert!(unchanged(&mut monitor).await, "our own binding on the new one is no change");
+            run("ip addr del 10.96.0.1/32 dev kube-ipvs0");
+            assert_eq!(changed(&mut monitor).await, unbound(&[vip]));
+        });
+    });
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn where_routes_bind_vips_their_deletion_is_reported_and_that_of_addresses_is_not() {
+    isolated(|| {
+        run("ip link set lo up");
+        let mut socket = Socket::open(Family::Route).unwrap();
+        let dummy = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();
+        with_runtime(async move || {
+            let by = VipBinding::Route;
+            let mut monitor = RouteMonitor::subscribe(dummy.index(), by).unwrap();
+            let vips: [IpAddr; 2] = ["10.96.0.1".parse().unwrap(), "fd00:96::1".parse().unwrap()];
+            dummy.add(&mut socket, &vips).unwrap();
+            dummy.delete(&mut socket, &vips).unwrap();
+            let routes = vips.map(|vip| LocalRoute { vip, source: None });
+            assert!(local_route::add(&mut socket, &routes).unwrap().failed.is_empty());
+            run("ip route add 198.51.100.0/24 dev lo && ip route del 198.51.100.0/24 dev lo");
+            assert!(unchanged(&mut monitor).await);
+            for (family, vip) in [("-4", vips[0]), ("-6", vips[1])] {
+                run(&format!("ip {family} route del local {vip} dev lo table local proto 116"));
+                assert_eq!(changed(&mut monitor).await, unbound(&[vip]));
+            }
         });
     });
 }
@@ -107,16 +195,16 @@ fn events_that_the_kernel_had_to_drop_count_as_a_change_and_the_next_ones_arrive
         let other = dummy::ensure(&mut socket, "other").unwrap();
         with_runtime(async move || {
             // Room for a handful of events.
-            let mut monitor = AddressMonitor::with_receive_buffer(ours.index(), 4096).unwrap();
+            let by = VipBinding::Address;
+            let mut monitor = RouteMonitor::with_receive_buffer(ours.index(), by, 4096).unwrap();
             let many = many();
             ours.add(&mut socket, &many).unwrap();
-            assert!(unchanged(&mut monitor).await, "those of our own interface take no room");
-            ours.delete(&mut socket, &many).unwrap();
+            assert!(unchanged(&mut monitor).await, "VIPs that come take no room");
             other.add(&mut socket, &many).unwrap();
-            assert!(changed(&mut monitor).await, "what was dropped may have been a change");
-            while !unchanged(&mut monitor).await {}
+            let all = all_changes(&mut monitor).await;
+            assert!(all.addresses && all.interface, "what was dropped may have been anything");
             run("ip addr add 192.0.2.10/24 dev eth0");
-            assert!(changed(&mut monitor).await);
+            assert_eq!(changed(&mut monitor).await, addresses());
         });
     });
 }

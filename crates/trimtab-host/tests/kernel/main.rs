@@ -14,5 +14,6 @@ mod ipset_sizes;
 mod local_route;
 mod namespace;
 mod packets;
+mod rule_monitor;
 mod rules;
 mod sysctl;

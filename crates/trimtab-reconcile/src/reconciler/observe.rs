@@ -120,6 +120,20 @@ impl Reconciler {
         drift
     }
 
+    /// VIPs that the kernel says are bound no more. Those that were let go of are known to be.
+    pub fn observe_unbound(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Drift {
+        let mut drift = Drift::default();
+        for address in addresses {
+            if let Some(counted) = self.model.tables.addresses.get_mut(&address)
+                && std::mem::replace(&mut counted.present, false)
+            {
+                drift.addresses += 1;
+                self.touch(Owner::NOBODY, Item::Address(address));
+            }
+        }
+        drift
+    }
+
     /// One virtual server as the kernel has it, or that it has none. One that nobody asks for and
     /// that no set names is somebody else's and is not kept in mind.
     pub fn observe_virtual_server(

@@ -134,10 +134,10 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     start_servers(&config, &health, metrics, &parts);
 
     let (change_sender, changes) = mpsc::channel::<Arrival>(ARRIVALS);
-    let (address_sender, local_addresses) = mpsc::channel(1);
+    let (host_sender, host_news) = mpsc::channel(1);
     let (part_sender, audit) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
     let (stop_sender, stop) = channel::channel(false);
-    let inputs = Inputs { changes, local_addresses, audit, stop };
+    let inputs = Inputs { changes, host_news, audit, stop };
     let (pod_networks, pod_networks_seen) = channel::channel(Vec::new());
 
     let plane = Linux::open(kernel, families.clone(), pod_networks_seen, filters)?;
@@ -174,8 +174,15 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         on_this_thread(auditor.run())
     })?;
 
-    let addresses = trimtab_linux::follow_addresses(address_sender);
-    parts.task("following this host's addresses", async { Ok(addresses.await?) });
+    let binding = config.vip_binding;
+    let touched = Arc::clone(&notices);
+    let host = trimtab_linux::follow_host(host_sender, binding, move || touched.interface());
+    parts.task("following this host's addresses", async { Ok(host.await?) });
+    let rules = trimtab_linux::follow_rules(move || notices.rules());
+    parts.task("following the packet-filter rules", async {
+        rules.await;
+        Ok(())
+    });
     start_sources(arguments, &config, change_sender, board, contact, &parts).await?;
     let outcome = tokio::select! {
         signal = terminated() => {

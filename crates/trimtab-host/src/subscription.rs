@@ -1,0 +1,145 @@
+//! A socket to which the kernel tells what happens, without being asked.
+
+use std::io;
+
+use netlink_packet_core::NetlinkBuffer;
+use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, SocketAddr, TokioSocket};
+use socket2::{SockFilter, SockRef};
+
+/// Room in the kernel for the events of one burst. What does not fit is not lost without a word: the
+/// kernel says so, and then everything may have changed.
+pub(crate) const RECEIVE_BUFFER: usize = 1 << 20;
+/// Room for one datagram: a page or two, or what nftables tells of a transaction together
+/// (NLMSG_GOODSIZE, include/linux/netlink.h).
+const DATAGRAM: usize = 32 << 10;
+
+/// A subscription to some multicast groups of a netlink family.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    socket: Open,
+    datagram: Vec<u8>,
+}
+
+/// `TokioSocket` says nothing about itself.
+struct Open(TokioSocket);
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokioSocket")
+    }
+}
+
+/// What came of waiting for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard<T> {
+    /// A message: its type, and what follows the header.
+    Message(T),
+    /// The kernel had no room for some.
+    Lost,
+}
+
+impl Subscription {
+    /// Subscribes in the network namespace of the calling thread, inside a tokio runtime with I/O;
+    /// the kernel drops what `filter` does not let pass.
+    pub(crate) fn open(
+        protocol: isize,
+        groups: &[u32],
+        bytes: usize,
+        filter: &[SockFilter],
+    ) -> io::Result<Self> {
+        let mut socket = TokioSocket::new(protocol)?;
+        // Beyond the system's limit with CAP_NET_ADMIN only; else as much as it allows.
+        let inner = socket.socket_mut();
+        if rustix::net::sockopt::set_socket_recv_buffer_size_force(&*inner, bytes).is_err() {
+            inner.set_rx_buf_sz(bytes)?;
+        }
+        let mut subscription =
+            Self { socket: Open(socket), datagram: Vec::with_capacity(DATAGRAM) };
+        if !filter.is_empty() {
+            subscription.filter(filter)?;
+        }
+        let inner = subscription.socket.0.socket_mut();
+        inner.bind(&SocketAddr::new(0, 0))?;
+        for group in groups {
+            inner.add_membership(*group)?;
+        }
+        Ok(subscription)
+    }
+
+    /// Puts another filter in the place of the one that it has.
+    pub(crate) fn filter(&self, filter: &[SockFilter]) -> io::Result<()> {
+        SockRef::from(self.socket.0.socket_ref()).attach_filter(filter)
+    }
+
+    /// Waits for the next datagram, and shows each of its messages to `hear`.
+    pub(crate) async fn next(
+        &mut self,
+        hear: &mut impl FnMut(Heard<(u16, &[u8])>),
+    ) -> io::Result<()> {
+        self.datagram.clear();
+        let received = self.socket.0.recv(&mut self.datagram).await;
+        self.take(received, hear)
+    }
+
+    /// Shows the messages of the next datagram that is there already; whether there was one.
+    pub(crate) fn next_ready(
+        &mut self,
+        hear: &mut impl FnMut(Heard<(u16, &[u8])>),
+    ) -> io::Result<bool> {
+        self.datagram.clear();
+        match self.socket.0.socket_ref().recv(&mut self.datagram, libc::MSG_DONTWAIT) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            received => self.take(received.map(drop), hear).map(|()| true),
+        }
+    }
+
+    fn take(
+        &self,
+        received: io::Result<()>,
+        hear: &mut impl FnMut(Heard<(u16, &[u8])>),
+    ) -> io::Result<()> {
+        match received {
+            Ok(()) => each_message(&self.datagram, |kind, payload| {
+                hear(Heard::Message((kind, payload)));
+            }),
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => hear(Heard::Lost),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Shows each message of a datagram, as (`nlmsg_type`, payload); a damaged rest is passed over.
+fn each_message(mut datagram: &[u8], mut visit: impl FnMut(u16, &[u8])) {
+    while let Ok(message) = NetlinkBuffer::new_checked(datagram) {
+        visit(message.message_type(), message.payload());
+        // Messages begin at multiples of four (NLMSG_ALIGNTO).
+        let next = (message.length() as usize).next_multiple_of(4);
+        datagram = datagram.get(next..).unwrap_or(&[]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trimtab_netlink::Batch;
+
+    use super::*;
+
+    fn kinds(datagram: &[u8]) -> Vec<(u16, usize)> {
+        let mut kinds = Vec::new();
+        each_message(datagram, |kind, payload| kinds.push((kind, payload.len())));
+        kinds
+    }
+
+    #[test]
+    fn a_datagram_may_have_several_messages_and_a_damaged_one_ends_it() {
+        let mut batch = Batch::new();
+        batch.message(7, 0).put(&[1; 4]);
+        batch.message(8, 0).put(&[1; 8]);
+        let bytes = batch.as_bytes();
+        assert_eq!(kinds(bytes), [(7, 4), (8, 8)]);
+        assert_eq!(kinds(&bytes[..30]), [(7, 4)]);
+        assert_eq!(kinds(&[]), []);
+        assert_eq!(kinds(&[0; 16]), [], "a length of zero");
+    }
+}
