@@ -12,6 +12,7 @@
 //! | [`verify`] | what the kernel holds in the end, as `ipvsadm`, `ipset` and `ip` see it |
 //! | [`floor`] | the least time that the same netlink bytes can take |
 //! | [`phase`] | what is measured, one after the other |
+//! | [`repair`] | what others do to the kernel, and when it is put right |
 //! | [`packets`] | the data path, with real packets between namespaces |
 //! | [`objects`] | Services and EndpointSlices in JSON, for what is measured without a kernel |
 //! | [`process`], [`scrape`], [`quantile`] | CPU time and memory, metrics, percentiles |
@@ -28,6 +29,7 @@ pub mod packets;
 pub mod phase;
 pub mod process;
 pub mod quantile;
+pub mod repair;
 pub mod report;
 pub mod scrape;
 pub mod table;

@@ -20,6 +20,8 @@ enum Bench {
     Ipvs(Run),
     /// A cluster's size: cold start, one change, many changes, memory, against a bare loop and peers
     Scale(Scale),
+    /// How soon what others change in the kernel is put right
+    Repair(Repair),
     /// The data path: new connections a second and latency through a VIP, against direct access
     Packets(Run),
 }
@@ -59,6 +61,16 @@ struct Scale {
     arguments: Vec<OsString>,
 }
 
+/// What the benchmark of repairs measures.
+#[derive(clap::Args, Debug)]
+struct Repair {
+    #[command(flatten)]
+    run: Run,
+    /// Build without optimisation: what comparisons cost is more then
+    #[arg(long)]
+    dev: bool,
+}
+
 impl Scale {
     /// The run: its results go to the folder that the guest may write to, `target/bench` unless the
     /// command line says otherwise.
@@ -85,6 +97,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
         Bench::Ipvs(run) => run_in_guest("ipvs_batch", run),
         Bench::Scale(scale) if scale.dev => run_with_program("scale", &scale.run(), &[]),
         Bench::Scale(scale) => run_with_program("scale", &scale.run(), AS_SHIPPED),
+        Bench::Repair(repair) if repair.dev => run_with_program("repair", &repair.run, &[]),
+        Bench::Repair(repair) => run_with_program("repair", &repair.run, AS_SHIPPED),
         Bench::Packets(run) => run_with_program("packets", run, AS_SHIPPED),
     }
 }
