@@ -138,7 +138,8 @@ impl Cluster {
         self.folder.path().join(name)
     }
 
-    fn kubeconfig(&self) -> PathBuf {
+    /// The kubeconfig of its API server.
+    pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig.yaml")
     }
 }

@@ -16,6 +16,8 @@ mod check;
 mod counts;
 #[path = "kernel/deletion.rs"]
 mod deletion;
+#[path = "kernel/diff.rs"]
+mod diff;
 #[path = "kernel/drain.rs"]
 mod drain;
 #[path = "kernel/drain_datagrams.rs"]

@@ -4,6 +4,7 @@ mod apply;
 mod binding;
 mod connection_table;
 mod data_plane;
+mod difference;
 mod error;
 mod follow;
 pub mod host;
@@ -30,6 +31,7 @@ use self::binding::Binding;
 use self::ipvs::Ipvs;
 use self::sysctls::Sysctls;
 
+pub use difference::differences;
 pub use error::Error;
 pub use follow::{follow_host, follow_rules};
 pub use options::Options;

@@ -101,7 +101,7 @@ fn without_programs(backend: Option<Backend>) -> Vec<Family> {
     Family::ALL.into_iter().filter(is_missing).collect()
 }
 
-fn wrong_sysctls(kernel: KernelVersion, options: &Options) -> Vec<WrongSysctl> {
+pub(super) fn wrong_sysctls(kernel: KernelVersion, options: &Options) -> Vec<WrongSysctl> {
     let wanted =
         SysctlOptions { strict_arp: options.strict_arp, conntrack: options.conntrack.clone() };
     let wanted = sysctl::wanted(kernel, &wanted).into_iter();

@@ -2,6 +2,7 @@
 
 mod check;
 mod cleanup;
+mod diff;
 mod kube_proxy;
 mod once;
 mod parts;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use cleanup::CleanupArgs;
+pub use diff::DiffArgs;
 pub use kube_proxy::KubeProxyFlags;
 pub use plan::PlanArgs;
 pub use run::RunArgs;
@@ -40,6 +42,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Look whether Trimtab can serve on this node, and say what is in the way. Changes nothing.
     Check(CheckArgs),
+    /// Show how the kernel differs from what the objects ask for. Changes nothing.
+    Diff(DiffArgs),
     /// Remove everything that Trimtab, or kube-proxy, left on this node, and nothing else.
     Cleanup(CleanupArgs),
     /// Show what the kernel should hold for some manifests, without touching it.
@@ -65,6 +69,7 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Check(arguments) => check::check(&arguments),
+            Command::Diff(arguments) => diff::diff(&arguments),
             Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
             Command::Plan(arguments) => plan::plan(&arguments),
             Command::Config(ConfigCommand::Validate(arguments)) => {

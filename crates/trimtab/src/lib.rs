@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`cli`] | arguments, and what each command does with them |
 //! | [`check`] | what a node lacks, and what would be in the way |
+//! | [`diff`] | what the kernel should hold against what it holds |
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@reference`] | the reference pages of the book |
 //! | `config_file`, `logging` | the configuration's file, which is followed; log lines |
 
 pub mod check;
 pub mod cli;
+pub mod diff;
 pub mod plan;
 pub mod reference;
 

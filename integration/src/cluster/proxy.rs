@@ -225,6 +225,26 @@ impl Proxy {
         Ok(values.sum())
     }
 
+    /// Stops it where it is, with SIGSTOP, until [`Self::resume`].
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.signal(rustix::process::Signal::STOP).context("SIGSTOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// If it cannot be signalled.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal(rustix::process::Signal::CONT).context("SIGCONT")
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> rustix::io::Result<()> {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+    }
+
     /// Ends it as a crash would.
     ///
     /// # Errors
@@ -239,8 +259,7 @@ impl Proxy {
     /// # Errors
     /// If it cannot be signalled.
     pub fn terminate(mut self) -> anyhow::Result<(ExitStatus, String)> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("SIGTERM")?;
+        self.signal(rustix::process::Signal::TERM).context("SIGTERM")?;
         let status = eventually("its end", || Ok(self.child.try_wait()?))?;
         Ok((status, self.log()))
     }

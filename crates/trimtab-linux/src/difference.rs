@@ -1,0 +1,48 @@
+//! How what does not depend on Services differs from what it should be; nothing is changed.
+
+use ipnet::IpNet;
+use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
+use trimtab_host::{dummy, ipset};
+use trimtab_netlink::Socket;
+
+use crate::error::Error;
+use crate::options::Options;
+use crate::packet_filter::PacketFilters;
+use crate::preflight::wrong_sysctls;
+
+/// What is missing or different of the dummy interface, the sets, the rules and the sysctls, in words.
+///
+/// # Errors
+/// What could not be read.
+pub fn differences(
+    options: &Options,
+    pod_networks: &[IpNet],
+    families: &[Family],
+    filters: PacketFilters,
+) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    let mut route = Socket::open(trimtab_netlink::Family::Route)?;
+    if dummy::find(&mut route, DUMMY_INTERFACE)?.is_none() {
+        found.push(format!("interface {DUMMY_INTERFACE} is missing"));
+    }
+    let mut sets = ipset::Client::open()?;
+    for set in SetId::all().filter(|set| families.contains(&set.family)) {
+        if sets.list(set.name())?.is_none() {
+            found.push(format!("ipset {set} is missing"));
+        }
+    }
+    for rules in options.rules.rule_sets(pod_networks, families)? {
+        let family = rules.family();
+        if rules.difference(&filters.of(family).save()?).is_some() {
+            found.push(format!("the {family} packet-filter rules differ"));
+        }
+    }
+    for wrong in
+        wrong_sysctls(trimtab_host::kernel_version::KernelVersion::read("/proc".as_ref())?, options)
+    {
+        let current = wrong.current.as_deref().unwrap_or("missing");
+        found
+            .push(format!("sysctl {} is {current}, not {}", wrong.wanted.name, wrong.wanted.value));
+    }
+    Ok(found)
+}
