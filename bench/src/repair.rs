@@ -41,7 +41,8 @@ pub fn told() -> Vec<Fault> {
         Fault::new("all of nftables flushed", "nft flush ruleset", RULES),
         Fault::new(
             "all of nftables flushed, and all sets destroyed",
-            "nft flush ruleset; ipset destroy",
+            // Sets that a rule matches cannot be destroyed, and rules are back soon.
+            "until nft flush ruleset && ipset destroy; do :; done",
             format!("{RULES}; {sets}"),
         ),
         Fault::new(

@@ -24,6 +24,7 @@ pub use run::RunArgs;
 pub use validate::ValidateArgs;
 
 use trimtab_config::{self as config, Config, ConfigFile, Notes, Overrides};
+use trimtab_core::Printable;
 
 /// Input that does not parse, or that is not allowed.
 const INVALID: u8 = 2;
@@ -77,6 +78,27 @@ impl Cli {
             }
         }
     }
+}
+
+/// The program's exit status; says on standard error what a failure is.
+pub fn status(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("trimtab: {}", Printable(&in_words(&error)));
+        ExitCode::FAILURE
+    })
+}
+
+/// An error with its causes. Those whose text an error has in its own are not said twice.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.ends_with(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 /// Reads the configuration file, if there is one; `-` is standard input.

@@ -1,8 +1,9 @@
 //! Objects that nobody should write: each is named, and nothing else changes.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 
 use crate::kernel::FakeKernel;
@@ -14,8 +15,15 @@ const WEB: &str = "10.96.0.1";
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
+/// A second subscriber, of nobody. While there is only one, tracing asks the thread that comes to a
+/// line first whether anybody wants it, and keeps the answer for all threads: that of another test
+/// then silences this one's lines (`Rebuilder::JustOne`, tracing-core).
+static NOBODYS: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_writer(io::sink).finish()));
+
 impl Log {
     pub(crate) fn start() -> (Self, DefaultGuard) {
+        LazyLock::force(&NOBODYS);
         let log = Self::default();
         let writer = log.clone();
         let subscriber =

@@ -25,7 +25,7 @@ use trimtab_reconcile::{Reconciler, Settings};
 
 use super::cleanup::{self, Proxy};
 use super::kube_proxy::set;
-use super::parts::Parts;
+use super::parts::{Parts, until_end};
 use super::{KubeProxyFlags, kernel_options, once, read_config, resolve};
 use crate::config_file::until_changed;
 use crate::logging;
@@ -184,24 +184,22 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         Ok(())
     });
     start_sources(arguments, &config, change_sender, board, contact, &parts).await?;
-    let outcome = tokio::select! {
-        signal = terminated() => {
-            info!(signal = signal?, "stopping");
-            let _ = stop_sender.send(true);
-            loop {
-                let Some(part) = ended.recv().await else { break Ok(()) };
-                // Others may end with it.
-                if let Some(outcome) = part.outcome_of(SYNC) {
-                    break outcome;
-                }
+    let told = async {
+        tokio::select! {
+            signal = terminated() => {
+                info!(signal = signal?, "stopping");
+                Ok(())
             }
+            () = config_changed => Err(anyhow::anyhow!(
+                "the configuration file changed: ending, to be started again with it"
+            )),
         }
-        Some(part) = ended.recv() => Err(part.into_error()),
-        () = config_changed => Err(anyhow::anyhow!(
-            "the configuration file changed: ending, to be started again with it"
-        )),
     };
-    let _ = stop_sender.send(true);
+    let stop = || {
+        let _ = stop_sender.send(true);
+    };
+    let outcome = until_end(&mut ended, SYNC, told, stop).await;
+    stop();
     let _ = tokio::task::spawn_blocking(move || sync.join()).await;
     outcome
 }
