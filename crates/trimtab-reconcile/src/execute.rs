@@ -3,7 +3,7 @@
 use hashbrown::{HashMap, HashSet};
 use trimtab_core::Frontend;
 
-use crate::operation::{Action, Operation, Owner, Phase};
+use crate::operation::{Action, Operation, Phase, ServiceId};
 use crate::plan::Plan;
 
 /// What holds the state: the real kernel, or a [`KernelState`](crate::KernelState).
@@ -59,7 +59,7 @@ impl Report {
 /// element goes before what it is about. Everything else is done.
 pub fn execute(plan: &Plan, kernel: &mut impl Kernel) -> Report {
     let mut report = Report::default();
-    let mut stumbled: HashMap<Owner, Phase> = HashMap::new();
+    let mut stumbled: HashMap<ServiceId, Phase> = HashMap::new();
     let mut without_server: HashSet<Frontend> = HashSet::new();
     for phase in Phase::ALL {
         let operations = plan.phase(phase);
@@ -88,7 +88,7 @@ pub fn execute(plan: &Plan, kernel: &mut impl Kernel) -> Report {
 
 fn is_withheld(
     operation: &Operation,
-    stumbled: &HashMap<Owner, Phase>,
+    stumbled: &HashMap<ServiceId, Phase>,
     without_server: &mut HashSet<Frontend>,
 ) -> bool {
     if stumbled.is_empty() {

@@ -49,7 +49,7 @@ mod views;
 mod work;
 
 pub use execute::{Kernel, Refused, Report, execute};
-pub use operation::{Action, Operation, Owner, Phase};
+pub use operation::{Action, Operation, Phase, ServiceId};
 pub use plan::Plan;
 pub use problem::{Problem, Reason, ServiceProblems};
 pub use query::{Answer, FrontendStatus, Query, QueryOf, RealServerStatus, ServiceStatus};

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::symbol::Symbol;
 
 /// Each node's weight, and the Services with endpoints there, so that a new weight concerns those
@@ -11,7 +11,7 @@ use crate::symbol::Symbol;
 pub(crate) struct Nodes {
     weights: HashMap<Symbol, u16>,
     /// How many endpoints, as slices state them, a Service has on a node.
-    services: HashMap<Symbol, HashMap<Owner, u32>>,
+    services: HashMap<Symbol, HashMap<ServiceId, u32>>,
 }
 
 impl Nodes {
@@ -34,22 +34,23 @@ impl Nodes {
     }
 
     /// The Services with endpoints on a node, in an order that is the same every time.
-    pub(crate) fn services_on(&self, node: Symbol) -> Vec<Owner> {
+    pub(crate) fn services_on(&self, node: Symbol) -> Vec<ServiceId> {
         let counts = self.services.get(&node);
-        let mut owners: Vec<Owner> = counts.into_iter().flat_map(HashMap::keys).copied().collect();
+        let mut owners: Vec<ServiceId> =
+            counts.into_iter().flat_map(HashMap::keys).copied().collect();
         owners.sort_unstable();
         owners
     }
 
     /// A Service has one endpoint more on a node.
-    pub(crate) fn add(&mut self, node: Symbol, owner: Owner) {
+    pub(crate) fn add(&mut self, node: Symbol, owner: ServiceId) {
         if node != Symbol::NONE {
             *self.services.entry(node).or_default().entry(owner).or_default() += 1;
         }
     }
 
     /// A Service has one endpoint less on a node.
-    pub(crate) fn remove(&mut self, node: Symbol, owner: Owner) {
+    pub(crate) fn remove(&mut self, node: Symbol, owner: ServiceId) {
         let Some(counts) = self.services.get_mut(&node) else { return };
         if let Some(count) = counts.get_mut(&owner) {
             *count -= 1;
@@ -73,16 +74,18 @@ mod tests {
         let mut symbols = Symbols::default();
         let (a, b) = (symbols.intern("a"), symbols.intern("b"));
         let mut nodes = Nodes::default();
-        for (node, owner) in [(a, Owner(1)), (a, Owner(1)), (a, Owner(2)), (b, Owner(3))] {
+        for (node, owner) in
+            [(a, ServiceId(1)), (a, ServiceId(1)), (a, ServiceId(2)), (b, ServiceId(3))]
+        {
             nodes.add(node, owner);
         }
-        nodes.add(Symbol::NONE, Owner(4));
-        assert_eq!(nodes.services_on(a), [Owner(1), Owner(2)]);
-        nodes.remove(a, Owner(1));
-        assert_eq!(nodes.services_on(a), [Owner(1), Owner(2)]);
-        nodes.remove(a, Owner(1));
-        assert_eq!(nodes.services_on(a), [Owner(2)]);
-        nodes.remove(a, Owner(2));
+        nodes.add(Symbol::NONE, ServiceId(4));
+        assert_eq!(nodes.services_on(a), [ServiceId(1), ServiceId(2)]);
+        nodes.remove(a, ServiceId(1));
+        assert_eq!(nodes.services_on(a), [ServiceId(1), ServiceId(2)]);
+        nodes.remove(a, ServiceId(1));
+        assert_eq!(nodes.services_on(a), [ServiceId(2)]);
+        nodes.remove(a, ServiceId(2));
         assert!(nodes.services_on(a).is_empty());
         assert_eq!(nodes.services.len(), 1);
     }

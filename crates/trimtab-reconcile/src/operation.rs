@@ -8,9 +8,9 @@ use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, Virtu
 /// The Service on whose behalf an operation is done. Numbers are reused after a Service is gone;
 /// number 0 stands for what no Service asks for any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner(pub(crate) u32);
+pub struct ServiceId(pub(crate) u32);
 
-impl Owner {
+impl ServiceId {
     /// Nobody: what was found in the kernel and is not wanted.
     pub const NOBODY: Self = Self(0);
 }
@@ -19,7 +19,7 @@ impl Owner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// For whom.
-    pub owner: Owner,
+    pub owner: ServiceId,
     /// What.
     pub action: Action,
 }

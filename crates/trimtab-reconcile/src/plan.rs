@@ -1,6 +1,6 @@
 //! An ordered list of operations.
 
-use crate::operation::{Action, Operation, Owner, Phase};
+use crate::operation::{Action, Operation, Phase, ServiceId};
 
 /// Operations in the order in which they are to be done: by [`Phase`], and within a phase in the
 /// order in which they were added.
@@ -16,7 +16,7 @@ impl Plan {
     }
 
     /// Adds an operation to its phase.
-    pub fn push(&mut self, owner: Owner, action: Action) {
+    pub fn push(&mut self, owner: ServiceId, action: Action) {
         self.phases[action.phase() as usize].push(Operation { owner, action });
     }
 

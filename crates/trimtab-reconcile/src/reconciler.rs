@@ -32,7 +32,7 @@ pub use programmed::Programmed;
 
 use crate::input::Input;
 use crate::model::Model;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::order;
 use crate::services::ServiceEntry;
 use crate::settings::Settings;
@@ -114,16 +114,17 @@ impl Reconciler {
     }
 
     /// Notes that an object may have to be changed, on behalf of `owner`.
-    fn touch(&mut self, owner: Owner, item: Item) {
+    fn touch(&mut self, owner: ServiceId, item: Item) {
         // What is left of a Service that is gone is nobody's.
-        let owner = if self.input.services.get(owner).is_some() { owner } else { Owner::NOBODY };
+        let owner =
+            if self.input.services.get(owner).is_some() { owner } else { ServiceId::NOBODY };
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         entry.pending.push(item);
         self.enqueue(owner);
     }
 
     /// Puts a Service into the queue, unless it is there.
-    fn enqueue(&mut self, owner: Owner) {
+    fn enqueue(&mut self, owner: ServiceId) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         if !entry.queued {
             entry.queued = true;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::tables::Item;
 
 /// Delay before the first retry; doubled for each further one.
@@ -19,19 +19,19 @@ pub(crate) struct Retries {
     entries: HashMap<Item, Entry>,
     due: BTreeSet<(Duration, Item)>,
     /// How many objects of each Service.
-    owners: HashMap<Owner, usize>,
+    owners: HashMap<ServiceId, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    owner: Owner,
+    owner: ServiceId,
     attempts: u32,
     due: Duration,
 }
 
 impl Retries {
     /// Notes a failure of `item`; returns how many there have been in a row.
-    pub(crate) fn failed(&mut self, item: Item, owner: Owner, now: Duration) -> u32 {
+    pub(crate) fn failed(&mut self, item: Item, owner: ServiceId, now: Duration) -> u32 {
         let attempts = self.entries.get(&item).map_or(0, |entry| entry.attempts);
         self.fail(item, owner, attempts, now);
         attempts + 1
@@ -39,20 +39,20 @@ impl Retries {
 
     /// Notes that `item` was not as it was known to be: the first time it is tried again at once,
     /// with what it really is; if that happens again, like any failure.
-    pub(crate) fn surprised(&mut self, item: Item, owner: Owner, now: Duration) {
+    pub(crate) fn surprised(&mut self, item: Item, owner: ServiceId, now: Duration) {
         match self.entries.get(&item) {
             Some(entry) => self.fail(item, owner, entry.attempts, now),
             None => self.schedule(item, Entry { owner, attempts: 0, due: now }),
         }
     }
 
-    fn fail(&mut self, item: Item, owner: Owner, attempts: u32, now: Duration) {
+    fn fail(&mut self, item: Item, owner: ServiceId, attempts: u32, now: Duration) {
         let delay = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
         self.schedule(item, Entry { owner, attempts: attempts + 1, due: now + delay });
     }
 
     /// Notes that `item` was not tried because something that it builds upon failed.
-    pub(crate) fn withheld(&mut self, item: Item, owner: Owner, now: Duration) {
+    pub(crate) fn withheld(&mut self, item: Item, owner: ServiceId, now: Duration) {
         match self.entries.get(&item) {
             Some(entry) if entry.due > now => {}
             entry => {
@@ -68,7 +68,7 @@ impl Retries {
     }
 
     /// Forgets `item`, which is as wanted or no longer there; returns whose it was if it had failed.
-    pub(crate) fn succeeded(&mut self, item: &Item) -> Option<Owner> {
+    pub(crate) fn succeeded(&mut self, item: &Item) -> Option<ServiceId> {
         if self.entries.is_empty() {
             return None;
         }
@@ -79,7 +79,7 @@ impl Retries {
     }
 
     /// The next item whose time has come. It stays known, with its attempts, until it succeeds.
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<(Owner, Item)> {
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<(ServiceId, Item)> {
         let (due, item) = *self.due.first()?;
         if due > now {
             return None;
@@ -94,7 +94,7 @@ impl Retries {
     }
 
     /// Whose objects failed, each once.
-    pub(crate) fn iter_owners(&self) -> impl Iterator<Item = Owner> + '_ {
+    pub(crate) fn iter_owners(&self) -> impl Iterator<Item = ServiceId> + '_ {
         self.owners.keys().copied()
     }
 
@@ -117,7 +117,7 @@ impl Retries {
         self.due.insert((entry.due, item));
     }
 
-    fn release(&mut self, owner: Owner) {
+    fn release(&mut self, owner: ServiceId) {
         if let Some(count) = self.owners.get_mut(&owner) {
             *count -= 1;
             if *count == 0 {
@@ -137,7 +137,7 @@ mod tests {
         let item = Item::Address([10, 0, 0, 1].into());
         let other = Item::Address([10, 0, 0, 2].into());
         let mut retries = Retries::default();
-        retries.failed(item, Owner::NOBODY, Duration::ZERO);
+        retries.failed(item, ServiceId::NOBODY, Duration::ZERO);
         assert!(retries.holds(&item, Duration::ZERO));
         assert!(!retries.holds(&other, Duration::ZERO));
         assert_eq!(retries.pop(Duration::ZERO), None);
@@ -145,9 +145,9 @@ mod tests {
         for delay in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(retries.next(), Some(now + second * delay));
             now += second * delay;
-            assert_eq!(retries.pop(now), Some((Owner::NOBODY, item)));
+            assert_eq!(retries.pop(now), Some((ServiceId::NOBODY, item)));
             assert!(!retries.holds(&item, now));
-            retries.failed(item, Owner::NOBODY, now);
+            retries.failed(item, ServiceId::NOBODY, now);
         }
         retries.succeeded(&item);
         assert_eq!((retries.len(), retries.next(), retries.owners()), (0, None, 0));

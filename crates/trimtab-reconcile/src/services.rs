@@ -13,7 +13,7 @@ pub(crate) use requests::Requests;
 
 use crate::backends::Facts;
 use crate::desired::Request;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::problem::Problem;
 use crate::tables::Item;
 use trimtab_core::objects::{ObjectName, Service};
@@ -93,12 +93,12 @@ impl ServiceEntry {
     }
 }
 
-/// All Services. Number 0 is [`Owner::NOBODY`].
+/// All Services. Number 0 is [`ServiceId::NOBODY`].
 #[derive(Debug)]
 pub(crate) struct Services {
-    by_name: HashMap<ObjectName, Owner>,
+    by_name: HashMap<ObjectName, ServiceId>,
     entries: Vec<Option<Box<ServiceEntry>>>,
-    free: Vec<Owner>,
+    free: Vec<ServiceId>,
     /// How many have a Service, not only slices.
     pub(crate) served: usize,
 }
@@ -116,12 +116,12 @@ impl Default for Services {
 }
 
 impl Services {
-    pub(crate) fn find(&self, name: &ObjectName) -> Option<Owner> {
+    pub(crate) fn find(&self, name: &ObjectName) -> Option<ServiceId> {
         self.by_name.get(name).copied()
     }
 
     /// The number of a Service, making an entry if need be.
-    pub(crate) fn intern(&mut self, name: &ObjectName) -> Owner {
+    pub(crate) fn intern(&mut self, name: &ObjectName) -> ServiceId {
         if let Some(owner) = self.by_name.get(name) {
             return *owner;
         }
@@ -131,33 +131,33 @@ impl Services {
             owner
         } else {
             self.entries.push(entry);
-            Owner(u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX))
+            ServiceId(u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX))
         };
         self.by_name.insert(name.clone(), owner);
         owner
     }
 
-    pub(crate) fn get(&self, owner: Owner) -> Option<&ServiceEntry> {
+    pub(crate) fn get(&self, owner: ServiceId) -> Option<&ServiceEntry> {
         self.entries.get(owner.0 as usize)?.as_deref()
     }
 
-    pub(crate) fn get_mut(&mut self, owner: Owner) -> Option<&mut ServiceEntry> {
+    pub(crate) fn get_mut(&mut self, owner: ServiceId) -> Option<&mut ServiceEntry> {
         self.entries.get_mut(owner.0 as usize)?.as_deref_mut()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Owner, &ServiceEntry)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ServiceId, &ServiceEntry)> {
         (0u32..)
             .zip(&self.entries)
-            .filter_map(|(number, entry)| Some((Owner(number), entry.as_deref()?)))
+            .filter_map(|(number, entry)| Some((ServiceId(number), entry.as_deref()?)))
     }
 
-    pub(crate) fn owners(&self) -> Vec<Owner> {
-        self.iter().map(|(owner, _)| owner).filter(|owner| *owner != Owner::NOBODY).collect()
+    pub(crate) fn ids(&self) -> Vec<ServiceId> {
+        self.iter().map(|(owner, _)| owner).filter(|owner| *owner != ServiceId::NOBODY).collect()
     }
 
     /// Forgets a Service of which nothing is left.
-    pub(crate) fn tidy(&mut self, owner: Owner) {
-        if owner == Owner::NOBODY || !self.get(owner).is_some_and(ServiceEntry::is_idle) {
+    pub(crate) fn tidy(&mut self, owner: ServiceId) {
+        if owner == ServiceId::NOBODY || !self.get(owner).is_some_and(ServiceEntry::is_idle) {
             return;
         }
         if let Some(entry) = self.entries[owner.0 as usize].take() {
@@ -171,7 +171,7 @@ impl Services {
 /// in one pass.
 #[derive(Debug)]
 pub(crate) struct StoredSlice {
-    pub(crate) owner: Owner,
+    pub(crate) owner: ServiceId,
     /// Place among the [`Ports`] of the Service, and the endpoint's port.
     pub(crate) ports: Vec<(u32, u16)>,
     pub(crate) endpoints: Box<[(IpAddr, Facts)]>,

@@ -9,7 +9,7 @@ use hashbrown::{HashMap, HashSet};
 use trimtab_core::{Frontend, MarkRange, StableHash};
 
 use crate::desired::View;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 
 /// Which firewall mark which view has.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Views {
     /// Marks that are free if the plan that is being carried out succeeds.
     leaving: HashSet<Frontend>,
     /// Services that found no mark free.
-    waiting: HashSet<Owner>,
+    waiting: HashSet<ServiceId>,
 }
 
 impl Views {
@@ -87,7 +87,7 @@ impl Views {
     }
 
     /// A plan has been carried out, or not; the Services that may find a mark now.
-    pub(crate) fn settle(&mut self) -> HashSet<Owner> {
+    pub(crate) fn settle(&mut self) -> HashSet<ServiceId> {
         if self.leaving.is_empty() {
             return HashSet::new();
         }
@@ -96,16 +96,16 @@ impl Views {
     }
 
     /// Notes that a Service found no mark.
-    pub(crate) fn wait(&mut self, owner: Owner) {
+    pub(crate) fn wait(&mut self, owner: ServiceId) {
         self.waiting.insert(owner);
     }
 
     /// Notes that a Service found all its marks, or needs none any more.
-    pub(crate) fn stop_waiting(&mut self, owner: Owner) -> bool {
+    pub(crate) fn stop_waiting(&mut self, owner: ServiceId) -> bool {
         self.waiting.remove(&owner)
     }
 
-    pub(crate) fn is_waiting(&self, owner: Owner) -> bool {
+    pub(crate) fn is_waiting(&self, owner: ServiceId) -> bool {
         self.waiting.contains(&owner)
     }
 

@@ -7,15 +7,15 @@ use hashbrown::{HashMap, HashSet};
 use trimtab_core::objects::ObjectName;
 use trimtab_core::{Frontend, RealServerKey};
 
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::retry::Retries;
 use crate::tables::Deadline;
 
 /// What is still to be done, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
-    urgent: VecDeque<Owner>,
-    queue: VecDeque<Owner>,
+    urgent: VecDeque<ServiceId>,
+    queue: VecDeque<ServiceId>,
     /// What failed.
     pub(crate) retries: Retries,
     /// When schedulers that the kernel lacked are tried again.
@@ -47,7 +47,7 @@ pub(crate) struct Leaving {
 
 impl Work {
     /// Adds a Service to those that wait to be planned.
-    pub(crate) fn enqueue(&mut self, owner: Owner, is_urgent: bool) {
+    pub(crate) fn enqueue(&mut self, owner: ServiceId, is_urgent: bool) {
         if is_urgent {
             self.urgent.push_back(owner);
         } else {
@@ -56,7 +56,7 @@ impl Work {
     }
 
     /// The next Service to be planned.
-    pub(crate) fn next(&mut self) -> Option<Owner> {
+    pub(crate) fn next(&mut self) -> Option<ServiceId> {
         self.urgent.pop_front().or_else(|| self.queue.pop_front())
     }
 

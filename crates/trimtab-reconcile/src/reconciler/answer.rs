@@ -4,7 +4,7 @@ use trimtab_core::objects::ObjectName;
 
 use super::Reconciler;
 use crate::desired::Request;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::query::{Answer, FrontendStatus, Query, QueryOf, RealServerStatus, ServiceStatus};
 use crate::services::ServiceEntry;
 
@@ -17,7 +17,7 @@ impl Reconciler {
             QueryOf::After(last) => name > last,
         };
         let entries = self.input.services.iter();
-        let mut asked: Vec<(Owner, &ServiceEntry)> = entries
+        let mut asked: Vec<(ServiceId, &ServiceEntry)> = entries
             .filter(|(_, entry)| entry.service.is_some() && is_asked_for(&entry.name))
             .collect();
         // Every Service is a row, so no more of them can be told.
@@ -41,7 +41,7 @@ impl Reconciler {
         answer
     }
 
-    fn status(&self, owner: Owner, entry: &ServiceEntry, mut room: usize) -> ServiceStatus {
+    fn status(&self, owner: ServiceId, entry: &ServiceEntry, mut room: usize) -> ServiceStatus {
         let mut frontends = Vec::new();
         let mut left_out = 0;
         for request in entry.requests.iter() {
@@ -62,7 +62,7 @@ impl Reconciler {
         }
     }
 
-    fn frontend_status(&self, owner: Owner, request: &Request, room: usize) -> FrontendStatus {
+    fn frontend_status(&self, owner: ServiceId, request: &Request, room: usize) -> FrontendStatus {
         let server = self.model.tables.virtual_servers.get(&request.frontend);
         let holder = server.and_then(|server| server.wanted).map(|wanted| wanted.owner);
         let other = holder.filter(|holder| *holder != owner);

@@ -16,7 +16,7 @@ use hashbrown::hash_map::Entry;
 use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
 use super::{Drift, Reconciler};
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::tables::{self, Counted, Item, KnownServer, KnownVirtualServer};
 
 impl Reconciler {
@@ -37,7 +37,7 @@ impl Reconciler {
             let audit = self.model.audit_mark();
             if saw(self.model.tables.elements.of_mut(set), *element, audit, judged) {
                 drift.elements += 1;
-                self.touch(Owner::NOBODY, item);
+                self.touch(ServiceId::NOBODY, item);
             }
         }
         drift
@@ -84,7 +84,7 @@ impl Reconciler {
             if let Item::Element(set, element) = item {
                 self.model.tables.elements.count(*set, *element).present = false;
             }
-            self.touch(Owner::NOBODY, *item);
+            self.touch(ServiceId::NOBODY, *item);
         }
         Drift { elements: missing.len(), ..Drift::default() }
     }
@@ -98,7 +98,7 @@ impl Reconciler {
             let audit = self.model.audit_mark();
             if saw(&mut self.model.tables.addresses, *address, audit, judged) {
                 drift.addresses += 1;
-                self.touch(Owner::NOBODY, item);
+                self.touch(ServiceId::NOBODY, item);
             }
         }
         drift
@@ -112,7 +112,7 @@ impl Reconciler {
             .collect();
         for address in &missing {
             self.model.tables.addresses.entry(*address).or_default().present = false;
-            self.touch(Owner::NOBODY, Item::Address(*address));
+            self.touch(ServiceId::NOBODY, Item::Address(*address));
         }
         self.model.end_reading();
         Drift { addresses: missing.len(), ..Drift::default() }

@@ -6,7 +6,7 @@ use trimtab_core::Frontend;
 
 use super::Reconciler;
 use crate::desired::{ClaimKind, Request};
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::services::Requests;
 use crate::tables::{Deadline, Item, Wanted};
 use trimtab_core::objects::ObjectName;
@@ -14,7 +14,7 @@ use trimtab_core::objects::ObjectName;
 impl Reconciler {
     /// Takes over what a Service asks for now: frontends that are the same as before are not
     /// touched.
-    pub(super) fn take_requests(&mut self, owner: Owner, requests: Requests) {
+    pub(super) fn take_requests(&mut self, owner: ServiceId, requests: Requests) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         if entry.requests != requests {
             let old = std::mem::replace(&mut entry.requests, requests);
@@ -40,7 +40,7 @@ impl Reconciler {
     }
 
     /// Real servers that drain already are given the Service's present time too.
-    fn refresh_drain(&mut self, owner: Owner) {
+    fn refresh_drain(&mut self, owner: ServiceId) {
         let drain = self.drain_timeout(owner);
         let Some(entry) = self.input.services.get(owner) else { return };
         let mut moved = Vec::new();
@@ -68,7 +68,7 @@ impl Reconciler {
     }
 
     /// A Service asks for a frontend, or asks for it otherwise than before.
-    fn claim(&mut self, owner: Owner, frontend: Frontend, before: Option<&Request>) {
+    fn claim(&mut self, owner: ServiceId, frontend: Frontend, before: Option<&Request>) {
         if matches!(frontend, Frontend::Mark { .. }) {
             // A new view is installed with the first frontend whose packets are given its mark.
             if before.is_some() && self.model.tables.inside.is_wanted(&frontend) {
@@ -102,14 +102,14 @@ impl Reconciler {
     }
 
     /// Gives a frontend of one Service to another, which may have been its rival.
-    fn hand_over(&mut self, from: Owner, to: Owner, frontend: Frontend) {
+    fn hand_over(&mut self, from: ServiceId, to: ServiceId, frontend: Frontend) {
         self.remove_rival(to, frontend);
         self.install(to, frontend);
         self.add_rival(from, frontend);
     }
 
     /// A Service no longer asks for a frontend.
-    fn release(&mut self, owner: Owner, request: &Request) {
+    fn release(&mut self, owner: ServiceId, request: &Request) {
         let frontend = request.frontend;
         if matches!(frontend, Frontend::Mark { .. }) {
             // It goes with the last frontend whose packets are given its mark.
@@ -134,7 +134,7 @@ impl Reconciler {
     }
 
     /// Gives a frontend to a Service.
-    pub(super) fn install(&mut self, owner: Owner, frontend: Frontend) {
+    pub(super) fn install(&mut self, owner: ServiceId, frontend: Frontend) {
         let drain = self.drain_timeout(owner);
         let Some(request) = self.request_of(owner, frontend) else { return };
         let server = self.model.tables.virtual_servers.entry(frontend).or_default();
@@ -160,7 +160,7 @@ impl Reconciler {
     }
 
     /// Nobody has a frontend any more.
-    pub(super) fn uninstall(&mut self, owner: Owner, frontend: Frontend) {
+    pub(super) fn uninstall(&mut self, owner: ServiceId, frontend: Frontend) {
         if let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) {
             server.wanted = None;
             server.due = true;
@@ -172,7 +172,7 @@ impl Reconciler {
     }
 
     /// Gives up what belonged to a frontend besides its virtual server.
-    fn let_go(&mut self, owner: Owner, request: &Request) {
+    fn let_go(&mut self, owner: ServiceId, request: &Request) {
         for element in &request.elements {
             self.count_element(owner, *element, false);
         }
@@ -181,14 +181,14 @@ impl Reconciler {
         }
     }
 
-    fn add_rival(&mut self, rival: Owner, frontend: Frontend) {
+    fn add_rival(&mut self, rival: ServiceId, frontend: Frontend) {
         let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
         if !server.rivals.contains(&rival) {
             server.rivals.push(rival);
         }
     }
 
-    fn remove_rival(&mut self, rival: Owner, frontend: Frontend) {
+    fn remove_rival(&mut self, rival: ServiceId, frontend: Frontend) {
         let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
         if let Some(place) = server.rivals.iter().position(|known| *known == rival) {
             server.rivals.swap_remove(place);
@@ -204,13 +204,13 @@ impl Reconciler {
         }
     }
 
-    pub(super) fn holder(&self, frontend: Frontend) -> Option<Owner> {
+    pub(super) fn holder(&self, frontend: Frontend) -> Option<ServiceId> {
         let server = self.model.tables.virtual_servers.get(&frontend)?;
         server.wanted.map(|wanted| wanted.owner)
     }
 
     /// The rival that is next to have a frontend.
-    fn first_rival(&self, frontend: Frontend) -> Option<Owner> {
+    fn first_rival(&self, frontend: Frontend) -> Option<ServiceId> {
         let rivals = &self.model.tables.virtual_servers.get(&frontend)?.rivals;
         let first =
             |best, other| if self.goes_before(other, best, frontend) { other } else { best };
@@ -218,7 +218,7 @@ impl Reconciler {
     }
 
     /// Whether one Service's claim to a frontend goes before another's: by kind, then by age.
-    fn goes_before(&self, owner: Owner, other: Owner, frontend: Frontend) -> bool {
+    fn goes_before(&self, owner: ServiceId, other: ServiceId, frontend: Frontend) -> bool {
         match (self.rank(owner, frontend), self.rank(other, frontend)) {
             (Some(own), Some(other)) => own < other,
             (own, _) => own.is_some(),
@@ -226,17 +226,21 @@ impl Reconciler {
     }
 
     /// The smallest has the frontend.
-    fn rank(&self, owner: Owner, frontend: Frontend) -> Option<(ClaimKind, (i64, &ObjectName))> {
+    fn rank(
+        &self,
+        owner: ServiceId,
+        frontend: Frontend,
+    ) -> Option<(ClaimKind, (i64, &ObjectName))> {
         let entry = self.input.services.get(owner)?;
         let request = entry.request(&frontend)?;
         Some((request.kind, entry.seniority()))
     }
 
-    fn request_of(&self, owner: Owner, frontend: Frontend) -> Option<Request> {
+    fn request_of(&self, owner: ServiceId, frontend: Frontend) -> Option<Request> {
         self.input.services.get(owner)?.request(&frontend).cloned()
     }
 
-    pub(super) fn drain_timeout(&self, owner: Owner) -> std::time::Duration {
+    pub(super) fn drain_timeout(&self, owner: ServiceId) -> std::time::Duration {
         self.input
             .services
             .get(owner)

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use trimtab_core::{SetElement, SetId};
 
 use super::Reconciler;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::tables::Item;
 
 impl Reconciler {
     /// Takes over the elements that belong to a Service but to none of its frontends.
-    pub(super) fn take_elements(&mut self, owner: Owner, elements: Vec<(SetId, SetElement)>) {
+    pub(super) fn take_elements(&mut self, owner: ServiceId, elements: Vec<(SetId, SetElement)>) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         let old = std::mem::replace(&mut entry.elements, elements.clone());
         for element in elements {
@@ -22,7 +22,12 @@ impl Reconciler {
     }
 
     /// Counts one Service more, or one less, that wants an element.
-    pub(super) fn count_element(&mut self, owner: Owner, element: (SetId, SetElement), more: bool) {
+    pub(super) fn count_element(
+        &mut self,
+        owner: ServiceId,
+        element: (SetId, SetElement),
+        more: bool,
+    ) {
         let counted = self.model.tables.elements.count(element.0, element.1);
         let due = if more { counted.want() } else { counted.release() };
         if due {
@@ -31,7 +36,7 @@ impl Reconciler {
     }
 
     /// Counts one Service more, or one less, that wants an address on the dummy interface.
-    pub(super) fn count_address(&mut self, owner: Owner, address: IpAddr, more: bool) {
+    pub(super) fn count_address(&mut self, owner: ServiceId, address: IpAddr, more: bool) {
         let counted = self.model.tables.addresses.entry(address).or_default();
         let due = if more { counted.want() } else { counted.release() };
         if due {

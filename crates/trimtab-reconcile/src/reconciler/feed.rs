@@ -7,7 +7,7 @@ use trimtab_core::{Family, Scheduler};
 use super::Reconciler;
 use super::health_check::has_health_check;
 use crate::desired::{Desired, NodeView, complete, desired};
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::problem::Problem;
 use crate::services::{Requests, ServiceEntry};
 use trimtab_core::objects::{LocalAddress, NodeObject, ObjectName, Service};
@@ -118,7 +118,7 @@ impl Reconciler {
             return;
         }
         self.input.node = node;
-        for owner in self.input.services.owners() {
+        for owner in self.input.services.ids() {
             let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
             if let Some(service) = service.filter(|service| has_health_check(service)) {
                 let name = service.name.clone();
@@ -160,7 +160,7 @@ impl Reconciler {
     }
 
     fn scheduler_changed(&mut self, scheduler: Scheduler) {
-        for owner in self.input.services.owners() {
+        for owner in self.input.services.ids() {
             let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
             let of_views = scheduler == Scheduler::MaglevHashing && self.settings.marks.is_some();
             if service.is_some_and(|service| {
@@ -173,7 +173,7 @@ impl Reconciler {
     }
 
     /// Derives what a Service asks for and takes over the difference.
-    pub(super) fn derive(&mut self, owner: Owner) {
+    pub(super) fn derive(&mut self, owner: ServiceId) {
         let Some(entry) = self.input.services.get(owner) else { return };
         let Some(service) = entry.service.as_deref() else { return };
         let Desired { mut requests, elements, problems } =
@@ -188,7 +188,7 @@ impl Reconciler {
         self.take_elements(owner, elements);
     }
 
-    fn take_refused(&mut self, owner: Owner, refused: Vec<Problem>) {
+    fn take_refused(&mut self, owner: ServiceId, refused: Vec<Problem>) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         if entry.refused != refused {
             entry.refused = refused;
@@ -197,7 +197,7 @@ impl Reconciler {
     }
 
     /// Takes back all that a Service asked for.
-    fn withdraw(&mut self, owner: Owner) {
+    fn withdraw(&mut self, owner: ServiceId) {
         self.note_unmarked(owner, false);
         self.take_refused(owner, Vec::new());
         self.take_requests(owner, Requests::default());
@@ -209,7 +209,7 @@ impl Reconciler {
     }
 
     /// Marks which ports the Service has, in each of its families.
-    fn serve_ports(&mut self, owner: Owner) {
+    fn serve_ports(&mut self, owner: ServiceId) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         let served = ports_of(entry, &self.settings.families);
         for (place, served) in served.into_iter().enumerate() {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use trimtab_core::Family;
 
 use super::Reconciler;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use trimtab_core::objects::{ObjectName, Service};
 
 /// What the health-check node port of one Service says, and where.
@@ -43,7 +43,7 @@ impl Reconciler {
         names.into_iter().map(with_state).collect()
     }
 
-    fn health_check(&self, owner: Owner) -> Option<HealthCheck> {
+    fn health_check(&self, owner: ServiceId) -> Option<HealthCheck> {
         let entry = self.input.services.get(owner)?;
         let service = entry.service.as_deref().filter(|service| has_health_check(service))?;
         let families = service.cluster_ips.iter().map(|address| Family::of(*address));

@@ -14,7 +14,7 @@ use trimtab_core::{Family, Frontend, RealServerKey};
 use super::Reconciler;
 use crate::desired::{Inside, View};
 use crate::execute::Report;
-use crate::operation::{Action, Operation, Owner};
+use crate::operation::{Action, Operation, ServiceId};
 use crate::plan::Plan;
 use crate::tables::{self, Deadline, Item, Step};
 use crate::work::Leaving;
@@ -22,7 +22,7 @@ use crate::work::Leaving;
 impl Reconciler {
     /// Notes whether a Service has views without marks. They are chosen when its turn comes: by then
     /// what the kernel has is known.
-    pub(super) fn note_unmarked(&mut self, owner: Owner, unmarked: bool) {
+    pub(super) fn note_unmarked(&mut self, owner: ServiceId, unmarked: bool) {
         if !unmarked && self.model.views.stop_waiting(owner) {
             self.problems_changed(owner);
         }
@@ -35,7 +35,7 @@ impl Reconciler {
     }
 
     /// Chooses marks for the views of a Service that have none.
-    pub(super) fn choose_marks(&mut self, owner: Owner) {
+    pub(super) fn choose_marks(&mut self, owner: ServiceId) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         if !std::mem::take(&mut entry.unmarked) {
             return;
@@ -112,7 +112,7 @@ impl Reconciler {
     }
 
     /// Notes that a virtual server is in the tables, so that its record is wanted if it is a mark.
-    pub(super) fn keep_record(&mut self, owner: Owner, frontend: Frontend) {
+    pub(super) fn keep_record(&mut self, owner: ServiceId, frontend: Frontend) {
         let Some(record) = tables::record_of(&frontend) else { return };
         let counted = self.model.tables.elements.count(record.0, record.1);
         if counted.wanted == 0 && counted.want() {
@@ -121,7 +121,7 @@ impl Reconciler {
     }
 
     /// A virtual server is no longer in the tables: its record goes after it.
-    pub(super) fn drop_record(&mut self, owner: Owner, frontend: Frontend) {
+    pub(super) fn drop_record(&mut self, owner: ServiceId, frontend: Frontend) {
         let Some((set, element)) = tables::record_of(&frontend) else { return };
         self.model.tables.elements.count(set, element).release();
         self.touch(owner, Item::Element(set, element));
@@ -136,7 +136,7 @@ impl Reconciler {
 
     /// A virtual server could not be deleted, and nothing is waited for any more but that.
     pub(super) fn deletion_failed(&mut self, frontend: Frontend) {
-        self.keep_record(Owner::NOBODY, frontend);
+        self.keep_record(ServiceId::NOBODY, frontend);
         self.let_linger(frontend, Duration::ZERO);
     }
 
@@ -178,7 +178,7 @@ impl Reconciler {
         if idle || until.is_over(now) {
             leaving.until = Some(Deadline::OVER);
             self.work.draining.remove(&frontend);
-            self.touch(Owner::NOBODY, Item::VirtualServer(frontend));
+            self.touch(ServiceId::NOBODY, Item::VirtualServer(frontend));
         }
     }
 
@@ -189,7 +189,12 @@ impl Reconciler {
 
     /// Says which mark the packets of clients inside to a frontend should be given. With its first
     /// frontend a view is installed, and with the last one it goes.
-    pub(super) fn want_inside_mark(&mut self, owner: Owner, frontend: Frontend, mark: Option<u32>) {
+    pub(super) fn want_inside_mark(
+        &mut self,
+        owner: ServiceId,
+        frontend: Frontend,
+        mark: Option<u32>,
+    ) {
         let before = self.model.tables.inside.wanted(&frontend);
         self.model.tables.inside.want(frontend, mark);
         if self.model.tables.inside.due(&frontend).is_some() {
@@ -217,7 +222,7 @@ impl Reconciler {
     fn uninstall_view(&mut self, frontend: Frontend) {
         let view = self.model.views.view(&frontend);
         let owner = view.and_then(|view| self.input.services.find(&view.service));
-        let owner = owner.unwrap_or(Owner::NOBODY);
+        let owner = owner.unwrap_or(ServiceId::NOBODY);
         let asks =
             self.input.services.get(owner).is_some_and(|it| it.requests.iter().next().is_some());
         let linger = if asks { self.drain_timeout(owner) } else { Duration::ZERO };
@@ -225,7 +230,12 @@ impl Reconciler {
         self.uninstall(owner, frontend);
     }
 
-    pub(super) fn plan_inside_mark(&mut self, owner: Owner, frontend: Frontend, plan: &mut Plan) {
+    pub(super) fn plan_inside_mark(
+        &mut self,
+        owner: ServiceId,
+        frontend: Frontend,
+        plan: &mut Plan,
+    ) {
         let Some(step) = self.model.tables.inside.due(&frontend) else { return };
         // Noted by somebody else: it belongs among what is done for the Service that has the frontend.
         if let Some(holder) = self.holder(frontend).filter(|holder| *holder != owner) {
@@ -252,14 +262,14 @@ impl Reconciler {
         if !self.model.tables.inside.observe(frontend, mark) {
             return false;
         }
-        self.touch(Owner::NOBODY, Item::InsideMark(frontend));
-        self.mark_lost(Owner::NOBODY, frontend.family(), before);
+        self.touch(ServiceId::NOBODY, Item::InsideMark(frontend));
+        self.mark_lost(ServiceId::NOBODY, frontend.family(), before);
         true
     }
 
     /// Packets are no longer given a mark. If they were the last ones, what is behind it may go, unless
     /// somebody asks for it.
-    fn mark_lost(&mut self, owner: Owner, family: Family, mark: Option<u32>) {
+    fn mark_lost(&mut self, owner: ServiceId, family: Family, mark: Option<u32>) {
         if let Some(lost) = mark.map(|mark| Frontend::Mark { mark, family })
             && !self.model.tables.inside.is_used(&lost)
             && let Some(server) = self.model.tables.virtual_servers.get(&lost)

@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 
 use super::Reconciler;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::tables::{self, Item, KnownServer, KnownVirtualServer, VirtualServerEntry};
 
 /// How many objects in the kernel were not as they were known to be.
@@ -70,7 +70,7 @@ impl Reconciler {
             }
         }
         for element in due {
-            self.touch(Owner::NOBODY, Item::Element(set, element));
+            self.touch(ServiceId::NOBODY, Item::Element(set, element));
         }
         drift
     }
@@ -115,7 +115,7 @@ impl Reconciler {
         }
         let drift = Drift { addresses: due.len(), ..Drift::default() };
         for address in due {
-            self.touch(Owner::NOBODY, Item::Address(address));
+            self.touch(ServiceId::NOBODY, Item::Address(address));
         }
         drift
     }
@@ -154,7 +154,7 @@ impl Reconciler {
                 return Drift::default();
             }
             self.model.tables.virtual_servers.insert(frontend, VirtualServerEntry::default());
-            self.keep_record(Owner::NOBODY, frontend);
+            self.keep_record(ServiceId::NOBODY, frontend);
         }
         let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend) else {
             return Drift::default();
@@ -169,7 +169,7 @@ impl Reconciler {
         }
         entry.known = found;
         entry.due = true;
-        let owner = entry.wanted.map_or(Owner::NOBODY, |wanted| wanted.owner);
+        let owner = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.owner);
         self.touch(owner, Item::VirtualServer(frontend));
         Drift { virtual_servers: 1, ..Drift::default() }
     }
@@ -183,7 +183,7 @@ impl Reconciler {
         let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend) else {
             return Drift::default();
         };
-        let owner = entry.wanted.map_or(Owner::NOBODY, |wanted| wanted.owner);
+        let owner = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.owner);
         let mut unseen: HashSet<RealServerKey> = entry
             .servers
             .iter()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey};
 
 use super::Reconciler;
-use crate::operation::{Action, Owner};
+use crate::operation::{Action, ServiceId};
 use crate::order;
 use crate::plan::Plan;
 use crate::tables::{
@@ -19,7 +19,7 @@ use crate::tables::{
 struct Scene<'a> {
     now: Duration,
     order_seed: u64,
-    owner: Owner,
+    owner: ServiceId,
     plan: &'a mut Plan,
     first_drain_end: &'a mut Option<Deadline>,
 }
@@ -32,7 +32,7 @@ impl Reconciler {
         let mut plan = Plan::new();
         self.try_schedulers_again(now);
         for (frontend, key) in std::mem::take(&mut self.work.strays) {
-            plan.push(Owner::NOBODY, Action::DeleteRealServer(frontend, key));
+            plan.push(ServiceId::NOBODY, Action::DeleteRealServer(frontend, key));
         }
         while let Some((owner, item)) = self.work.retries.pop(now) {
             if let Item::VirtualServer(frontend) = item
@@ -74,7 +74,7 @@ impl Reconciler {
         plan
     }
 
-    fn plan_item(&mut self, owner: Owner, item: Item, now: Duration, plan: &mut Plan) {
+    fn plan_item(&mut self, owner: ServiceId, item: Item, now: Duration, plan: &mut Plan) {
         match item {
             Item::VirtualServer(frontend) => {
                 let Some(mut server) = self.model.tables.virtual_servers.remove(&frontend) else {

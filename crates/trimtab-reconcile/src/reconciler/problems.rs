@@ -2,7 +2,7 @@
 
 use super::Reconciler;
 use crate::desired::Request;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::problem::{Problem, Reason, ServiceProblems};
 use crate::services::ServiceEntry;
 use crate::tables::Item;
@@ -23,7 +23,7 @@ impl Reconciler {
     }
 
     /// Notes that a Service may have other problems than before.
-    pub(super) fn problems_changed(&mut self, owner: Owner) {
+    pub(super) fn problems_changed(&mut self, owner: ServiceId) {
         if let Some(entry) = self.input.services.get(owner)
             && !self.work.troubled.contains(&entry.name)
         {
@@ -32,8 +32,8 @@ impl Reconciler {
     }
 
     /// The kernel goes on refusing something for a Service.
-    pub(super) fn kernel_refuses(&mut self, owner: Owner, item: Item, message: Box<str>) {
-        let entry = self.input.services.get_mut(owner).filter(|_| owner != Owner::NOBODY);
+    pub(super) fn kernel_refuses(&mut self, owner: ServiceId, item: Item, message: Box<str>) {
+        let entry = self.input.services.get_mut(owner).filter(|_| owner != ServiceId::NOBODY);
         let Some(entry) = entry else { return };
         let is_full = entry.refusals.len() == MOST_REFUSALS;
         match entry.refusals.iter_mut().find(|(known, _)| *known == item) {
@@ -46,7 +46,7 @@ impl Reconciler {
     }
 
     /// The kernel no longer refuses something, or is no longer asked for it.
-    pub(super) fn kernel_accepts(&mut self, owner: Owner, item: &Item) {
+    pub(super) fn kernel_accepts(&mut self, owner: ServiceId, item: &Item) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
         if let Some(place) = entry.refusals.iter().position(|(known, _)| known == item) {
             entry.refusals.swap_remove(place);
@@ -96,7 +96,7 @@ impl Reconciler {
     /// What a Service asks for and another has.
     fn conflicts<'a>(
         &'a self,
-        owner: Owner,
+        owner: ServiceId,
         entry: &'a ServiceEntry,
     ) -> impl Iterator<Item = (&'a Request, &'a ServiceEntry)> {
         entry.requests.iter().filter_map(move |request| {

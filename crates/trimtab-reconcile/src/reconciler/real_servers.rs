@@ -5,14 +5,14 @@ use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
 use super::Reconciler;
 use crate::backends::Facts;
 use crate::nodes::Nodes;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::services::PortEntry;
 use crate::tables::Item;
 
 impl Reconciler {
     /// The node's zone changed: hints mean something else now.
     pub(super) fn topology_changed(&mut self) {
-        for owner in self.input.services.owners() {
+        for owner in self.input.services.ids() {
             let ports = self.input.services.get(owner).map_or(0, |entry| entry.ports.end());
             for port in 0..ports {
                 let hints = &self.input.hints;
@@ -29,7 +29,7 @@ impl Reconciler {
     }
 
     /// Puts the local endpoints of a port into the hairpin set, or takes them out.
-    pub(super) fn set_served(&mut self, owner: Owner, port: usize, served: bool) {
+    pub(super) fn set_served(&mut self, owner: ServiceId, port: usize, served: bool) {
         let Some(entry) = self.input.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
         else {
             return;
@@ -53,7 +53,7 @@ impl Reconciler {
     }
 
     /// Decides on some endpoints of a port, for every frontend that uses it.
-    pub(super) fn update_servers(&mut self, owner: Owner, port: usize, keys: &[RealServerKey]) {
+    pub(super) fn update_servers(&mut self, owner: ServiceId, port: usize, keys: &[RealServerKey]) {
         let Some(entry) = self.input.services.get(owner) else { return };
         let Some(port) = entry.ports.get(port) else { return };
         let selection = port.backends.selection();
@@ -82,7 +82,7 @@ impl Reconciler {
     }
 
     /// Decides on all endpoints of a frontend that a Service has just been given.
-    pub(super) fn fill_servers(&mut self, owner: Owner, frontend: Frontend) {
+    pub(super) fn fill_servers(&mut self, owner: ServiceId, frontend: Frontend) {
         let Some(entry) = self.input.services.get(owner) else { return };
         let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
         let request = entry.request(&frontend);

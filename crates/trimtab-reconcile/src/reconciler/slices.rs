@@ -11,7 +11,7 @@ use super::Reconciler;
 use super::health_check::has_health_check;
 use super::real_servers::hairpin;
 use crate::backends::{Facts, Selection};
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::services::StoredSlice;
 
 /// What changed at one Service port.
@@ -66,7 +66,7 @@ impl Reconciler {
         self.input.slices.keys()
     }
 
-    fn store(&mut self, owner: Owner, slice: &EndpointSlice) -> StoredSlice {
+    fn store(&mut self, owner: ServiceId, slice: &EndpointSlice) -> StoredSlice {
         let mut ports: Vec<(u32, u16)> = Vec::with_capacity(slice.ports.len());
         if let Some(entry) = self.input.services.get_mut(owner) {
             for port in &slice.ports {
@@ -110,7 +110,7 @@ impl Reconciler {
     }
 
     /// Takes changed endpoints over into each of the slice's ports.
-    fn change_endpoints(&mut self, owner: Owner, ports: &[(u32, u16)], changes: &[Change]) {
+    fn change_endpoints(&mut self, owner: ServiceId, ports: &[(u32, u16)], changes: &[Change]) {
         if changes.is_empty() {
             return;
         }
@@ -144,7 +144,7 @@ impl Reconciler {
 
     fn change_port(
         &mut self,
-        owner: Owner,
+        owner: ServiceId,
         port: usize,
         number: u16,
         changes: &[Change],

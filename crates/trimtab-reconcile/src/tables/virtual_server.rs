@@ -9,7 +9,7 @@ use trimtab_core::{
 };
 
 use crate::desired::Options;
-use crate::operation::Owner;
+use crate::operation::ServiceId;
 use crate::tables::Deadline;
 
 /// A virtual server that is wanted, or that the kernel has, or both.
@@ -18,7 +18,7 @@ pub(crate) struct VirtualServerEntry {
     /// Who has it and how it should be.
     pub(crate) wanted: Option<Wanted>,
     /// Other Services that ask for the same frontend.
-    pub(crate) rivals: Vec<Owner>,
+    pub(crate) rivals: Vec<ServiceId>,
     /// How the kernel has it.
     pub(crate) known: Option<KnownVirtualServer>,
     /// Its real servers.
@@ -32,7 +32,7 @@ pub(crate) struct VirtualServerEntry {
 /// Who has a frontend and how it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    pub(crate) owner: Owner,
+    pub(crate) owner: ServiceId,
     /// Of its packets; a frontend that is a mark does not say.
     pub(crate) protocol: Protocol,
     pub(crate) options: Options,
