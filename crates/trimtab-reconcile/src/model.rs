@@ -7,7 +7,7 @@ use trimtab_core::{Frontend, SetElement, SetId};
 
 use crate::operation::Action;
 use crate::settings::Settings;
-use crate::tables::{Item, Tables};
+use crate::tables::{ObjectKey, Tables};
 use crate::views::Views;
 
 /// What the kernel should hold and what it is known to hold.
@@ -22,7 +22,7 @@ pub(crate) struct Model {
     /// The number of the last audit that began.
     pub(crate) audit: u32,
     /// The set elements and addresses that were changed since an audit began to read those.
-    changed_since_read: Option<HashSet<Item>>,
+    changed_since_read: Option<HashSet<ObjectKey>>,
 }
 
 impl Model {
@@ -55,7 +55,7 @@ impl Model {
         if counted.is_idle() {
             elements.remove(&element);
         }
-        action.inspect(|_| self.note_changed(Item::Element(set, element)))
+        action.inspect(|_| self.note_changed(ObjectKey::Element(set, element)))
     }
 
     /// What is to be done about a VIP, which is then believed to be done.
@@ -71,7 +71,7 @@ impl Model {
         if counted.is_idle() {
             self.tables.addresses.remove(&address);
         }
-        action.inspect(|_| self.note_changed(Item::Address(address)))
+        action.inspect(|_| self.note_changed(ObjectKey::Address(address)))
     }
 
     /// A new audit begins to read sets and addresses.
@@ -95,12 +95,12 @@ impl Model {
     }
 
     /// Notes that an element or an address is changed.
-    pub(crate) fn note_changed(&mut self, item: Item) {
-        self.changed_since_read.as_mut().map(|changed| changed.insert(item));
+    pub(crate) fn note_changed(&mut self, object: ObjectKey) {
+        self.changed_since_read.as_mut().map(|changed| changed.insert(object));
     }
 
     /// Whether what an audit saw of an element or an address may be from before a change.
-    pub(crate) fn is_changed_since_read(&self, item: &Item) -> bool {
-        self.changed_since_read.as_ref().is_some_and(|changed| changed.contains(item))
+    pub(crate) fn is_changed_since_read(&self, object: &ObjectKey) -> bool {
+        self.changed_since_read.as_ref().is_some_and(|changed| changed.contains(object))
     }
 }

@@ -36,7 +36,7 @@ use crate::operation::ServiceId;
 use crate::order;
 use crate::services::ServiceEntry;
 use crate::settings::Settings;
-use crate::tables::Item;
+use crate::tables::ObjectKey;
 use crate::work::Work;
 
 /// Keeps what the kernel should hold and what it is known to hold, and plans the difference.
@@ -114,12 +114,12 @@ impl Reconciler {
     }
 
     /// Notes that an object may have to be changed, on behalf of `owner`.
-    fn touch(&mut self, owner: ServiceId, item: Item) {
+    fn touch(&mut self, owner: ServiceId, object: ObjectKey) {
         // What is left of a Service that is gone is nobody's.
         let owner =
             if self.input.services.get(owner).is_some() { owner } else { ServiceId::NOBODY };
         let Some(entry) = self.input.services.get_mut(owner) else { return };
-        entry.pending.push(item);
+        entry.pending.push(object);
         self.enqueue(owner);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::operation::ServiceId;
-use crate::tables::Item;
+use crate::tables::ObjectKey;
 
 /// Delay before the first retry; doubled for each further one.
 const FIRST: Duration = Duration::from_secs(1);
@@ -16,8 +16,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Objects whose last operation failed, each with a back-off of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
-    entries: HashMap<Item, Entry>,
-    due: BTreeSet<(Duration, Item)>,
+    entries: HashMap<ObjectKey, Entry>,
+    due: BTreeSet<(Duration, ObjectKey)>,
     /// How many objects of each Service.
     owners: HashMap<ServiceId, usize>,
 }
@@ -30,65 +30,65 @@ struct Entry {
 }
 
 impl Retries {
-    /// Notes a failure of `item`; returns how many there have been in a row.
-    pub(crate) fn failed(&mut self, item: Item, owner: ServiceId, now: Duration) -> u32 {
-        let attempts = self.entries.get(&item).map_or(0, |entry| entry.attempts);
-        self.fail(item, owner, attempts, now);
+    /// Notes a failure of `object`; returns how many there have been in a row.
+    pub(crate) fn failed(&mut self, object: ObjectKey, owner: ServiceId, now: Duration) -> u32 {
+        let attempts = self.entries.get(&object).map_or(0, |entry| entry.attempts);
+        self.fail(object, owner, attempts, now);
         attempts + 1
     }
 
-    /// Notes that `item` was not as it was known to be: the first time it is tried again at once,
+    /// Notes that `object` was not as it was known to be: the first time it is tried again at once,
     /// with what it really is; if that happens again, like any failure.
-    pub(crate) fn surprised(&mut self, item: Item, owner: ServiceId, now: Duration) {
-        match self.entries.get(&item) {
-            Some(entry) => self.fail(item, owner, entry.attempts, now),
-            None => self.schedule(item, Entry { owner, attempts: 0, due: now }),
+    pub(crate) fn surprised(&mut self, object: ObjectKey, owner: ServiceId, now: Duration) {
+        match self.entries.get(&object) {
+            Some(entry) => self.fail(object, owner, entry.attempts, now),
+            None => self.schedule(object, Entry { owner, attempts: 0, due: now }),
         }
     }
 
-    fn fail(&mut self, item: Item, owner: ServiceId, attempts: u32, now: Duration) {
+    fn fail(&mut self, object: ObjectKey, owner: ServiceId, attempts: u32, now: Duration) {
         let delay = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
-        self.schedule(item, Entry { owner, attempts: attempts + 1, due: now + delay });
+        self.schedule(object, Entry { owner, attempts: attempts + 1, due: now + delay });
     }
 
-    /// Notes that `item` was not tried because something that it builds upon failed.
-    pub(crate) fn withheld(&mut self, item: Item, owner: ServiceId, now: Duration) {
-        match self.entries.get(&item) {
+    /// Notes that `object` was not tried because something that it builds upon failed.
+    pub(crate) fn withheld(&mut self, object: ObjectKey, owner: ServiceId, now: Duration) {
+        match self.entries.get(&object) {
             Some(entry) if entry.due > now => {}
             entry => {
                 let attempts = entry.map_or(0, |entry| entry.attempts);
-                self.schedule(item, Entry { owner, attempts, due: now + FIRST });
+                self.schedule(object, Entry { owner, attempts, due: now + FIRST });
             }
         }
     }
 
-    /// Whether `item` has to wait.
-    pub(crate) fn holds(&self, item: &Item, now: Duration) -> bool {
-        !self.entries.is_empty() && self.entries.get(item).is_some_and(|entry| entry.due > now)
+    /// Whether `object` has to wait.
+    pub(crate) fn holds(&self, object: &ObjectKey, now: Duration) -> bool {
+        !self.entries.is_empty() && self.entries.get(object).is_some_and(|entry| entry.due > now)
     }
 
-    /// Forgets `item`, which is as wanted or no longer there; returns whose it was if it had failed.
-    pub(crate) fn succeeded(&mut self, item: &Item) -> Option<ServiceId> {
+    /// Forgets `object`, which is as wanted or no longer there; returns whose it was if it had failed.
+    pub(crate) fn succeeded(&mut self, object: &ObjectKey) -> Option<ServiceId> {
         if self.entries.is_empty() {
             return None;
         }
-        let entry = self.entries.remove(item)?;
-        self.due.remove(&(entry.due, *item));
+        let entry = self.entries.remove(object)?;
+        self.due.remove(&(entry.due, *object));
         self.release(entry.owner);
         Some(entry.owner)
     }
 
-    /// The next item whose time has come. It stays known, with its attempts, until it succeeds.
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<(ServiceId, Item)> {
-        let (due, item) = *self.due.first()?;
+    /// The next object whose time has come. It stays known, with its attempts, until it succeeds.
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<(ServiceId, ObjectKey)> {
+        let (due, object) = *self.due.first()?;
         if due > now {
             return None;
         }
         self.due.pop_first();
-        self.entries.get(&item).map(|entry| (entry.owner, item))
+        self.entries.get(&object).map(|entry| (entry.owner, object))
     }
 
-    /// When the next item is due.
+    /// When the next object is due.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.due.first().map(|(due, _)| *due)
     }
@@ -108,13 +108,13 @@ impl Retries {
         self.entries.len()
     }
 
-    fn schedule(&mut self, item: Item, entry: Entry) {
+    fn schedule(&mut self, object: ObjectKey, entry: Entry) {
         *self.owners.entry(entry.owner).or_default() += 1;
-        if let Some(old) = self.entries.insert(item, entry) {
-            self.due.remove(&(old.due, item));
+        if let Some(old) = self.entries.insert(object, entry) {
+            self.due.remove(&(old.due, object));
             self.release(old.owner);
         }
-        self.due.insert((entry.due, item));
+        self.due.insert((entry.due, object));
     }
 
     fn release(&mut self, owner: ServiceId) {
@@ -134,22 +134,22 @@ mod tests {
     #[test]
     fn each_object_backs_off_by_itself() {
         let second = Duration::from_secs(1);
-        let item = Item::Address([10, 0, 0, 1].into());
-        let other = Item::Address([10, 0, 0, 2].into());
+        let object = ObjectKey::Address([10, 0, 0, 1].into());
+        let other = ObjectKey::Address([10, 0, 0, 2].into());
         let mut retries = Retries::default();
-        retries.failed(item, ServiceId::NOBODY, Duration::ZERO);
-        assert!(retries.holds(&item, Duration::ZERO));
+        retries.failed(object, ServiceId::NOBODY, Duration::ZERO);
+        assert!(retries.holds(&object, Duration::ZERO));
         assert!(!retries.holds(&other, Duration::ZERO));
         assert_eq!(retries.pop(Duration::ZERO), None);
         let mut now = Duration::ZERO;
         for delay in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(retries.next(), Some(now + second * delay));
             now += second * delay;
-            assert_eq!(retries.pop(now), Some((ServiceId::NOBODY, item)));
-            assert!(!retries.holds(&item, now));
-            retries.failed(item, ServiceId::NOBODY, now);
+            assert_eq!(retries.pop(now), Some((ServiceId::NOBODY, object)));
+            assert!(!retries.holds(&object, now));
+            retries.failed(object, ServiceId::NOBODY, now);
         }
-        retries.succeeded(&item);
+        retries.succeeded(&object);
         assert_eq!((retries.len(), retries.next(), retries.owners()), (0, None, 0));
     }
 }

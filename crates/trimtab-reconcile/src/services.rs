@@ -15,7 +15,7 @@ use crate::backends::Facts;
 use crate::desired::Request;
 use crate::operation::ServiceId;
 use crate::problem::Problem;
-use crate::tables::Item;
+use crate::tables::ObjectKey;
 use trimtab_core::objects::{ObjectName, Service};
 
 /// A Service, its endpoints, and what is still to be done for it.
@@ -35,11 +35,11 @@ pub(crate) struct ServiceEntry {
     /// What it asks for and can never be had.
     pub(crate) refused: Vec<Problem>,
     /// What the kernel refuses for it, in words.
-    pub(crate) refusals: Vec<(Item, Box<str>)>,
+    pub(crate) refusals: Vec<(ObjectKey, Box<str>)>,
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What may have to be changed in the kernel.
-    pub(crate) pending: Vec<Item>,
+    pub(crate) pending: Vec<ObjectKey>,
     /// Some of its views have no marks yet.
     pub(crate) unmarked: bool,
     /// Whether it waits in the queue.

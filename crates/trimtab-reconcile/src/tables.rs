@@ -20,7 +20,7 @@ pub(crate) use virtual_server::{
 
 /// An object of the kernel that may have to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Item {
+pub(crate) enum ObjectKey {
     /// A virtual server and all its real servers.
     VirtualServer(Frontend),
     /// One real server.

@@ -17,7 +17,7 @@ use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 
 use super::{Drift, Reconciler};
 use crate::operation::ServiceId;
-use crate::tables::{self, Counted, Item, KnownServer, KnownVirtualServer};
+use crate::tables::{self, Counted, KnownServer, KnownVirtualServer, ObjectKey};
 
 impl Reconciler {
     /// A new audit begins: from now on it reads sets and addresses.
@@ -32,12 +32,12 @@ impl Reconciler {
         }
         let mut drift = Drift::default();
         for element in elements {
-            let item = Item::Element(set, *element);
-            let judged = !self.model.is_changed_since_read(&item);
+            let object = ObjectKey::Element(set, *element);
+            let judged = !self.model.is_changed_since_read(&object);
             let audit = self.model.audit_mark();
             if saw(self.model.tables.elements.of_mut(set), *element, audit, judged) {
                 drift.elements += 1;
-                self.touch(ServiceId::NOBODY, item);
+                self.touch(ServiceId::NOBODY, object);
             }
         }
         drift
@@ -47,8 +47,8 @@ impl Reconciler {
         let mut drift = Drift::default();
         for element in elements {
             let Some(frontend) = tables::frontend_of(element) else { continue };
-            let item = Item::InsideMark(frontend);
-            if !self.model.is_changed_since_read(&item)
+            let object = ObjectKey::InsideMark(frontend);
+            if !self.model.is_changed_since_read(&object)
                 && self.observe_inside_mark(frontend, tables::mark_of(element))
             {
                 drift.elements += 1;
@@ -62,8 +62,9 @@ impl Reconciler {
     fn end_audit_of_inside_marks(&mut self, set: SetId) -> Drift {
         let audit = self.model.audit_mark();
         let unseen = self.model.tables.inside.unseen(set, audit);
-        let missing: Vec<Frontend> =
-            unseen.filter(|it| !self.model.is_changed_since_read(&Item::InsideMark(*it))).collect();
+        let missing: Vec<Frontend> = unseen
+            .filter(|it| !self.model.is_changed_since_read(&ObjectKey::InsideMark(*it)))
+            .collect();
         for frontend in &missing {
             self.observe_inside_mark(*frontend, None);
         }
@@ -76,15 +77,15 @@ impl Reconciler {
             return self.end_audit_of_inside_marks(set);
         }
         let audit = self.model.audit_mark();
-        let missing: Vec<Item> = unseen(self.model.tables.elements.of(set), audit)
-            .map(|element| Item::Element(set, element))
-            .filter(|item| !self.model.is_changed_since_read(item))
+        let missing: Vec<ObjectKey> = unseen(self.model.tables.elements.of(set), audit)
+            .map(|element| ObjectKey::Element(set, element))
+            .filter(|object| !self.model.is_changed_since_read(object))
             .collect();
-        for item in &missing {
-            if let Item::Element(set, element) = item {
+        for object in &missing {
+            if let ObjectKey::Element(set, element) = object {
                 self.model.tables.elements.count(*set, *element).present = false;
             }
-            self.touch(ServiceId::NOBODY, *item);
+            self.touch(ServiceId::NOBODY, *object);
         }
         Drift { elements: missing.len(), ..Drift::default() }
     }
@@ -93,12 +94,12 @@ impl Reconciler {
     pub fn audit_addresses(&mut self, addresses: &[IpAddr]) -> Drift {
         let mut drift = Drift::default();
         for address in addresses {
-            let item = Item::Address(*address);
-            let judged = !self.model.is_changed_since_read(&item);
+            let object = ObjectKey::Address(*address);
+            let judged = !self.model.is_changed_since_read(&object);
             let audit = self.model.audit_mark();
             if saw(&mut self.model.tables.addresses, *address, audit, judged) {
                 drift.addresses += 1;
-                self.touch(ServiceId::NOBODY, item);
+                self.touch(ServiceId::NOBODY, object);
             }
         }
         drift
@@ -108,11 +109,11 @@ impl Reconciler {
     pub fn end_audit_of_addresses(&mut self) -> Drift {
         let audit = self.model.audit_mark();
         let missing: Vec<IpAddr> = unseen(&self.model.tables.addresses, audit)
-            .filter(|address| !self.model.is_changed_since_read(&Item::Address(*address)))
+            .filter(|address| !self.model.is_changed_since_read(&ObjectKey::Address(*address)))
             .collect();
         for address in &missing {
             self.model.tables.addresses.entry(*address).or_default().present = false;
-            self.touch(ServiceId::NOBODY, Item::Address(*address));
+            self.touch(ServiceId::NOBODY, ObjectKey::Address(*address));
         }
         self.model.end_reading();
         Drift { addresses: missing.len(), ..Drift::default() }

@@ -8,7 +8,7 @@ use super::Reconciler;
 use crate::desired::{ClaimKind, Request};
 use crate::operation::ServiceId;
 use crate::services::Requests;
-use crate::tables::{Deadline, Item, Wanted};
+use crate::tables::{Deadline, ObjectKey, Wanted};
 use trimtab_core::objects::ObjectName;
 
 impl Reconciler {
@@ -58,12 +58,12 @@ impl Reconciler {
             for (key, real) in &mut server.servers {
                 if let Some(until) = real.drain_until.filter(|until| *until != Deadline::OVER) {
                     real.drain_until = Some(until.moved(before, drain));
-                    moved.push(Item::RealServer(request.frontend, *key));
+                    moved.push(ObjectKey::RealServer(request.frontend, *key));
                 }
             }
         }
-        for item in moved {
-            self.touch(owner, item);
+        for object in moved {
+            self.touch(owner, object);
         }
     }
 
@@ -156,7 +156,7 @@ impl Reconciler {
         }
         self.want_inside_mark(owner, frontend, request.inside.mark());
         self.fill_servers(owner, frontend);
-        self.touch(owner, Item::VirtualServer(frontend));
+        self.touch(owner, ObjectKey::VirtualServer(frontend));
     }
 
     /// Nobody has a frontend any more.
@@ -168,7 +168,7 @@ impl Reconciler {
                 known.wanted = None;
             }
         }
-        self.touch(owner, Item::VirtualServer(frontend));
+        self.touch(owner, ObjectKey::VirtualServer(frontend));
     }
 
     /// Gives up what belonged to a frontend besides its virtual server.

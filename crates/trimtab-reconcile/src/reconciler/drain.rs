@@ -9,7 +9,7 @@ use std::time::Duration;
 use trimtab_core::{Frontend, RealServerKey};
 
 use super::Reconciler;
-use crate::tables::{Deadline, Item};
+use crate::tables::{Deadline, ObjectKey};
 
 impl Reconciler {
     /// Virtual servers with real servers that drain: ask the kernel for their connections from time
@@ -82,7 +82,7 @@ impl Reconciler {
             self.work.draining.remove(&frontend);
         }
         for key in done {
-            self.touch(wanted.owner, Item::RealServer(frontend, key));
+            self.touch(wanted.owner, ObjectKey::RealServer(frontend, key));
         }
     }
 }

@@ -6,7 +6,7 @@ use trimtab_core::{SetElement, SetId};
 
 use super::Reconciler;
 use crate::operation::ServiceId;
-use crate::tables::Item;
+use crate::tables::ObjectKey;
 
 impl Reconciler {
     /// Takes over the elements that belong to a Service but to none of its frontends.
@@ -31,7 +31,7 @@ impl Reconciler {
         let counted = self.model.tables.elements.count(element.0, element.1);
         let due = if more { counted.want() } else { counted.release() };
         if due {
-            self.touch(owner, Item::Element(element.0, element.1));
+            self.touch(owner, ObjectKey::Element(element.0, element.1));
         }
     }
 
@@ -40,7 +40,7 @@ impl Reconciler {
         let counted = self.model.tables.addresses.entry(address).or_default();
         let due = if more { counted.want() } else { counted.release() };
         if due {
-            self.touch(owner, Item::Address(address));
+            self.touch(owner, ObjectKey::Address(address));
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::desired::{Inside, View};
 use crate::execute::Report;
 use crate::operation::{Action, Operation, ServiceId};
 use crate::plan::Plan;
-use crate::tables::{self, Deadline, Item, Step};
+use crate::tables::{self, Deadline, ObjectKey, Step};
 use crate::work::Leaving;
 
 impl Reconciler {
@@ -116,7 +116,7 @@ impl Reconciler {
         let Some(record) = tables::record_of(&frontend) else { return };
         let counted = self.model.tables.elements.count(record.0, record.1);
         if counted.wanted == 0 && counted.want() {
-            self.touch(owner, Item::Element(record.0, record.1));
+            self.touch(owner, ObjectKey::Element(record.0, record.1));
         }
     }
 
@@ -124,7 +124,7 @@ impl Reconciler {
     pub(super) fn drop_record(&mut self, owner: ServiceId, frontend: Frontend) {
         let Some((set, element)) = tables::record_of(&frontend) else { return };
         self.model.tables.elements.count(set, element).release();
-        self.touch(owner, Item::Element(set, element));
+        self.touch(owner, ObjectKey::Element(set, element));
     }
 
     /// A virtual server that nobody asks for any more may keep its connections for so long.
@@ -178,7 +178,7 @@ impl Reconciler {
         if idle || until.is_over(now) {
             leaving.until = Some(Deadline::OVER);
             self.work.draining.remove(&frontend);
-            self.touch(ServiceId::NOBODY, Item::VirtualServer(frontend));
+            self.touch(ServiceId::NOBODY, ObjectKey::VirtualServer(frontend));
         }
     }
 
@@ -198,7 +198,7 @@ impl Reconciler {
         let before = self.model.tables.inside.wanted(&frontend);
         self.model.tables.inside.want(frontend, mark);
         if self.model.tables.inside.due(&frontend).is_some() {
-            self.touch(owner, Item::InsideMark(frontend));
+            self.touch(owner, ObjectKey::InsideMark(frontend));
         }
         if before == mark {
             return;
@@ -239,7 +239,7 @@ impl Reconciler {
         let Some(step) = self.model.tables.inside.due(&frontend) else { return };
         // Noted by somebody else: it belongs among what is done for the Service that has the frontend.
         if let Some(holder) = self.holder(frontend).filter(|holder| *holder != owner) {
-            return self.touch(holder, Item::InsideMark(frontend));
+            return self.touch(holder, ObjectKey::InsideMark(frontend));
         }
         let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
         let (Step::Set(mark) | Step::Clear(mark)) = step;
@@ -251,7 +251,7 @@ impl Reconciler {
             Step::Clear(_) => Action::DeleteElement(set, element),
         };
         self.model.tables.inside.assume(frontend, &action);
-        self.model.note_changed(Item::InsideMark(frontend));
+        self.model.note_changed(ObjectKey::InsideMark(frontend));
         plan.push(owner, action);
         self.mark_lost(owner, frontend.family(), before);
     }
@@ -262,7 +262,7 @@ impl Reconciler {
         if !self.model.tables.inside.observe(frontend, mark) {
             return false;
         }
-        self.touch(ServiceId::NOBODY, Item::InsideMark(frontend));
+        self.touch(ServiceId::NOBODY, ObjectKey::InsideMark(frontend));
         self.mark_lost(ServiceId::NOBODY, frontend.family(), before);
         true
     }
@@ -275,7 +275,7 @@ impl Reconciler {
             && let Some(server) = self.model.tables.virtual_servers.get(&lost)
             && server.wanted.is_none()
         {
-            self.touch(owner, Item::VirtualServer(lost));
+            self.touch(owner, ObjectKey::VirtualServer(lost));
         }
     }
 }

@@ -9,7 +9,7 @@ use trimtab_core::{Frontend, RealServer, RealServerKey, SetElement, SetId, Virtu
 
 use super::Reconciler;
 use crate::operation::ServiceId;
-use crate::tables::{self, Item, KnownServer, KnownVirtualServer, VirtualServerEntry};
+use crate::tables::{self, KnownServer, KnownVirtualServer, ObjectKey, VirtualServerEntry};
 
 /// How many objects in the kernel were not as they were known to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Reconciler {
             }
         }
         for element in due {
-            self.touch(ServiceId::NOBODY, Item::Element(set, element));
+            self.touch(ServiceId::NOBODY, ObjectKey::Element(set, element));
         }
         drift
     }
@@ -115,7 +115,7 @@ impl Reconciler {
         }
         let drift = Drift { addresses: due.len(), ..Drift::default() };
         for address in due {
-            self.touch(ServiceId::NOBODY, Item::Address(address));
+            self.touch(ServiceId::NOBODY, ObjectKey::Address(address));
         }
         drift
     }
@@ -170,7 +170,7 @@ impl Reconciler {
         entry.known = found;
         entry.due = true;
         let owner = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.owner);
-        self.touch(owner, Item::VirtualServer(frontend));
+        self.touch(owner, ObjectKey::VirtualServer(frontend));
         Drift { virtual_servers: 1, ..Drift::default() }
     }
 
@@ -209,7 +209,7 @@ impl Reconciler {
         let drift = Drift { real_servers: due.len(), ..Drift::default() };
         if !entry.due {
             for key in due {
-                self.touch(owner, Item::RealServer(frontend, key));
+                self.touch(owner, ObjectKey::RealServer(frontend, key));
             }
         }
         drift

@@ -12,7 +12,7 @@ use crate::operation::{Action, ServiceId};
 use crate::order;
 use crate::plan::Plan;
 use crate::tables::{
-    Deadline, Item, KnownServer, KnownVirtualServer, ServerEntry, VirtualServerEntry, Wanted,
+    Deadline, KnownServer, KnownVirtualServer, ObjectKey, ServerEntry, VirtualServerEntry, Wanted,
 };
 
 /// What planning one virtual server needs to know besides the virtual server.
@@ -34,13 +34,13 @@ impl Reconciler {
         for (frontend, key) in std::mem::take(&mut self.work.strays) {
             plan.push(ServiceId::NOBODY, Action::DeleteRealServer(frontend, key));
         }
-        while let Some((owner, item)) = self.work.retries.pop(now) {
-            if let Item::VirtualServer(frontend) = item
+        while let Some((owner, object)) = self.work.retries.pop(now) {
+            if let ObjectKey::VirtualServer(frontend) = object
                 && let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend)
             {
                 server.due = true;
             }
-            self.touch(owner, item);
+            self.touch(owner, object);
         }
         while plan.len() < limit {
             let Some(owner) = self.work.next() else {
@@ -50,15 +50,15 @@ impl Reconciler {
             let Some(entry) = self.input.services.get_mut(owner) else { continue };
             entry.queued = false;
             let mut pending = std::mem::take(&mut entry.pending);
-            for item in &pending {
-                if self.work.retries.holds(item, now) {
+            for object in &pending {
+                if self.work.retries.holds(object, now) {
                     continue;
                 }
                 let before = plan.len();
-                self.plan_item(owner, *item, now, &mut plan);
+                self.plan_object(owner, *object, now, &mut plan);
                 if plan.len() == before {
                     // Nothing left to do about it, so nothing to try again.
-                    self.forget_retry(item);
+                    self.forget_retry(object);
                 }
             }
             // The list is kept for the next change, unless this was the first, long one.
@@ -74,9 +74,9 @@ impl Reconciler {
         plan
     }
 
-    fn plan_item(&mut self, owner: ServiceId, item: Item, now: Duration, plan: &mut Plan) {
-        match item {
-            Item::VirtualServer(frontend) => {
+    fn plan_object(&mut self, owner: ServiceId, object: ObjectKey, now: Duration, plan: &mut Plan) {
+        match object {
+            ObjectKey::VirtualServer(frontend) => {
                 let Some(mut server) = self.model.tables.virtual_servers.remove(&frontend) else {
                     return;
                 };
@@ -100,8 +100,8 @@ impl Reconciler {
                     self.drop_record(owner, frontend);
                 }
             }
-            Item::RealServer(frontend, key) => {
-                if self.work.retries.holds(&Item::VirtualServer(frontend), now) {
+            ObjectKey::RealServer(frontend, key) => {
+                if self.work.retries.holds(&ObjectKey::VirtualServer(frontend), now) {
                     return;
                 }
                 let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else {
@@ -124,17 +124,17 @@ impl Reconciler {
                     plan_options(frontend, &wanted, server, &mut scene);
                 }
             }
-            Item::Element(set, element) => {
+            ObjectKey::Element(set, element) => {
                 if let Some(action) = self.model.change_element(set, element) {
                     plan.push(owner, action);
                 }
             }
-            Item::Address(address) => {
+            ObjectKey::Address(address) => {
                 if let Some(action) = self.model.change_address(address) {
                     plan.push(owner, action);
                 }
             }
-            Item::InsideMark(frontend) => self.plan_inside_mark(owner, frontend, plan),
+            ObjectKey::InsideMark(frontend) => self.plan_inside_mark(owner, frontend, plan),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::desired::Request;
 use crate::operation::ServiceId;
 use crate::problem::{Problem, Reason, ServiceProblems};
 use crate::services::ServiceEntry;
-use crate::tables::Item;
+use crate::tables::ObjectKey;
 use trimtab_core::objects::ObjectName;
 
 /// Refusals that are told of one Service: where there are many, they are alike.
@@ -32,23 +32,28 @@ impl Reconciler {
     }
 
     /// The kernel goes on refusing something for a Service.
-    pub(super) fn kernel_refuses(&mut self, owner: ServiceId, item: Item, message: Box<str>) {
+    pub(super) fn kernel_refuses(
+        &mut self,
+        owner: ServiceId,
+        object: ObjectKey,
+        message: Box<str>,
+    ) {
         let entry = self.input.services.get_mut(owner).filter(|_| owner != ServiceId::NOBODY);
         let Some(entry) = entry else { return };
         let is_full = entry.refusals.len() == MOST_REFUSALS;
-        match entry.refusals.iter_mut().find(|(known, _)| *known == item) {
+        match entry.refusals.iter_mut().find(|(known, _)| *known == object) {
             Some((_, known)) if *known == message => return,
             Some((_, known)) => *known = message,
             None if is_full => return,
-            None => entry.refusals.push((item, message)),
+            None => entry.refusals.push((object, message)),
         }
         self.problems_changed(owner);
     }
 
     /// The kernel no longer refuses something, or is no longer asked for it.
-    pub(super) fn kernel_accepts(&mut self, owner: ServiceId, item: &Item) {
+    pub(super) fn kernel_accepts(&mut self, owner: ServiceId, object: &ObjectKey) {
         let Some(entry) = self.input.services.get_mut(owner) else { return };
-        if let Some(place) = entry.refusals.iter().position(|(known, _)| known == item) {
+        if let Some(place) = entry.refusals.iter().position(|(known, _)| known == object) {
             entry.refusals.swap_remove(place);
             self.problems_changed(owner);
         }

@@ -7,7 +7,7 @@ use crate::backends::Facts;
 use crate::nodes::Nodes;
 use crate::operation::ServiceId;
 use crate::services::PortEntry;
-use crate::tables::Item;
+use crate::tables::ObjectKey;
 
 impl Reconciler {
     /// The node's zone changed: hints mean something else now.
@@ -57,7 +57,7 @@ impl Reconciler {
         let Some(entry) = self.input.services.get(owner) else { return };
         let Some(port) = entry.ports.get(port) else { return };
         let selection = port.backends.selection();
-        let mut changed: Vec<Item> = Vec::new();
+        let mut changed: Vec<ObjectKey> = Vec::new();
         for request in entry.requests.of_port(port) {
             let Some(server) = self.model.tables.virtual_servers.get_mut(&request.frontend) else {
                 continue;
@@ -72,12 +72,12 @@ impl Reconciler {
                     .filter(|facts| selection.admits(request.policy, *facts, &self.input.hints))
                     .map(|facts| weight_of(facts, self.input.nodes.as_ref()));
                 if server.want_server(*key, weight) && !server.due {
-                    changed.push(Item::RealServer(request.frontend, *key));
+                    changed.push(ObjectKey::RealServer(request.frontend, *key));
                 }
             }
         }
-        for item in changed {
-            self.touch(owner, item);
+        for object in changed {
+            self.touch(owner, object);
         }
     }
 

@@ -9,7 +9,7 @@ use super::Reconciler;
 use crate::execute::{Refused, Report};
 use crate::operation::{Action, Operation};
 use crate::plan::Plan;
-use crate::tables::{self, Item};
+use crate::tables::{self, ObjectKey};
 
 /// Failures in a row that are worth telling the Service: three seconds' worth.
 const LASTING: u32 = 3;
@@ -26,9 +26,9 @@ impl Reconciler {
             self.settle_failure(operation, why, now);
         }
         for operation in &report.withheld {
-            let item = item_of(&operation.action);
+            let object = object_of(&operation.action);
             self.revert(&operation.action);
-            self.work.retries.withheld(item, operation.owner, now);
+            self.work.retries.withheld(object, operation.owner, now);
         }
         for (operation, why) in &report.failed {
             if let Some(frontend) = is_somebody_elses(operation, why) {
@@ -45,7 +45,7 @@ impl Reconciler {
     }
 
     fn settle_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {
-        let item = item_of(&operation.action);
+        let object = object_of(&operation.action);
         let expected = matches!(
             (&operation.action, why),
             (Action::DeleteVirtualServer(_) | Action::DeleteRealServer(..), Refused::NotFound)
@@ -67,12 +67,12 @@ impl Reconciler {
                     .is_some_and(|scheduler| self.scheduler_lacks(scheduler, now)) => {}
             // Not the kernel's trouble but our belief about it: look, and go on at once.
             Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
-                self.work.retries.surprised(item, operation.owner, now);
+                self.work.retries.surprised(object, operation.owner, now);
             }
             _ => {
-                if self.work.retries.failed(item, operation.owner, now) >= LASTING {
+                if self.work.retries.failed(object, operation.owner, now) >= LASTING {
                     let message = format!("cannot {}: {why}", operation.action);
-                    self.kernel_refuses(operation.owner, item, message.into());
+                    self.kernel_refuses(operation.owner, object, message.into());
                 }
             }
         }
@@ -80,20 +80,20 @@ impl Reconciler {
 
     fn forget_retries(&mut self, plan: &Plan, report: &Report) {
         let failed = report.failed.iter().map(|(failed, _)| failed);
-        let unsettled: HashSet<Item> =
-            failed.chain(&report.withheld).map(|operation| item_of(&operation.action)).collect();
+        let unsettled: HashSet<ObjectKey> =
+            failed.chain(&report.withheld).map(|operation| object_of(&operation.action)).collect();
         for operation in plan.operations() {
-            let item = item_of(&operation.action);
-            if !unsettled.contains(&item) {
-                self.forget_retry(&item);
+            let object = object_of(&operation.action);
+            if !unsettled.contains(&object) {
+                self.forget_retry(&object);
             }
         }
     }
 
     /// Forgets that an object failed: it is as wanted, or no longer there.
-    pub(super) fn forget_retry(&mut self, item: &Item) {
-        if let Some(owner) = self.work.retries.succeeded(item) {
-            self.kernel_accepts(owner, item);
+    pub(super) fn forget_retry(&mut self, object: &ObjectKey) {
+        if let Some(owner) = self.work.retries.succeeded(object) {
+            self.kernel_accepts(owner, object);
         }
     }
 
@@ -127,20 +127,22 @@ fn scheduler_of(action: &Action) -> Option<Scheduler> {
 }
 
 /// The object that an operation is about.
-fn item_of(action: &Action) -> Item {
+fn object_of(action: &Action) -> ObjectKey {
     match action {
         Action::AddElement(set, element) | Action::DeleteElement(set, element) => {
             let inside = tables::frontend_of(element).filter(|_| set.kind.has_marks());
-            inside.map_or(Item::Element(*set, *element), Item::InsideMark)
+            inside.map_or(ObjectKey::Element(*set, *element), ObjectKey::InsideMark)
         }
-        Action::AddAddress(address) | Action::DeleteAddress(address) => Item::Address(*address),
+        Action::AddAddress(address) | Action::DeleteAddress(address) => {
+            ObjectKey::Address(*address)
+        }
         Action::AddVirtualServer(server) | Action::SetVirtualServer(server) => {
-            Item::VirtualServer(server.frontend)
+            ObjectKey::VirtualServer(server.frontend)
         }
-        Action::DeleteVirtualServer(frontend) => Item::VirtualServer(*frontend),
+        Action::DeleteVirtualServer(frontend) => ObjectKey::VirtualServer(*frontend),
         Action::AddRealServer(frontend, server)
         | Action::SetRealServer(frontend, server)
-        | Action::DrainRealServer(frontend, server) => Item::RealServer(*frontend, server.key),
-        Action::DeleteRealServer(frontend, key) => Item::RealServer(*frontend, *key),
+        | Action::DrainRealServer(frontend, server) => ObjectKey::RealServer(*frontend, server.key),
+        Action::DeleteRealServer(frontend, key) => ObjectKey::RealServer(*frontend, *key),
     }
 }
