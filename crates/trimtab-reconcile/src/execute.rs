@@ -79,7 +79,7 @@ pub fn execute(plan: &Plan, kernel: &mut impl Kernel) -> Report {
         report.done += tried.len() - refused.len();
         for (position, why) in refused {
             let operation = tried[position];
-            stumbled.entry(operation.owner).or_insert(phase);
+            stumbled.entry(operation.service).or_insert(phase);
             report.failed.push((operation.clone(), why));
         }
     }
@@ -94,7 +94,7 @@ fn is_withheld(
     if stumbled.is_empty() {
         return false;
     }
-    let stumbled = stumbled.get(&operation.owner).copied();
+    let stumbled = stumbled.get(&operation.service).copied();
     match &operation.action {
         // Elements first failed: no new virtual server, and so none of its real servers.
         Action::AddVirtualServer(server) if stumbled == Some(Phase::AddElements) => {

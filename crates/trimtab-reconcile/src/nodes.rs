@@ -36,26 +36,25 @@ impl Nodes {
     /// The Services with endpoints on a node, in an order that is the same every time.
     pub(crate) fn services_on(&self, node: Symbol) -> Vec<ServiceId> {
         let counts = self.services.get(&node);
-        let mut owners: Vec<ServiceId> =
-            counts.into_iter().flat_map(HashMap::keys).copied().collect();
-        owners.sort_unstable();
-        owners
+        let mut ids: Vec<ServiceId> = counts.into_iter().flat_map(HashMap::keys).copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// A Service has one endpoint more on a node.
-    pub(crate) fn add(&mut self, node: Symbol, owner: ServiceId) {
+    pub(crate) fn add(&mut self, node: Symbol, id: ServiceId) {
         if node != Symbol::NONE {
-            *self.services.entry(node).or_default().entry(owner).or_default() += 1;
+            *self.services.entry(node).or_default().entry(id).or_default() += 1;
         }
     }
 
     /// A Service has one endpoint less on a node.
-    pub(crate) fn remove(&mut self, node: Symbol, owner: ServiceId) {
+    pub(crate) fn remove(&mut self, node: Symbol, id: ServiceId) {
         let Some(counts) = self.services.get_mut(&node) else { return };
-        if let Some(count) = counts.get_mut(&owner) {
+        if let Some(count) = counts.get_mut(&id) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&owner);
+                counts.remove(&id);
             }
         }
         if counts.is_empty() {
@@ -74,10 +73,10 @@ mod tests {
         let mut symbols = Symbols::default();
         let (a, b) = (symbols.intern("a"), symbols.intern("b"));
         let mut nodes = Nodes::default();
-        for (node, owner) in
+        for (node, id) in
             [(a, ServiceId(1)), (a, ServiceId(1)), (a, ServiceId(2)), (b, ServiceId(3))]
         {
-            nodes.add(node, owner);
+            nodes.add(node, id);
         }
         nodes.add(Symbol::NONE, ServiceId(4));
         assert_eq!(nodes.services_on(a), [ServiceId(1), ServiceId(2)]);

@@ -19,7 +19,7 @@ impl ServiceId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// For whom.
-    pub owner: ServiceId,
+    pub service: ServiceId,
     /// What.
     pub action: Action,
 }

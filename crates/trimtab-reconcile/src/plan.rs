@@ -16,8 +16,8 @@ impl Plan {
     }
 
     /// Adds an operation to its phase.
-    pub fn push(&mut self, owner: ServiceId, action: Action) {
-        self.phases[action.phase() as usize].push(Operation { owner, action });
+    pub fn push(&mut self, id: ServiceId, action: Action) {
+        self.phases[action.phase() as usize].push(Operation { service: id, action });
     }
 
     /// How many operations there are.

@@ -91,14 +91,14 @@ impl Reconciler {
     /// How many Services have something that failed and waits to be tried again, with what belongs
     /// to none counted as one.
     pub fn failing_services(&self) -> usize {
-        self.work.retries.owners()
+        self.work.retries.service_count()
     }
 
     /// Whether something failed of the Services that everything else needs: the API server's and
     /// DNS's.
     pub fn fails_essentially(&self) -> bool {
-        let mut owners = self.work.retries.iter_owners();
-        owners.any(|owner| self.input.services.get(owner).is_some_and(ServiceEntry::is_urgent))
+        let mut ids = self.work.retries.iter_services();
+        ids.any(|id| self.input.services.get(id).is_some_and(ServiceEntry::is_urgent))
     }
 
     /// VIPs that are wanted and not bound yet.
@@ -113,22 +113,21 @@ impl Reconciler {
         self.work.next_retry()
     }
 
-    /// Notes that an object may have to be changed, on behalf of `owner`.
-    fn touch(&mut self, owner: ServiceId, object: ObjectKey) {
+    /// Notes that an object may have to be changed, on behalf of a Service.
+    fn touch(&mut self, id: ServiceId, object: ObjectKey) {
         // What is left of a Service that is gone is nobody's.
-        let owner =
-            if self.input.services.get(owner).is_some() { owner } else { ServiceId::NOBODY };
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+        let id = if self.input.services.get(id).is_some() { id } else { ServiceId::NOBODY };
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         entry.pending.push(object);
-        self.enqueue(owner);
+        self.enqueue(id);
     }
 
     /// Puts a Service into the queue, unless it is there.
-    fn enqueue(&mut self, owner: ServiceId) {
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+    fn enqueue(&mut self, id: ServiceId) {
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         if !entry.queued {
             entry.queued = true;
-            self.work.enqueue(owner, entry.is_urgent());
+            self.work.enqueue(id, entry.is_urgent());
         }
     }
 }

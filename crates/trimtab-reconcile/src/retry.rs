@@ -19,45 +19,45 @@ pub(crate) struct Retries {
     entries: HashMap<ObjectKey, Entry>,
     due: BTreeSet<(Duration, ObjectKey)>,
     /// How many objects of each Service.
-    owners: HashMap<ServiceId, usize>,
+    services: HashMap<ServiceId, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    owner: ServiceId,
+    service: ServiceId,
     attempts: u32,
     due: Duration,
 }
 
 impl Retries {
     /// Notes a failure of `object`; returns how many there have been in a row.
-    pub(crate) fn failed(&mut self, object: ObjectKey, owner: ServiceId, now: Duration) -> u32 {
+    pub(crate) fn failed(&mut self, object: ObjectKey, id: ServiceId, now: Duration) -> u32 {
         let attempts = self.entries.get(&object).map_or(0, |entry| entry.attempts);
-        self.fail(object, owner, attempts, now);
+        self.fail(object, id, attempts, now);
         attempts + 1
     }
 
     /// Notes that `object` was not as it was known to be: the first time it is tried again at once,
     /// with what it really is; if that happens again, like any failure.
-    pub(crate) fn surprised(&mut self, object: ObjectKey, owner: ServiceId, now: Duration) {
+    pub(crate) fn surprised(&mut self, object: ObjectKey, id: ServiceId, now: Duration) {
         match self.entries.get(&object) {
-            Some(entry) => self.fail(object, owner, entry.attempts, now),
-            None => self.schedule(object, Entry { owner, attempts: 0, due: now }),
+            Some(entry) => self.fail(object, id, entry.attempts, now),
+            None => self.schedule(object, Entry { service: id, attempts: 0, due: now }),
         }
     }
 
-    fn fail(&mut self, object: ObjectKey, owner: ServiceId, attempts: u32, now: Duration) {
+    fn fail(&mut self, object: ObjectKey, id: ServiceId, attempts: u32, now: Duration) {
         let delay = FIRST.saturating_mul(1 << attempts.min(16)).min(LONGEST);
-        self.schedule(object, Entry { owner, attempts: attempts + 1, due: now + delay });
+        self.schedule(object, Entry { service: id, attempts: attempts + 1, due: now + delay });
     }
 
     /// Notes that `object` was not tried because something that it builds upon failed.
-    pub(crate) fn withheld(&mut self, object: ObjectKey, owner: ServiceId, now: Duration) {
+    pub(crate) fn withheld(&mut self, object: ObjectKey, id: ServiceId, now: Duration) {
         match self.entries.get(&object) {
             Some(entry) if entry.due > now => {}
             entry => {
                 let attempts = entry.map_or(0, |entry| entry.attempts);
-                self.schedule(object, Entry { owner, attempts, due: now + FIRST });
+                self.schedule(object, Entry { service: id, attempts, due: now + FIRST });
             }
         }
     }
@@ -74,8 +74,8 @@ impl Retries {
         }
         let entry = self.entries.remove(object)?;
         self.due.remove(&(entry.due, *object));
-        self.release(entry.owner);
-        Some(entry.owner)
+        self.release(entry.service);
+        Some(entry.service)
     }
 
     /// The next object whose time has come. It stays known, with its attempts, until it succeeds.
@@ -85,7 +85,7 @@ impl Retries {
             return None;
         }
         self.due.pop_first();
-        self.entries.get(&object).map(|entry| (entry.owner, object))
+        self.entries.get(&object).map(|entry| (entry.service, object))
     }
 
     /// When the next object is due.
@@ -94,13 +94,13 @@ impl Retries {
     }
 
     /// Whose objects failed, each once.
-    pub(crate) fn iter_owners(&self) -> impl Iterator<Item = ServiceId> + '_ {
-        self.owners.keys().copied()
+    pub(crate) fn iter_services(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        self.services.keys().copied()
     }
 
     /// How many Services' objects failed.
-    pub(crate) fn owners(&self) -> usize {
-        self.owners.len()
+    pub(crate) fn service_count(&self) -> usize {
+        self.services.len()
     }
 
     /// How many objects wait.
@@ -109,19 +109,19 @@ impl Retries {
     }
 
     fn schedule(&mut self, object: ObjectKey, entry: Entry) {
-        *self.owners.entry(entry.owner).or_default() += 1;
+        *self.services.entry(entry.service).or_default() += 1;
         if let Some(old) = self.entries.insert(object, entry) {
             self.due.remove(&(old.due, object));
-            self.release(old.owner);
+            self.release(old.service);
         }
         self.due.insert((entry.due, object));
     }
 
-    fn release(&mut self, owner: ServiceId) {
-        if let Some(count) = self.owners.get_mut(&owner) {
+    fn release(&mut self, id: ServiceId) {
+        if let Some(count) = self.services.get_mut(&id) {
             *count -= 1;
             if *count == 0 {
-                self.owners.remove(&owner);
+                self.services.remove(&id);
             }
         }
     }
@@ -150,6 +150,6 @@ mod tests {
             retries.failed(object, ServiceId::NOBODY, now);
         }
         retries.succeeded(&object);
-        assert_eq!((retries.len(), retries.next(), retries.owners()), (0, None, 0));
+        assert_eq!((retries.len(), retries.next(), retries.service_count()), (0, None, 0));
     }
 }

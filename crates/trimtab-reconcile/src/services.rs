@@ -122,27 +122,27 @@ impl Services {
 
     /// The number of a Service, making an entry if need be.
     pub(crate) fn intern(&mut self, name: &ObjectName) -> ServiceId {
-        if let Some(owner) = self.by_name.get(name) {
-            return *owner;
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
         }
         let entry = Some(Box::new(ServiceEntry::new(name.clone())));
-        let owner = if let Some(owner) = self.free.pop() {
-            self.entries[owner.0 as usize] = entry;
-            owner
+        let id = if let Some(id) = self.free.pop() {
+            self.entries[id.0 as usize] = entry;
+            id
         } else {
             self.entries.push(entry);
             ServiceId(u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX))
         };
-        self.by_name.insert(name.clone(), owner);
-        owner
+        self.by_name.insert(name.clone(), id);
+        id
     }
 
-    pub(crate) fn get(&self, owner: ServiceId) -> Option<&ServiceEntry> {
-        self.entries.get(owner.0 as usize)?.as_deref()
+    pub(crate) fn get(&self, id: ServiceId) -> Option<&ServiceEntry> {
+        self.entries.get(id.0 as usize)?.as_deref()
     }
 
-    pub(crate) fn get_mut(&mut self, owner: ServiceId) -> Option<&mut ServiceEntry> {
-        self.entries.get_mut(owner.0 as usize)?.as_deref_mut()
+    pub(crate) fn get_mut(&mut self, id: ServiceId) -> Option<&mut ServiceEntry> {
+        self.entries.get_mut(id.0 as usize)?.as_deref_mut()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ServiceId, &ServiceEntry)> {
@@ -152,17 +152,17 @@ impl Services {
     }
 
     pub(crate) fn ids(&self) -> Vec<ServiceId> {
-        self.iter().map(|(owner, _)| owner).filter(|owner| *owner != ServiceId::NOBODY).collect()
+        self.iter().map(|(id, _)| id).filter(|id| *id != ServiceId::NOBODY).collect()
     }
 
     /// Forgets a Service of which nothing is left.
-    pub(crate) fn tidy(&mut self, owner: ServiceId) {
-        if owner == ServiceId::NOBODY || !self.get(owner).is_some_and(ServiceEntry::is_idle) {
+    pub(crate) fn tidy(&mut self, id: ServiceId) {
+        if id == ServiceId::NOBODY || !self.get(id).is_some_and(ServiceEntry::is_idle) {
             return;
         }
-        if let Some(entry) = self.entries[owner.0 as usize].take() {
+        if let Some(entry) = self.entries[id.0 as usize].take() {
             self.by_name.remove(&entry.name);
-            self.free.push(owner);
+            self.free.push(id);
         }
     }
 }
@@ -171,7 +171,7 @@ impl Services {
 /// in one pass.
 #[derive(Debug)]
 pub(crate) struct StoredSlice {
-    pub(crate) owner: ServiceId,
+    pub(crate) service: ServiceId,
     /// Place among the [`Ports`] of the Service, and the endpoint's port.
     pub(crate) ports: Vec<(u32, u16)>,
     pub(crate) endpoints: Box<[(IpAddr, Facts)]>,

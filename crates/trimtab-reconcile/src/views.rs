@@ -96,17 +96,17 @@ impl Views {
     }
 
     /// Notes that a Service found no mark.
-    pub(crate) fn wait(&mut self, owner: ServiceId) {
-        self.waiting.insert(owner);
+    pub(crate) fn wait(&mut self, id: ServiceId) {
+        self.waiting.insert(id);
     }
 
     /// Notes that a Service found all its marks, or needs none any more.
-    pub(crate) fn stop_waiting(&mut self, owner: ServiceId) -> bool {
-        self.waiting.remove(&owner)
+    pub(crate) fn stop_waiting(&mut self, id: ServiceId) -> bool {
+        self.waiting.remove(&id)
     }
 
-    pub(crate) fn is_waiting(&self, owner: ServiceId) -> bool {
-        self.waiting.contains(&owner)
+    pub(crate) fn is_waiting(&self, id: ServiceId) -> bool {
+        self.waiting.contains(&id)
     }
 
     /// Whether somebody else has a virtual server with this frontend.

@@ -47,11 +47,11 @@ pub(crate) struct Leaving {
 
 impl Work {
     /// Adds a Service to those that wait to be planned.
-    pub(crate) fn enqueue(&mut self, owner: ServiceId, is_urgent: bool) {
+    pub(crate) fn enqueue(&mut self, id: ServiceId, is_urgent: bool) {
         if is_urgent {
-            self.urgent.push_back(owner);
+            self.urgent.push_back(id);
         } else {
-            self.queue.push_back(owner);
+            self.queue.push_back(id);
         }
     }
 

@@ -29,19 +29,19 @@ impl Reconciler {
         }
         asked.sort_unstable_by(|a, b| a.1.name.cmp(&b.1.name));
         let mut room = most;
-        for (owner, entry) in asked {
+        for (id, entry) in asked {
             if room == 0 {
                 answer.more = true;
                 break;
             }
-            let status = self.status(owner, entry, room - 1);
+            let status = self.status(id, entry, room - 1);
             room = room.saturating_sub(status.rows());
             answer.services.push(status);
         }
         answer
     }
 
-    fn status(&self, owner: ServiceId, entry: &ServiceEntry, mut room: usize) -> ServiceStatus {
+    fn status(&self, id: ServiceId, entry: &ServiceEntry, mut room: usize) -> ServiceStatus {
         let mut frontends = Vec::new();
         let mut left_out = 0;
         for request in entry.requests.iter() {
@@ -49,7 +49,7 @@ impl Reconciler {
                 left_out += 1;
                 continue;
             };
-            let status = self.frontend_status(owner, request, rest);
+            let status = self.frontend_status(id, request, rest);
             room = rest - status.real_servers.len();
             frontends.push(status);
         }
@@ -62,12 +62,12 @@ impl Reconciler {
         }
     }
 
-    fn frontend_status(&self, owner: ServiceId, request: &Request, room: usize) -> FrontendStatus {
+    fn frontend_status(&self, id: ServiceId, request: &Request, room: usize) -> FrontendStatus {
         let server = self.model.tables.virtual_servers.get(&request.frontend);
-        let holder = server.and_then(|server| server.wanted).map(|wanted| wanted.owner);
-        let other = holder.filter(|holder| *holder != owner);
+        let holder = server.and_then(|server| server.wanted).map(|wanted| wanted.service);
+        let other = holder.filter(|holder| *holder != id);
         let held_by = other.and_then(|other| self.input.services.get(other));
-        let own = server.filter(|_| holder == Some(owner));
+        let own = server.filter(|_| holder == Some(id));
         let mut real_servers: Vec<RealServerStatus> = own
             .into_iter()
             .flat_map(|server| &server.servers)

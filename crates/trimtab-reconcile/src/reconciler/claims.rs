@@ -14,8 +14,8 @@ use trimtab_core::objects::ObjectName;
 impl Reconciler {
     /// Takes over what a Service asks for now: frontends that are the same as before are not
     /// touched.
-    pub(super) fn take_requests(&mut self, owner: ServiceId, requests: Requests) {
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+    pub(super) fn take_requests(&mut self, id: ServiceId, requests: Requests) {
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         if entry.requests != requests {
             let old = std::mem::replace(&mut entry.requests, requests);
             let changed: Vec<(Frontend, Option<&Request>)> = entry
@@ -27,28 +27,28 @@ impl Reconciler {
                 .collect();
             // New ones first: an element that moves from one frontend to another is never let go.
             for (frontend, before) in changed {
-                self.claim(owner, frontend, before);
+                self.claim(id, frontend, before);
             }
             for request in old.iter() {
-                let entry = self.input.services.get(owner);
+                let entry = self.input.services.get(id);
                 if entry.is_some_and(|entry| entry.request(&request.frontend).is_none()) {
-                    self.release(owner, request);
+                    self.release(id, request);
                 }
             }
         }
-        self.refresh_drain(owner);
+        self.refresh_drain(id);
     }
 
     /// Real servers that drain already are given the Service's present time too.
-    fn refresh_drain(&mut self, owner: ServiceId) {
-        let drain = self.drain_timeout(owner);
-        let Some(entry) = self.input.services.get(owner) else { return };
+    fn refresh_drain(&mut self, id: ServiceId) {
+        let drain = self.drain_timeout(id);
+        let Some(entry) = self.input.services.get(id) else { return };
         let mut moved = Vec::new();
         for request in entry.requests.iter() {
             let Some(server) = self.model.tables.virtual_servers.get_mut(&request.frontend) else {
                 continue;
             };
-            let Some(wanted) = server.wanted.as_mut().filter(|wanted| wanted.owner == owner) else {
+            let Some(wanted) = server.wanted.as_mut().filter(|wanted| wanted.service == id) else {
                 continue;
             };
             let before = std::mem::replace(&mut wanted.drain, drain);
@@ -63,40 +63,40 @@ impl Reconciler {
             }
         }
         for object in moved {
-            self.touch(owner, object);
+            self.touch(id, object);
         }
     }
 
     /// A Service asks for a frontend, or asks for it otherwise than before.
-    fn claim(&mut self, owner: ServiceId, frontend: Frontend, before: Option<&Request>) {
+    fn claim(&mut self, id: ServiceId, frontend: Frontend, before: Option<&Request>) {
         if matches!(frontend, Frontend::Mark { .. }) {
             // A new view is installed with the first frontend whose packets are given its mark.
             if before.is_some() && self.model.tables.inside.is_wanted(&frontend) {
-                self.install(owner, frontend);
+                self.install(id, frontend);
             }
             return;
         }
-        self.remove_rival(owner, frontend);
+        self.remove_rival(id, frontend);
         match self.holder(frontend) {
-            None => self.install(owner, frontend),
-            Some(holder) if holder == owner => {
+            None => self.install(id, frontend),
+            Some(holder) if holder == id => {
                 let heir = self.first_rival(frontend);
-                match heir.filter(|heir| self.goes_before(*heir, owner, frontend)) {
-                    Some(heir) => self.hand_over(owner, heir, frontend),
-                    None => self.install(owner, frontend),
+                match heir.filter(|heir| self.goes_before(*heir, id, frontend)) {
+                    Some(heir) => self.hand_over(id, heir, frontend),
+                    None => self.install(id, frontend),
                 }
                 if let Some(before) = before {
-                    self.let_go(owner, before);
+                    self.let_go(id, before);
                 }
             }
-            Some(holder) if self.goes_before(owner, holder, frontend) => {
+            Some(holder) if self.goes_before(id, holder, frontend) => {
                 let request = self.request_of(holder, frontend);
-                self.hand_over(holder, owner, frontend);
+                self.hand_over(holder, id, frontend);
                 if let Some(request) = request {
                     self.let_go(holder, &request);
                 }
             }
-            Some(_) => self.add_rival(owner, frontend),
+            Some(_) => self.add_rival(id, frontend),
         }
         self.rivals_changed(frontend);
     }
@@ -109,7 +109,7 @@ impl Reconciler {
     }
 
     /// A Service no longer asks for a frontend.
-    fn release(&mut self, owner: ServiceId, request: &Request) {
+    fn release(&mut self, id: ServiceId, request: &Request) {
         let frontend = request.frontend;
         if matches!(frontend, Frontend::Mark { .. }) {
             // It goes with the last frontend whose packets are given its mark.
@@ -118,8 +118,8 @@ impl Reconciler {
             }
             return;
         }
-        self.remove_rival(owner, frontend);
-        if self.holder(frontend) != Some(owner) {
+        self.remove_rival(id, frontend);
+        if self.holder(frontend) != Some(id) {
             return;
         }
         self.rivals_changed(frontend);
@@ -127,19 +127,19 @@ impl Reconciler {
             self.remove_rival(heir, frontend);
             self.install(heir, frontend);
         } else {
-            self.uninstall(owner, frontend);
-            self.want_inside_mark(owner, frontend, None);
+            self.uninstall(id, frontend);
+            self.want_inside_mark(id, frontend, None);
         }
-        self.let_go(owner, request);
+        self.let_go(id, request);
     }
 
     /// Gives a frontend to a Service.
-    pub(super) fn install(&mut self, owner: ServiceId, frontend: Frontend) {
-        let drain = self.drain_timeout(owner);
-        let Some(request) = self.request_of(owner, frontend) else { return };
+    pub(super) fn install(&mut self, id: ServiceId, frontend: Frontend) {
+        let drain = self.drain_timeout(id);
+        let Some(request) = self.request_of(id, frontend) else { return };
         let server = self.model.tables.virtual_servers.entry(frontend).or_default();
         server.wanted = Some(Wanted {
-            owner,
+            service: id,
             protocol: request.protocol,
             options: request.options,
             max_connections: request.max_connections,
@@ -147,20 +147,20 @@ impl Reconciler {
         });
         server.due = true;
         self.work.leaving.remove(&frontend);
-        self.keep_record(owner, frontend);
+        self.keep_record(id, frontend);
         for element in request.elements {
-            self.count_element(owner, element, true);
+            self.count_element(id, element, true);
         }
         if let (true, Some(address)) = (request.bind, frontend.address()) {
-            self.count_address(owner, address, true);
+            self.count_address(id, address, true);
         }
-        self.want_inside_mark(owner, frontend, request.inside.mark());
-        self.fill_servers(owner, frontend);
-        self.touch(owner, ObjectKey::VirtualServer(frontend));
+        self.want_inside_mark(id, frontend, request.inside.mark());
+        self.fill_servers(id, frontend);
+        self.touch(id, ObjectKey::VirtualServer(frontend));
     }
 
     /// Nobody has a frontend any more.
-    pub(super) fn uninstall(&mut self, owner: ServiceId, frontend: Frontend) {
+    pub(super) fn uninstall(&mut self, id: ServiceId, frontend: Frontend) {
         if let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) {
             server.wanted = None;
             server.due = true;
@@ -168,16 +168,16 @@ impl Reconciler {
                 known.wanted = None;
             }
         }
-        self.touch(owner, ObjectKey::VirtualServer(frontend));
+        self.touch(id, ObjectKey::VirtualServer(frontend));
     }
 
     /// Gives up what belonged to a frontend besides its virtual server.
-    fn let_go(&mut self, owner: ServiceId, request: &Request) {
+    fn let_go(&mut self, id: ServiceId, request: &Request) {
         for element in &request.elements {
-            self.count_element(owner, *element, false);
+            self.count_element(id, *element, false);
         }
         if let (true, Some(address)) = (request.bind, request.frontend.address()) {
-            self.count_address(owner, address, false);
+            self.count_address(id, address, false);
         }
     }
 
@@ -206,7 +206,7 @@ impl Reconciler {
 
     pub(super) fn holder(&self, frontend: Frontend) -> Option<ServiceId> {
         let server = self.model.tables.virtual_servers.get(&frontend)?;
-        server.wanted.map(|wanted| wanted.owner)
+        server.wanted.map(|wanted| wanted.service)
     }
 
     /// The rival that is next to have a frontend.
@@ -218,32 +218,28 @@ impl Reconciler {
     }
 
     /// Whether one Service's claim to a frontend goes before another's: by kind, then by age.
-    fn goes_before(&self, owner: ServiceId, other: ServiceId, frontend: Frontend) -> bool {
-        match (self.rank(owner, frontend), self.rank(other, frontend)) {
+    fn goes_before(&self, id: ServiceId, other: ServiceId, frontend: Frontend) -> bool {
+        match (self.rank(id, frontend), self.rank(other, frontend)) {
             (Some(own), Some(other)) => own < other,
             (own, _) => own.is_some(),
         }
     }
 
     /// The smallest has the frontend.
-    fn rank(
-        &self,
-        owner: ServiceId,
-        frontend: Frontend,
-    ) -> Option<(ClaimKind, (i64, &ObjectName))> {
-        let entry = self.input.services.get(owner)?;
+    fn rank(&self, id: ServiceId, frontend: Frontend) -> Option<(ClaimKind, (i64, &ObjectName))> {
+        let entry = self.input.services.get(id)?;
         let request = entry.request(&frontend)?;
         Some((request.kind, entry.seniority()))
     }
 
-    fn request_of(&self, owner: ServiceId, frontend: Frontend) -> Option<Request> {
-        self.input.services.get(owner)?.request(&frontend).cloned()
+    fn request_of(&self, id: ServiceId, frontend: Frontend) -> Option<Request> {
+        self.input.services.get(id)?.request(&frontend).cloned()
     }
 
-    pub(super) fn drain_timeout(&self, owner: ServiceId) -> std::time::Duration {
+    pub(super) fn drain_timeout(&self, id: ServiceId) -> std::time::Duration {
         self.input
             .services
-            .get(owner)
+            .get(id)
             .and_then(|entry| entry.service.as_ref())
             .and_then(|service| service.tuning.drain_timeout)
             .unwrap_or(self.settings.drain_timeout)

@@ -82,7 +82,7 @@ impl Reconciler {
             self.work.draining.remove(&frontend);
         }
         for key in done {
-            self.touch(wanted.owner, ObjectKey::RealServer(frontend, key));
+            self.touch(wanted.service, ObjectKey::RealServer(frontend, key));
         }
     }
 }

@@ -18,17 +18,17 @@ const SCHEDULERS_AGAIN: Duration = Duration::from_secs(5 * 60);
 impl Reconciler {
     /// A Service was added or changed.
     pub fn apply_service(&mut self, service: Service) {
-        let owner = self.input.services.intern(&service.name);
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+        let id = self.input.services.intern(&service.name);
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         if entry.service.as_deref() == Some(&service) {
             return;
         }
         // Another Service of the same name, whose deletion was missed, has another place among the
         // claimants of a frontend.
         if entry.service.as_ref().is_some_and(|known| known.created != service.created) {
-            self.withdraw(owner);
+            self.withdraw(id);
         }
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         let old = entry.service.replace(Box::new(service));
         let new = entry.service.as_deref();
         let checked = old.as_deref().into_iter().chain(new).any(has_health_check);
@@ -41,23 +41,22 @@ impl Reconciler {
             self.health_check_changed(&name);
         }
         if another {
-            self.problems_changed(owner);
+            self.problems_changed(id);
         }
-        self.derive(owner);
+        self.derive(id);
     }
 
     /// A Service was deleted, or none of our business any more.
     pub fn delete_service(&mut self, name: &ObjectName) {
-        let Some(owner) = self.input.services.find(name) else { return };
-        self.withdraw(owner);
-        if let Some(old) = self.input.services.get_mut(owner).and_then(|entry| entry.service.take())
-        {
+        let Some(id) = self.input.services.find(name) else { return };
+        self.withdraw(id);
+        if let Some(old) = self.input.services.get_mut(id).and_then(|entry| entry.service.take()) {
             self.input.services.served -= 1;
             if has_health_check(&old) {
                 self.health_check_changed(name);
             }
         }
-        self.input.services.tidy(owner);
+        self.input.services.tidy(id);
     }
 
     /// The names of all Services that were applied and not deleted: after a new list, those that
@@ -118,19 +117,19 @@ impl Reconciler {
             return;
         }
         self.input.node = node;
-        for owner in self.input.services.ids() {
-            let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
+        for id in self.input.services.ids() {
+            let service = self.input.services.get(id).and_then(|entry| entry.service.as_ref());
             if let Some(service) = service.filter(|service| has_health_check(service)) {
                 let name = service.name.clone();
                 self.health_check_changed(&name);
             }
-            let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
+            let service = self.input.services.get(id).and_then(|entry| entry.service.as_ref());
             if service.is_some_and(|service| {
                 !service.external_ips.is_empty()
                     || !service.load_balancer_ips.is_empty()
                     || service.ports.iter().any(|port| port.node_port != 0)
             }) {
-                self.derive(owner);
+                self.derive(id);
             }
         }
     }
@@ -160,60 +159,60 @@ impl Reconciler {
     }
 
     fn scheduler_changed(&mut self, scheduler: Scheduler) {
-        for owner in self.input.services.ids() {
-            let service = self.input.services.get(owner).and_then(|entry| entry.service.as_ref());
+        for id in self.input.services.ids() {
+            let service = self.input.services.get(id).and_then(|entry| entry.service.as_ref());
             let of_views = scheduler == Scheduler::MaglevHashing && self.settings.marks.is_some();
             if service.is_some_and(|service| {
                 service.tuning.scheduler == Some(scheduler)
                     || of_views && service.affinity.is_some()
             }) {
-                self.derive(owner);
+                self.derive(id);
             }
         }
     }
 
     /// Derives what a Service asks for and takes over the difference.
-    pub(super) fn derive(&mut self, owner: ServiceId) {
-        let Some(entry) = self.input.services.get(owner) else { return };
+    pub(super) fn derive(&mut self, id: ServiceId) {
+        let Some(entry) = self.input.services.get(id) else { return };
         let Some(service) = entry.service.as_deref() else { return };
         let Desired { mut requests, elements, problems } =
             desired(service, &self.input.node, &self.settings);
         let views = &self.model.views;
         let marked =
             complete(&entry.name, &mut requests, &self.input.node, |view| views.mark(view));
-        self.note_unmarked(owner, !marked);
-        self.take_refused(owner, problems);
-        self.serve_ports(owner);
-        self.take_requests(owner, Requests::new(requests));
-        self.take_elements(owner, elements);
+        self.note_unmarked(id, !marked);
+        self.take_refused(id, problems);
+        self.serve_ports(id);
+        self.take_requests(id, Requests::new(requests));
+        self.take_elements(id, elements);
     }
 
-    fn take_refused(&mut self, owner: ServiceId, refused: Vec<Problem>) {
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+    fn take_refused(&mut self, id: ServiceId, refused: Vec<Problem>) {
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         if entry.refused != refused {
             entry.refused = refused;
-            self.problems_changed(owner);
+            self.problems_changed(id);
         }
     }
 
     /// Takes back all that a Service asked for.
-    fn withdraw(&mut self, owner: ServiceId) {
-        self.note_unmarked(owner, false);
-        self.take_refused(owner, Vec::new());
-        self.take_requests(owner, Requests::default());
-        self.take_elements(owner, Vec::new());
-        let ports = self.input.services.get(owner).map_or(0, |entry| entry.ports.end());
+    fn withdraw(&mut self, id: ServiceId) {
+        self.note_unmarked(id, false);
+        self.take_refused(id, Vec::new());
+        self.take_requests(id, Requests::default());
+        self.take_elements(id, Vec::new());
+        let ports = self.input.services.get(id).map_or(0, |entry| entry.ports.end());
         for port in 0..ports {
-            self.set_served(owner, port, false);
+            self.set_served(id, port, false);
         }
     }
 
     /// Marks which ports the Service has, in each of its families.
-    fn serve_ports(&mut self, owner: ServiceId) {
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+    fn serve_ports(&mut self, id: ServiceId) {
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         let served = ports_of(entry, &self.settings.families);
         for (place, served) in served.into_iter().enumerate() {
-            self.set_served(owner, place, served);
+            self.set_served(id, place, served);
         }
     }
 }

@@ -37,14 +37,14 @@ impl Reconciler {
     pub fn take_health_checks(&mut self) -> Vec<(ObjectName, Option<HealthCheck>)> {
         let names: Vec<ObjectName> = self.work.health_checks.drain().collect();
         let with_state = |name: ObjectName| {
-            let state = self.input.services.find(&name).and_then(|owner| self.health_check(owner));
+            let state = self.input.services.find(&name).and_then(|id| self.health_check(id));
             (name, state)
         };
         names.into_iter().map(with_state).collect()
     }
 
-    fn health_check(&self, owner: ServiceId) -> Option<HealthCheck> {
-        let entry = self.input.services.get(owner)?;
+    fn health_check(&self, id: ServiceId) -> Option<HealthCheck> {
+        let entry = self.input.services.get(id)?;
         let service = entry.service.as_deref().filter(|service| has_health_check(service))?;
         let families = service.cluster_ips.iter().map(|address| Family::of(*address));
         let families = families.filter(|family| self.settings.families.contains(family));

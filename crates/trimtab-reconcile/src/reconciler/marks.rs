@@ -22,31 +22,31 @@ use crate::work::Leaving;
 impl Reconciler {
     /// Notes whether a Service has views without marks. They are chosen when its turn comes: by then
     /// what the kernel has is known.
-    pub(super) fn note_unmarked(&mut self, owner: ServiceId, unmarked: bool) {
-        if !unmarked && self.model.views.stop_waiting(owner) {
-            self.problems_changed(owner);
+    pub(super) fn note_unmarked(&mut self, id: ServiceId, unmarked: bool) {
+        if !unmarked && self.model.views.stop_waiting(id) {
+            self.problems_changed(id);
         }
-        let is_waiting = self.model.views.is_waiting(owner);
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+        let is_waiting = self.model.views.is_waiting(id);
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         entry.unmarked = unmarked && !is_waiting;
         if entry.unmarked {
-            self.enqueue(owner);
+            self.enqueue(id);
         }
     }
 
     /// Chooses marks for the views of a Service that have none.
-    pub(super) fn choose_marks(&mut self, owner: ServiceId) {
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+    pub(super) fn choose_marks(&mut self, id: ServiceId) {
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         if !std::mem::take(&mut entry.unmarked) {
             return;
         }
-        let Some(entry) = self.input.services.get(owner) else { return };
+        let Some(entry) = self.input.services.get(id) else { return };
         let inside = &self.model.tables.inside;
         // The marks that the kernel has for the frontends of each view, and for how many of them.
         let mut found: BTreeMap<View, BTreeMap<u32, u32>> = BTreeMap::new();
         for request in entry.requests.iter().filter(|it| it.inside == Inside::Unmarked) {
             let marks = found.entry(View::of(&entry.name, request)).or_default();
-            let is_held = self.holder(request.frontend) == Some(owner);
+            let is_held = self.holder(request.frontend) == Some(id);
             if let Some(mark) = inside.known(&request.frontend).filter(|_| is_held) {
                 *marks.entry(mark).or_default() += 1;
             }
@@ -62,21 +62,18 @@ impl Reconciler {
             is_short |= !self.model.views.choose(view, own, |mark| tables.has_mark(mark));
         }
         if is_short {
-            self.model.views.wait(owner);
-            self.problems_changed(owner);
+            self.model.views.wait(id);
+            self.problems_changed(id);
         }
-        self.derive(owner);
+        self.derive(id);
     }
 
     /// A virtual server is no longer in the tables. Its mark is free, unless its Service still asks
     /// for the view and only waits for a frontend.
     pub(super) fn release_mark(&mut self, frontend: Frontend) {
         let Some(view) = self.model.views.view(&frontend) else { return };
-        let entry = self
-            .input
-            .services
-            .find(&view.service)
-            .and_then(|owner| self.input.services.get(owner));
+        let entry =
+            self.input.services.find(&view.service).and_then(|id| self.input.services.get(id));
         if entry.is_none_or(|entry| entry.request(&frontend).is_none()) {
             self.model.views.release(frontend);
         }
@@ -84,9 +81,9 @@ impl Reconciler {
 
     /// A plan has been carried out: marks may be free that Services wait for.
     pub(super) fn settle_marks(&mut self) {
-        for owner in self.model.views.settle() {
-            self.note_unmarked(owner, true);
-            self.problems_changed(owner);
+        for id in self.model.views.settle() {
+            self.note_unmarked(id, true);
+            self.problems_changed(id);
         }
     }
 
@@ -99,32 +96,32 @@ impl Reconciler {
         self.work
             .strays
             .extend(added.filter(|it| !refused.contains(it)).map(|key| (frontend, key)));
-        let owner = self
+        let id = self
             .model
             .views
             .view(&frontend)
             .and_then(|view| self.input.services.find(&view.service));
         self.model.views.release(frontend);
         self.model.views.set_foreign(frontend, true, self.model.audit);
-        if let Some(owner) = owner {
-            self.derive(owner);
+        if let Some(id) = id {
+            self.derive(id);
         }
     }
 
     /// Notes that a virtual server is in the tables, so that its record is wanted if it is a mark.
-    pub(super) fn keep_record(&mut self, owner: ServiceId, frontend: Frontend) {
+    pub(super) fn keep_record(&mut self, id: ServiceId, frontend: Frontend) {
         let Some(record) = tables::record_of(&frontend) else { return };
         let counted = self.model.tables.elements.count(record.0, record.1);
         if counted.wanted == 0 && counted.want() {
-            self.touch(owner, ObjectKey::Element(record.0, record.1));
+            self.touch(id, ObjectKey::Element(record.0, record.1));
         }
     }
 
     /// A virtual server is no longer in the tables: its record goes after it.
-    pub(super) fn drop_record(&mut self, owner: ServiceId, frontend: Frontend) {
+    pub(super) fn drop_record(&mut self, id: ServiceId, frontend: Frontend) {
         let Some((set, element)) = tables::record_of(&frontend) else { return };
         self.model.tables.elements.count(set, element).release();
-        self.touch(owner, ObjectKey::Element(set, element));
+        self.touch(id, ObjectKey::Element(set, element));
     }
 
     /// A virtual server that nobody asks for any more may keep its connections for so long.
@@ -191,14 +188,14 @@ impl Reconciler {
     /// frontend a view is installed, and with the last one it goes.
     pub(super) fn want_inside_mark(
         &mut self,
-        owner: ServiceId,
+        id: ServiceId,
         frontend: Frontend,
         mark: Option<u32>,
     ) {
         let before = self.model.tables.inside.wanted(&frontend);
         self.model.tables.inside.want(frontend, mark);
         if self.model.tables.inside.due(&frontend).is_some() {
-            self.touch(owner, ObjectKey::InsideMark(frontend));
+            self.touch(id, ObjectKey::InsideMark(frontend));
         }
         if before == mark {
             return;
@@ -208,7 +205,7 @@ impl Reconciler {
         if let Some(view) = mark.map(at)
             && self.model.tables.virtual_servers.get(&view).is_none_or(|it| it.wanted.is_none())
         {
-            self.install(owner, view);
+            self.install(id, view);
         }
         if let Some(view) = before.map(at)
             && !self.model.tables.inside.is_wanted(&view)
@@ -221,24 +218,19 @@ impl Reconciler {
     /// them; with a Service that is gone they end, as all others of it do.
     fn uninstall_view(&mut self, frontend: Frontend) {
         let view = self.model.views.view(&frontend);
-        let owner = view.and_then(|view| self.input.services.find(&view.service));
-        let owner = owner.unwrap_or(ServiceId::NOBODY);
+        let id = view.and_then(|view| self.input.services.find(&view.service));
+        let id = id.unwrap_or(ServiceId::NOBODY);
         let asks =
-            self.input.services.get(owner).is_some_and(|it| it.requests.iter().next().is_some());
-        let linger = if asks { self.drain_timeout(owner) } else { Duration::ZERO };
+            self.input.services.get(id).is_some_and(|it| it.requests.iter().next().is_some());
+        let linger = if asks { self.drain_timeout(id) } else { Duration::ZERO };
         self.let_linger(frontend, linger);
-        self.uninstall(owner, frontend);
+        self.uninstall(id, frontend);
     }
 
-    pub(super) fn plan_inside_mark(
-        &mut self,
-        owner: ServiceId,
-        frontend: Frontend,
-        plan: &mut Plan,
-    ) {
+    pub(super) fn plan_inside_mark(&mut self, id: ServiceId, frontend: Frontend, plan: &mut Plan) {
         let Some(step) = self.model.tables.inside.due(&frontend) else { return };
         // Noted by somebody else: it belongs among what is done for the Service that has the frontend.
-        if let Some(holder) = self.holder(frontend).filter(|holder| *holder != owner) {
+        if let Some(holder) = self.holder(frontend).filter(|holder| *holder != id) {
             return self.touch(holder, ObjectKey::InsideMark(frontend));
         }
         let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
@@ -252,8 +244,8 @@ impl Reconciler {
         };
         self.model.tables.inside.assume(frontend, &action);
         self.model.note_changed(ObjectKey::InsideMark(frontend));
-        plan.push(owner, action);
-        self.mark_lost(owner, frontend.family(), before);
+        plan.push(id, action);
+        self.mark_lost(id, frontend.family(), before);
     }
 
     /// Takes note of the mark that the kernel gives packets to a frontend; whether that is news.
@@ -269,13 +261,13 @@ impl Reconciler {
 
     /// Packets are no longer given a mark. If they were the last ones, what is behind it may go, unless
     /// somebody asks for it.
-    fn mark_lost(&mut self, owner: ServiceId, family: Family, mark: Option<u32>) {
+    fn mark_lost(&mut self, id: ServiceId, family: Family, mark: Option<u32>) {
         if let Some(lost) = mark.map(|mark| Frontend::Mark { mark, family })
             && !self.model.tables.inside.is_used(&lost)
             && let Some(server) = self.model.tables.virtual_servers.get(&lost)
             && server.wanted.is_none()
         {
-            self.touch(owner, ObjectKey::VirtualServer(lost));
+            self.touch(id, ObjectKey::VirtualServer(lost));
         }
     }
 }

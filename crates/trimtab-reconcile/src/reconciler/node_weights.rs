@@ -12,14 +12,14 @@ impl Reconciler {
         if !nodes.set_weight(node, weight) {
             return;
         }
-        for owner in nodes.services_on(node) {
-            let ports = self.input.services.get(owner).map_or(0, |entry| entry.ports.end());
+        for id in nodes.services_on(node) {
+            let ports = self.input.services.get(id).map_or(0, |entry| entry.ports.end());
             for port in 0..ports {
-                let entry = self.input.services.get(owner).and_then(|entry| entry.ports.get(port));
+                let entry = self.input.services.get(id).and_then(|entry| entry.ports.get(port));
                 let Some(entry) = entry else { continue };
                 let there = entry.backends.iter().filter(|(_, facts)| facts.node() == node);
                 let keys: Vec<_> = there.map(|(key, _)| key).collect();
-                self.update_servers(owner, port, &keys);
+                self.update_servers(id, port, &keys);
             }
         }
     }

@@ -169,8 +169,8 @@ impl Reconciler {
         }
         entry.known = found;
         entry.due = true;
-        let owner = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.owner);
-        self.touch(owner, ObjectKey::VirtualServer(frontend));
+        let id = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.service);
+        self.touch(id, ObjectKey::VirtualServer(frontend));
         Drift { virtual_servers: 1, ..Drift::default() }
     }
 
@@ -183,7 +183,7 @@ impl Reconciler {
         let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend) else {
             return Drift::default();
         };
-        let owner = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.owner);
+        let id = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.service);
         let mut unseen: HashSet<RealServerKey> = entry
             .servers
             .iter()
@@ -209,7 +209,7 @@ impl Reconciler {
         let drift = Drift { real_servers: due.len(), ..Drift::default() };
         if !entry.due {
             for key in due {
-                self.touch(owner, ObjectKey::RealServer(frontend, key));
+                self.touch(id, ObjectKey::RealServer(frontend, key));
             }
         }
         drift

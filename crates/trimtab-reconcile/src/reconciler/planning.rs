@@ -19,7 +19,7 @@ use crate::tables::{
 struct Scene<'a> {
     now: Duration,
     order_seed: u64,
-    owner: ServiceId,
+    service: ServiceId,
     plan: &'a mut Plan,
     first_drain_end: &'a mut Option<Deadline>,
 }
@@ -34,20 +34,20 @@ impl Reconciler {
         for (frontend, key) in std::mem::take(&mut self.work.strays) {
             plan.push(ServiceId::NOBODY, Action::DeleteRealServer(frontend, key));
         }
-        while let Some((owner, object)) = self.work.retries.pop(now) {
+        while let Some((id, object)) = self.work.retries.pop(now) {
             if let ObjectKey::VirtualServer(frontend) = object
                 && let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend)
             {
                 server.due = true;
             }
-            self.touch(owner, object);
+            self.touch(id, object);
         }
         while plan.len() < limit {
-            let Some(owner) = self.work.next() else {
+            let Some(id) = self.work.next() else {
                 break;
             };
-            self.choose_marks(owner);
-            let Some(entry) = self.input.services.get_mut(owner) else { continue };
+            self.choose_marks(id);
+            let Some(entry) = self.input.services.get_mut(id) else { continue };
             entry.queued = false;
             let mut pending = std::mem::take(&mut entry.pending);
             for object in &pending {
@@ -55,7 +55,7 @@ impl Reconciler {
                     continue;
                 }
                 let before = plan.len();
-                self.plan_object(owner, *object, now, &mut plan);
+                self.plan_object(id, *object, now, &mut plan);
                 if plan.len() == before {
                     // Nothing left to do about it, so nothing to try again.
                     self.forget_retry(object);
@@ -63,18 +63,18 @@ impl Reconciler {
             }
             // The list is kept for the next change, unless this was the first, long one.
             if pending.capacity() <= 8
-                && let Some(entry) = self.input.services.get_mut(owner)
+                && let Some(entry) = self.input.services.get_mut(id)
                 && entry.pending.is_empty()
             {
                 pending.clear();
                 entry.pending = pending;
             }
-            self.input.services.tidy(owner);
+            self.input.services.tidy(id);
         }
         plan
     }
 
-    fn plan_object(&mut self, owner: ServiceId, object: ObjectKey, now: Duration, plan: &mut Plan) {
+    fn plan_object(&mut self, id: ServiceId, object: ObjectKey, now: Duration, plan: &mut Plan) {
         match object {
             ObjectKey::VirtualServer(frontend) => {
                 let Some(mut server) = self.model.tables.virtual_servers.remove(&frontend) else {
@@ -89,7 +89,7 @@ impl Reconciler {
                 let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
                 let first_drain_end = &mut self.work.first_drain_end;
                 let scene =
-                    Scene { now, order_seed: self.order_seed, owner, plan, first_drain_end };
+                    Scene { now, order_seed: self.order_seed, service: id, plan, first_drain_end };
                 if plan_virtual_server(frontend, &mut server, excluded, scene) {
                     self.note_draining(frontend, &server);
                     self.model.tables.virtual_servers.insert(frontend, server);
@@ -97,7 +97,7 @@ impl Reconciler {
                     self.work.draining.remove(&frontend);
                     self.work.leaving.remove(&frontend);
                     self.release_mark(frontend);
-                    self.drop_record(owner, frontend);
+                    self.drop_record(id, frontend);
                 }
             }
             ObjectKey::RealServer(frontend, key) => {
@@ -114,7 +114,7 @@ impl Reconciler {
                 };
                 let first_drain_end = &mut self.work.first_drain_end;
                 let mut scene =
-                    Scene { now, order_seed: self.order_seed, owner, plan, first_drain_end };
+                    Scene { now, order_seed: self.order_seed, service: id, plan, first_drain_end };
                 if let Some(real) = server.servers.get_mut(&key) {
                     if !plan_real_server(frontend, &wanted, key, real, &mut scene) {
                         server.servers.remove(&key);
@@ -126,15 +126,15 @@ impl Reconciler {
             }
             ObjectKey::Element(set, element) => {
                 if let Some(action) = self.model.change_element(set, element) {
-                    plan.push(owner, action);
+                    plan.push(id, action);
                 }
             }
             ObjectKey::Address(address) => {
                 if let Some(action) = self.model.change_address(address) {
-                    plan.push(owner, action);
+                    plan.push(id, action);
                 }
             }
-            ObjectKey::InsideMark(frontend) => self.plan_inside_mark(owner, frontend, plan),
+            ObjectKey::InsideMark(frontend) => self.plan_inside_mark(id, frontend, plan),
         }
     }
 
@@ -158,14 +158,14 @@ fn plan_virtual_server(
         if server.known.is_some() && !excluded {
             let action = Action::DeleteVirtualServer(frontend);
             server.assume(&action);
-            scene.plan.push(scene.owner, action);
+            scene.plan.push(scene.service, action);
         }
         return false;
     };
     if server.known.is_none() {
         let action = Action::AddVirtualServer(wanted.options.at(frontend));
         server.assume(&action);
-        scene.plan.push(scene.owner, action);
+        scene.plan.push(scene.service, action);
     }
     let mut keys: Vec<RealServerKey> = server.servers.keys().copied().collect();
     keys.sort_unstable_by_key(|key| order::rank(scene.order_seed, key));
@@ -197,7 +197,7 @@ fn plan_options(
     if server.known.is_some() && server.known != goal {
         let action = Action::SetVirtualServer(options.at(frontend));
         server.assume(&action);
-        scene.plan.push(scene.owner, action);
+        scene.plan.push(scene.service, action);
     }
 }
 
@@ -230,7 +230,7 @@ fn plan_real_server(
                 Some(_) => Action::SetRealServer(frontend, value),
             };
             real.assume(&action);
-            scene.plan.push(scene.owner, action);
+            scene.plan.push(scene.service, action);
             true
         }
         (None, None) => false,
@@ -253,7 +253,7 @@ fn plan_real_server(
                         };
                         let action = Action::DrainRealServer(frontend, value);
                         real.assume(&action);
-                        scene.plan.push(scene.owner, action);
+                        scene.plan.push(scene.service, action);
                     }
                     return true;
                 }
@@ -261,7 +261,7 @@ fn plan_real_server(
             }
             let action = Action::DeleteRealServer(frontend, key);
             real.assume(&action);
-            scene.plan.push(scene.owner, action);
+            scene.plan.push(scene.service, action);
             false
         }
     }

@@ -23,8 +23,8 @@ impl Reconciler {
     }
 
     /// Notes that a Service may have other problems than before.
-    pub(super) fn problems_changed(&mut self, owner: ServiceId) {
-        if let Some(entry) = self.input.services.get(owner)
+    pub(super) fn problems_changed(&mut self, id: ServiceId) {
+        if let Some(entry) = self.input.services.get(id)
             && !self.work.troubled.contains(&entry.name)
         {
             self.work.troubled.insert(entry.name.clone());
@@ -32,13 +32,8 @@ impl Reconciler {
     }
 
     /// The kernel goes on refusing something for a Service.
-    pub(super) fn kernel_refuses(
-        &mut self,
-        owner: ServiceId,
-        object: ObjectKey,
-        message: Box<str>,
-    ) {
-        let entry = self.input.services.get_mut(owner).filter(|_| owner != ServiceId::NOBODY);
+    pub(super) fn kernel_refuses(&mut self, id: ServiceId, object: ObjectKey, message: Box<str>) {
+        let entry = self.input.services.get_mut(id).filter(|_| id != ServiceId::NOBODY);
         let Some(entry) = entry else { return };
         let is_full = entry.refusals.len() == MOST_REFUSALS;
         match entry.refusals.iter_mut().find(|(known, _)| *known == object) {
@@ -47,29 +42,29 @@ impl Reconciler {
             None if is_full => return,
             None => entry.refusals.push((object, message)),
         }
-        self.problems_changed(owner);
+        self.problems_changed(id);
     }
 
     /// The kernel no longer refuses something, or is no longer asked for it.
-    pub(super) fn kernel_accepts(&mut self, owner: ServiceId, object: &ObjectKey) {
-        let Some(entry) = self.input.services.get_mut(owner) else { return };
+    pub(super) fn kernel_accepts(&mut self, id: ServiceId, object: &ObjectKey) {
+        let Some(entry) = self.input.services.get_mut(id) else { return };
         if let Some(place) = entry.refusals.iter().position(|(known, _)| known == object) {
             entry.refusals.swap_remove(place);
-            self.problems_changed(owner);
+            self.problems_changed(id);
         }
     }
 
     pub(super) fn problems_of(&self, service: ObjectName) -> ServiceProblems {
-        let owner = self.input.services.find(&service);
-        let entry = owner.and_then(|owner| Some((owner, self.input.services.get(owner)?)));
-        let Some((owner, entry, object)) =
-            entry.and_then(|(owner, entry)| Some((owner, entry, entry.service.as_deref()?)))
+        let id = self.input.services.find(&service);
+        let entry = id.and_then(|id| Some((id, self.input.services.get(id)?)));
+        let Some((id, entry, object)) =
+            entry.and_then(|(id, entry)| Some((id, entry, entry.service.as_deref()?)))
         else {
             return ServiceProblems { service, uid: "".into(), found: Vec::new() };
         };
         let mut conflicts: Vec<Problem> = Vec::new();
         let mut more = 0;
-        for (request, holder) in self.conflicts(owner, entry) {
+        for (request, holder) in self.conflicts(id, entry) {
             if conflicts.len() == MOST_CONFLICTS {
                 more += 1;
             } else {
@@ -81,7 +76,7 @@ impl Reconciler {
             let message = format!("{more} more frontends are served for other Services");
             conflicts.push(Problem { reason: Reason::FrontendConflict, message });
         }
-        let unmarked = self.model.views.is_waiting(owner).then(|| Problem {
+        let unmarked = self.model.views.is_waiting(id).then(|| Problem {
             reason: Reason::NoMarkLeft,
             message:
                 "spec.externalTrafficPolicy: Local, and every firewall mark of this node is taken; \
@@ -101,12 +96,12 @@ impl Reconciler {
     /// What a Service asks for and another has.
     fn conflicts<'a>(
         &'a self,
-        owner: ServiceId,
+        id: ServiceId,
         entry: &'a ServiceEntry,
     ) -> impl Iterator<Item = (&'a Request, &'a ServiceEntry)> {
         entry.requests.iter().filter_map(move |request| {
             let server = self.model.tables.virtual_servers.get(&request.frontend)?;
-            let holder = server.wanted.map(|wanted| wanted.owner).filter(|had| *had != owner)?;
+            let holder = server.wanted.map(|wanted| wanted.service).filter(|had| *had != id)?;
             Some((request, self.input.services.get(holder)?))
         })
     }

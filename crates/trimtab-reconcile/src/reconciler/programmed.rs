@@ -29,7 +29,7 @@ impl Reconciler {
     /// What each Service has, in order of name.
     pub fn programmed(&self) -> Vec<Programmed> {
         let mut all: Vec<Programmed> = Vec::new();
-        for (owner, entry) in self.input.services.iter() {
+        for (id, entry) in self.input.services.iter() {
             if entry.service.is_none() {
                 continue;
             }
@@ -42,7 +42,7 @@ impl Reconciler {
             };
             for request in entry.requests.iter() {
                 let server = self.model.tables.virtual_servers.get(&request.frontend);
-                if server.and_then(|s| s.wanted).is_none_or(|wanted| wanted.owner != owner) {
+                if server.and_then(|s| s.wanted).is_none_or(|wanted| wanted.service != id) {
                     // Nobody else asks for a mark: its view waits for a frontend.
                     if request.kind != ClaimKind::View {
                         one.conflicts.push(request.frontend);

@@ -12,25 +12,25 @@ use crate::tables::ObjectKey;
 impl Reconciler {
     /// The node's zone changed: hints mean something else now.
     pub(super) fn topology_changed(&mut self) {
-        for owner in self.input.services.ids() {
-            let ports = self.input.services.get(owner).map_or(0, |entry| entry.ports.end());
+        for id in self.input.services.ids() {
+            let ports = self.input.services.get(id).map_or(0, |entry| entry.ports.end());
             for port in 0..ports {
                 let hints = &self.input.hints;
                 let Some(entry) =
-                    self.input.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
+                    self.input.services.get_mut(id).and_then(|e| e.ports.get_mut(port))
                 else {
                     continue;
                 };
                 entry.backends.recount(hints);
                 let keys: Vec<_> = entry.backends.iter().map(|(key, _)| key).collect();
-                self.update_servers(owner, port, &keys);
+                self.update_servers(id, port, &keys);
             }
         }
     }
 
     /// Puts the local endpoints of a port into the hairpin set, or takes them out.
-    pub(super) fn set_served(&mut self, owner: ServiceId, port: usize, served: bool) {
-        let Some(entry) = self.input.services.get_mut(owner).and_then(|e| e.ports.get_mut(port))
+    pub(super) fn set_served(&mut self, id: ServiceId, port: usize, served: bool) {
+        let Some(entry) = self.input.services.get_mut(id).and_then(|e| e.ports.get_mut(port))
         else {
             return;
         };
@@ -44,17 +44,17 @@ impl Reconciler {
             .filter(|(_, facts)| facts.is_local())
             .map(|(key, _)| hairpin(entry, &key))
             .collect();
-        if let Some(entry) = self.input.services.get_mut(owner).filter(|_| !served) {
+        if let Some(entry) = self.input.services.get_mut(id).filter(|_| !served) {
             entry.ports.tidy(port);
         }
         for element in hairpins {
-            self.count_element(owner, element, served);
+            self.count_element(id, element, served);
         }
     }
 
     /// Decides on some endpoints of a port, for every frontend that uses it.
-    pub(super) fn update_servers(&mut self, owner: ServiceId, port: usize, keys: &[RealServerKey]) {
-        let Some(entry) = self.input.services.get(owner) else { return };
+    pub(super) fn update_servers(&mut self, id: ServiceId, port: usize, keys: &[RealServerKey]) {
+        let Some(entry) = self.input.services.get(id) else { return };
         let Some(port) = entry.ports.get(port) else { return };
         let selection = port.backends.selection();
         let mut changed: Vec<ObjectKey> = Vec::new();
@@ -62,7 +62,7 @@ impl Reconciler {
             let Some(server) = self.model.tables.virtual_servers.get_mut(&request.frontend) else {
                 continue;
             };
-            if server.wanted.is_none_or(|wanted| wanted.owner != owner) {
+            if server.wanted.is_none_or(|wanted| wanted.service != id) {
                 continue;
             }
             for key in keys {
@@ -77,13 +77,13 @@ impl Reconciler {
             }
         }
         for object in changed {
-            self.touch(owner, object);
+            self.touch(id, object);
         }
     }
 
     /// Decides on all endpoints of a frontend that a Service has just been given.
-    pub(super) fn fill_servers(&mut self, owner: ServiceId, frontend: Frontend) {
-        let Some(entry) = self.input.services.get(owner) else { return };
+    pub(super) fn fill_servers(&mut self, id: ServiceId, frontend: Frontend) {
+        let Some(entry) = self.input.services.get(id) else { return };
         let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
         let request = entry.request(&frontend);
         for known in server.servers.values_mut() {

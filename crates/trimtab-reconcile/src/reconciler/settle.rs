@@ -28,7 +28,7 @@ impl Reconciler {
         for operation in &report.withheld {
             let object = object_of(&operation.action);
             self.revert(&operation.action);
-            self.work.retries.withheld(object, operation.owner, now);
+            self.work.retries.withheld(object, operation.service, now);
         }
         for (operation, why) in &report.failed {
             if let Some(frontend) = is_somebody_elses(operation, why) {
@@ -67,12 +67,12 @@ impl Reconciler {
                     .is_some_and(|scheduler| self.scheduler_lacks(scheduler, now)) => {}
             // Not the kernel's trouble but our belief about it: look, and go on at once.
             Refused::NotFound | Refused::Exists if operation.action.frontend().is_some() => {
-                self.work.retries.surprised(object, operation.owner, now);
+                self.work.retries.surprised(object, operation.service, now);
             }
             _ => {
-                if self.work.retries.failed(object, operation.owner, now) >= LASTING {
+                if self.work.retries.failed(object, operation.service, now) >= LASTING {
                     let message = format!("cannot {}: {why}", operation.action);
-                    self.kernel_refuses(operation.owner, object, message.into());
+                    self.kernel_refuses(operation.service, object, message.into());
                 }
             }
         }
@@ -92,8 +92,8 @@ impl Reconciler {
 
     /// Forgets that an object failed: it is as wanted, or no longer there.
     pub(super) fn forget_retry(&mut self, object: &ObjectKey) {
-        if let Some(owner) = self.work.retries.succeeded(object) {
-            self.kernel_accepts(owner, object);
+        if let Some(id) = self.work.retries.succeeded(object) {
+            self.kernel_accepts(id, object);
         }
     }
 

@@ -24,17 +24,17 @@ struct Touched {
 impl Reconciler {
     /// An EndpointSlice was added or changed.
     pub fn apply_slice(&mut self, slice: &EndpointSlice) {
-        let owner = self.input.services.intern(&slice.service);
-        let stored = self.store(owner, slice);
+        let id = self.input.services.intern(&slice.service);
+        let stored = self.store(id, slice);
         let old = self.input.slices.remove(&slice.name);
         match old {
-            Some(old) if old.owner == owner && old.ports == stored.ports => {
+            Some(old) if old.service == id && old.ports == stored.ports => {
                 let changes = difference(&old.endpoints, &stored.endpoints);
-                self.change_endpoints(owner, &stored.ports, &changes);
+                self.change_endpoints(id, &stored.ports, &changes);
             }
             old => {
                 // Counted before the old one goes, which may be all that keeps the entry.
-                if let Some(entry) = self.input.services.get_mut(owner) {
+                if let Some(entry) = self.input.services.get_mut(id) {
                     entry.slices += 1;
                     for (place, _) in &stored.ports {
                         if let Some(port) = entry.ports.get_mut(*place as usize) {
@@ -47,7 +47,7 @@ impl Reconciler {
                 }
                 let changes: Vec<_> =
                     stored.endpoints.iter().map(|(ip, facts)| (*ip, None, Some(*facts))).collect();
-                self.change_endpoints(owner, &stored.ports, &changes);
+                self.change_endpoints(id, &stored.ports, &changes);
             }
         }
         self.input.slices.insert(slice.name.clone(), stored);
@@ -66,9 +66,9 @@ impl Reconciler {
         self.input.slices.keys()
     }
 
-    fn store(&mut self, owner: ServiceId, slice: &EndpointSlice) -> StoredSlice {
+    fn store(&mut self, id: ServiceId, slice: &EndpointSlice) -> StoredSlice {
         let mut ports: Vec<(u32, u16)> = Vec::with_capacity(slice.ports.len());
-        if let Some(entry) = self.input.services.get_mut(owner) {
+        if let Some(entry) = self.input.services.get_mut(id) {
             for port in &slice.ports {
                 let place = entry.ports.place(&port.name, port.protocol, slice.family);
                 ports.push((u32::try_from(place).unwrap_or(u32::MAX), port.port));
@@ -89,14 +89,14 @@ impl Reconciler {
             })
             .collect();
         endpoints.sort_unstable();
-        StoredSlice { owner, ports, endpoints: endpoints.into() }
+        StoredSlice { service: id, ports, endpoints: endpoints.into() }
     }
 
     fn remove_endpoints(&mut self, old: &StoredSlice) {
         let changes: Vec<_> =
             old.endpoints.iter().map(|(ip, facts)| (*ip, Some(*facts), None)).collect();
-        self.change_endpoints(old.owner, &old.ports, &changes);
-        if let Some(entry) = self.input.services.get_mut(old.owner) {
+        self.change_endpoints(old.service, &old.ports, &changes);
+        if let Some(entry) = self.input.services.get_mut(old.service) {
             entry.slices = entry.slices.saturating_sub(1);
             for (place, _) in &old.ports {
                 let place = *place as usize;
@@ -106,51 +106,50 @@ impl Reconciler {
                 entry.ports.tidy(place);
             }
         }
-        self.input.services.tidy(old.owner);
+        self.input.services.tidy(old.service);
     }
 
     /// Takes changed endpoints over into each of the slice's ports.
-    fn change_endpoints(&mut self, owner: ServiceId, ports: &[(u32, u16)], changes: &[Change]) {
+    fn change_endpoints(&mut self, id: ServiceId, ports: &[(u32, u16)], changes: &[Change]) {
         if changes.is_empty() {
             return;
         }
         if let Some(nodes) = &mut self.input.nodes {
             for facts in changes.iter().filter_map(|(_, _, new)| *new) {
-                nodes.add(facts.node(), owner);
+                nodes.add(facts.node(), id);
             }
             for facts in changes.iter().filter_map(|(_, old, _)| *old) {
-                nodes.remove(facts.node(), owner);
+                nodes.remove(facts.node(), id);
             }
         }
         for (place, number) in ports {
             let port = *place as usize;
-            let Some(touched) = self.change_port(owner, port, *number, changes) else { continue };
-            let Some(entry) =
-                self.input.services.get(owner).and_then(|entry| entry.ports.get(port))
+            let Some(touched) = self.change_port(id, port, *number, changes) else { continue };
+            let Some(entry) = self.input.services.get(id).and_then(|entry| entry.ports.get(port))
             else {
                 continue;
             };
             if entry.backends.selection() == touched.before {
-                self.update_servers(owner, touched.port, &touched.keys);
+                self.update_servers(id, touched.port, &touched.keys);
             } else {
                 // The kind of selection changed, so every endpoint is decided anew.
                 let mut keys: HashSet<_> = touched.keys.into_iter().collect();
                 keys.extend(entry.backends.iter().map(|(key, _)| key));
                 let keys: Vec<_> = keys.into_iter().collect();
-                self.update_servers(owner, touched.port, &keys);
+                self.update_servers(id, touched.port, &keys);
             }
         }
     }
 
     fn change_port(
         &mut self,
-        owner: ServiceId,
+        id: ServiceId,
         port: usize,
         number: u16,
         changes: &[Change],
     ) -> Option<Touched> {
         let hints = &self.input.hints;
-        let service = self.input.services.get_mut(owner)?;
+        let service = self.input.services.get_mut(id)?;
         let entry = service.ports.get_mut(port)?;
         let before = entry.backends.selection();
         let mut keys = Vec::with_capacity(changes.len());
@@ -185,7 +184,7 @@ impl Reconciler {
             self.health_check_changed(&name);
         }
         for (element, wanted) in hairpins {
-            self.count_element(owner, element, wanted);
+            self.count_element(id, element, wanted);
         }
         Some(Touched { port, before, keys })
     }

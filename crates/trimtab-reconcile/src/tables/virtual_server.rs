@@ -32,7 +32,7 @@ pub(crate) struct VirtualServerEntry {
 /// Who has a frontend and how it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    pub(crate) owner: ServiceId,
+    pub(crate) service: ServiceId,
     /// Of its packets; a frontend that is a mark does not say.
     pub(crate) protocol: Protocol,
     pub(crate) options: Options,
