@@ -2,9 +2,9 @@
 //!
 //! Endpoints are not part of it: they come and go far more often, and `backends` decides on them.
 
+mod frontend_spec;
 mod node_view;
 mod options;
-mod request;
 mod views;
 
 use std::net::IpAddr;
@@ -13,9 +13,9 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use trimtab_core::{Family, Frontend, Protocol, SetElement, SetId, SetKind};
 
+pub(crate) use frontend_spec::{ClaimKind, FrontendSpec};
 pub(crate) use node_view::NodeView;
 pub(crate) use options::Options;
-pub(crate) use request::{ClaimKind, Request};
 pub(crate) use views::{Inside, View, complete};
 
 use crate::problem::{Problem, Reason};
@@ -26,7 +26,7 @@ use trimtab_core::objects::{Service, ServicePort, TrafficPolicy};
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
     /// Its frontends, each once, in order.
-    pub(crate) requests: Vec<Request>,
+    pub(crate) specs: Vec<FrontendSpec>,
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What it asks for and does not get.
@@ -80,9 +80,9 @@ struct Asked<'a> {
     service: &'a Service,
     node: &'a NodeView,
     settings: &'a Settings,
-    /// Where in `desired.requests` each frontend is.
+    /// Where in `desired.specs` each frontend is.
     places: HashMap<Frontend, usize>,
-    /// Elements of all requests.
+    /// Elements of all specs.
     elements: usize,
     /// Frontends asked for, those that two fields ask for counted twice.
     total: usize,
@@ -139,44 +139,44 @@ impl Asked<'_> {
         });
     }
 
-    /// Adds what `request` makes of each address and port, until there are too many.
+    /// Adds what `spec` makes of each address and port, until there are too many.
     fn at_each(
         &mut self,
         ports: &[ServicePort],
         addresses: &[IpAddr],
-        request: impl Fn(&Self, IpAddr, &ServicePort) -> Request,
+        spec: impl Fn(&Self, IpAddr, &ServicePort) -> FrontendSpec,
     ) {
         self.total += addresses.len() * ports.len();
         for port in ports {
             for address in addresses {
-                let full = self.desired.requests.len() >= MOST_FRONTENDS;
+                let full = self.desired.specs.len() >= MOST_FRONTENDS;
                 if full || self.elements >= MOST_ELEMENTS {
                     self.is_cut = true;
                     return;
                 }
-                let request = request(self, *address, port);
-                self.add(request);
+                let spec = spec(self, *address, port);
+                self.add(spec);
             }
         }
     }
 
-    /// Adds a request, or joins it with one for the same frontend, such as an external IP that is also
+    /// Adds a spec, or joins it with one for the same frontend, such as an external IP that is also
     /// a load-balancer IP.
-    fn add(&mut self, request: Request) {
-        let requests = &mut self.desired.requests;
-        match self.places.entry(request.frontend) {
-            _ if self.elements + request.elements.len() > MOST_ELEMENTS => self.is_cut = true,
+    fn add(&mut self, spec: FrontendSpec) {
+        let specs = &mut self.desired.specs;
+        match self.places.entry(spec.frontend) {
+            _ if self.elements + spec.elements.len() > MOST_ELEMENTS => self.is_cut = true,
             Entry::Vacant(vacant) => {
-                self.elements += request.elements.len();
-                vacant.insert(requests.len());
-                requests.push(request);
+                self.elements += spec.elements.len();
+                vacant.insert(specs.len());
+                specs.push(spec);
             }
             Entry::Occupied(place) => {
-                let first = &mut requests[*place.get()];
-                first.bind |= request.bind;
-                first.kind = first.kind.min(request.kind);
-                self.elements += request.elements.len();
-                first.elements.extend(request.elements);
+                let first = &mut specs[*place.get()];
+                first.bind |= spec.bind;
+                first.kind = first.kind.min(spec.kind);
+                self.elements += spec.elements.len();
+                first.elements.extend(spec.elements);
                 first.elements.sort_unstable();
                 first.elements.dedup();
             }
@@ -234,7 +234,7 @@ impl Asked<'_> {
                 if local {
                     elements.push((SetId::new(local_only, family), element));
                 }
-                Request {
+                FrontendSpec {
                     frontend: Frontend::new(port.protocol, address, port.node_port),
                     protocol: port.protocol,
                     kind: ClaimKind::NodePort,
@@ -291,12 +291,12 @@ impl Asked<'_> {
         policy: TrafficPolicy,
         mut elements: Vec<(SetId, SetElement)>,
         bind: bool,
-    ) -> Request {
+    ) -> FrontendSpec {
         let family = Family::of(address);
         if bind {
             elements.push((SetId::new(SetKind::IpvsIps, family), SetElement::Ip(address)));
         }
-        Request {
+        FrontendSpec {
             frontend: Frontend::new(port.protocol, address, port.port),
             protocol: port.protocol,
             kind,
@@ -359,11 +359,11 @@ impl Asked<'_> {
                  {MOST_FRONTENDS} with {MOST_ELEMENTS} set elements: cluster IPs first, then \
                  load-balancer IPs, node ports and external IPs",
                 self.total,
-                self.desired.requests.len(),
+                self.desired.specs.len(),
             );
             self.desired.problems.push(Problem { reason: Reason::TooManyFrontends, message });
         }
-        self.desired.requests.sort_unstable_by_key(|request| request.frontend);
+        self.desired.specs.sort_unstable_by_key(|spec| spec.frontend);
         self.desired
     }
 }

@@ -1,18 +1,18 @@
 //! What is known of each Service, found by name or by number.
 
+mod frontend_specs;
 mod ports;
-mod requests;
 
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
 use trimtab_core::{Frontend, SetElement, SetId};
 
+pub(crate) use frontend_specs::FrontendSpecs;
 pub(crate) use ports::{PortEntry, Ports};
-pub(crate) use requests::Requests;
 
 use crate::backends::Facts;
-use crate::desired::Request;
+use crate::desired::FrontendSpec;
 use crate::operation::ServiceId;
 use crate::problem::Problem;
 use crate::tables::ObjectKey;
@@ -31,7 +31,7 @@ pub(crate) struct ServiceEntry {
     /// Addresses of ready endpoints on this node, each with the number of ports it has.
     pub(crate) ready_here: HashMap<IpAddr, u32>,
     /// What it asks for, as last derived.
-    pub(crate) requests: Requests,
+    pub(crate) specs: FrontendSpecs,
     /// What it asks for and can never be had.
     pub(crate) refused: Vec<Problem>,
     /// What the kernel refuses for it, in words.
@@ -54,7 +54,7 @@ impl ServiceEntry {
             slices: 0,
             ports: Ports::default(),
             ready_here: HashMap::new(),
-            requests: Requests::default(),
+            specs: FrontendSpecs::default(),
             refused: Vec::new(),
             refusals: Vec::new(),
             elements: Vec::new(),
@@ -65,8 +65,8 @@ impl ServiceEntry {
     }
 
     /// How it asks for a frontend, if it does.
-    pub(crate) fn request(&self, frontend: &Frontend) -> Option<&Request> {
-        self.requests.get(frontend)
+    pub(crate) fn spec(&self, frontend: &Frontend) -> Option<&FrontendSpec> {
+        self.specs.get(frontend)
     }
 
     /// Of two Services with the same kind of claim to a frontend the one with the smaller value

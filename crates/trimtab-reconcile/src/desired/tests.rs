@@ -53,9 +53,9 @@ fn balanced() -> Service {
 fn elements_of(service: &Service, node: &NodeView) -> Vec<String> {
     let desired = desired(service, node, &Settings::new("here"));
     let mut elements: Vec<String> = desired
-        .requests
+        .specs
         .iter()
-        .flat_map(|request| &request.elements)
+        .flat_map(|spec| &spec.elements)
         .chain(&desired.elements)
         .map(|(set, element)| format!("{set} {element}"))
         .collect();
@@ -65,14 +65,14 @@ fn elements_of(service: &Service, node: &NodeView) -> Vec<String> {
 
 fn frontends_of(service: &Service) -> Vec<String> {
     let desired = desired(service, &node(), &Settings::new("here"));
-    desired.requests.iter().map(|request| request.frontend.to_string()).collect()
+    desired.specs.iter().map(|spec| spec.frontend.to_string()).collect()
 }
 
 #[test]
 fn a_cluster_ip_is_bound_and_named_in_its_sets() {
     let desired = desired(&service(), &node(), &Settings::new("here"));
-    assert_eq!(desired.requests.len(), 1);
-    assert!(desired.requests[0].bind);
+    assert_eq!(desired.specs.len(), 1);
+    assert!(desired.specs[0].bind);
     assert_eq!(
         elements_of(&service(), &node()),
         ["KUBE-CLUSTER-IP 10.96.0.1,tcp:80", "KUBE-IPVS-IPS 10.96.0.1"]
@@ -86,10 +86,10 @@ fn addresses_that_would_take_over_the_hosts_own_traffic_are_refused() {
         let desired = desired(&service, &node(), &Settings::new("here"));
         assert_eq!(desired.problems.len(), 1, "{text}");
         assert!(desired.problems[0].message.contains(text));
-        assert_eq!(desired.requests.len(), 2, "the other external IP is served");
+        assert_eq!(desired.specs.len(), 2, "the other external IP is served");
     }
     let service = Service { cluster_ips: vec![ip("fe80::5")], ..service() };
-    assert_eq!(desired(&service, &node(), &Settings::new("here")).requests.len(), 0);
+    assert_eq!(desired(&service, &node(), &Settings::new("here")).specs.len(), 0);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn external_and_load_balancer_ips_are_served_as_the_policy_says() {
         let settings = Settings { external_ips: policy, ..Settings::new("here") };
         let desired = desired(&service, &node(), &settings);
         let mut vips: Vec<String> =
-            desired.requests.iter().map(|r| r.frontend.address().unwrap().to_string()).collect();
+            desired.specs.iter().map(|r| r.frontend.address().unwrap().to_string()).collect();
         vips.sort();
         assert_eq!(vips.len() + desired.problems.len(), 5, "each is served or reported");
         assert!(desired.problems.iter().all(|p| p.reason == Reason::RefusedAddress));
@@ -129,8 +129,8 @@ fn external_and_load_balancer_ips_are_served_as_the_policy_says() {
 fn a_vip_that_an_interface_has_is_served_but_not_bound() {
     let service = Service { external_ips: vec![ip("192.168.0.1")], ..service() };
     let desired = desired(&service, &node(), &Settings::new("here"));
-    assert_eq!(desired.requests[1].frontend.to_string(), "TCP 192.168.0.1:80");
-    assert!(!desired.requests[1].bind);
+    assert_eq!(desired.specs[1].frontend.to_string(), "TCP 192.168.0.1:80");
+    assert!(!desired.specs[1].bind);
     assert!(!elements_of(&service, &node()).contains(&"KUBE-IPVS-IPS 192.168.0.1".to_owned()));
 }
 
@@ -214,7 +214,7 @@ fn external_traffic_policy_counts_only_for_what_is_reachable_from_outside() {
         ..balanced()
     };
     let desired = desired(&service, &node(), &Settings::new("here"));
-    let policies: Vec<_> = desired.requests.iter().map(|request| request.policy).collect();
+    let policies: Vec<_> = desired.specs.iter().map(|spec| spec.policy).collect();
     assert_eq!(policies, [TrafficPolicy::Cluster, TrafficPolicy::Local]);
     assert_eq!(
         elements_of(&service, &node()),
@@ -243,7 +243,7 @@ fn options_follow_the_cluster_and_the_services_own_wishes() {
     use trimtab_core::{Persistence, Scheduler, VirtualServerFlags};
     let mut settings = Settings::new("here");
     settings.scheduler = Scheduler::MaglevHashing;
-    let options = |service: &Service| desired(service, &node(), &settings).requests[0].options;
+    let options = |service: &Service| desired(service, &node(), &settings).specs[0].options;
     assert_eq!(options(&service()).scheduler, Scheduler::MaglevHashing);
     assert_eq!(options(&service()).flags, VirtualServerFlags::HASH_PORT);
     let tuned = Service {

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use trimtab_core::objects::{ObjectName, TrafficPolicy};
 use trimtab_core::{Family, Frontend, Protocol};
 
-use super::{ClaimKind, NodeView, Request};
+use super::{ClaimKind, FrontendSpec, NodeView};
 
 /// What has a mark of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,12 +23,12 @@ pub(crate) struct View {
 
 impl View {
     /// The view that clients inside have of a frontend.
-    pub(crate) fn of(service: &ObjectName, request: &Request) -> Self {
+    pub(crate) fn of(service: &ObjectName, spec: &FrontendSpec) -> Self {
         Self {
             service: service.clone(),
-            port: request.port.clone(),
-            protocol: request.protocol,
-            family: request.frontend.family(),
+            port: spec.port.clone(),
+            protocol: spec.protocol,
+            family: spec.frontend.family(),
         }
     }
 }
@@ -57,36 +57,36 @@ impl Inside {
 /// frontend again. Whether all of them have.
 pub(crate) fn complete(
     service: &ObjectName,
-    requests: &mut Vec<Request>,
+    specs: &mut Vec<FrontendSpec>,
     node: &NodeView,
     mark_of: impl Fn(&View) -> Option<u32>,
 ) -> bool {
-    if requests.iter().all(|request| request.inside == Inside::Same) {
+    if specs.iter().all(|spec| spec.inside == Inside::Same) {
         return true;
     }
     let mut marks: HashMap<(Family, Protocol, Box<str>), Option<u32>> = HashMap::new();
-    let mut views: Vec<Request> = Vec::new();
-    for request in requests.iter_mut().filter(|request| request.inside != Inside::Same) {
-        let family = request.frontend.family();
-        let key = (family, request.protocol, request.port.clone());
+    let mut views: Vec<FrontendSpec> = Vec::new();
+    for spec in specs.iter_mut().filter(|spec| spec.inside != Inside::Same) {
+        let family = spec.frontend.family();
+        let key = (family, spec.protocol, spec.port.clone());
         let mark = *marks.entry(key).or_insert_with(|| {
-            let mark = mark_of(&View::of(service, request));
-            views.extend(mark.map(|mark| Request {
+            let mark = mark_of(&View::of(service, spec));
+            views.extend(mark.map(|mark| FrontendSpec {
                 frontend: Frontend::Mark { mark, family },
                 kind: ClaimKind::View,
-                port: request.port.clone(),
+                port: spec.port.clone(),
                 policy: TrafficPolicy::Cluster,
                 inside: Inside::Same,
-                options: request.options.of_view(node),
+                options: spec.options.of_view(node),
                 elements: Vec::new(),
                 bind: false,
-                ..*request
+                ..*spec
             }));
             mark
         });
-        request.inside = mark.map_or(Inside::Unmarked, Inside::Mark);
+        spec.inside = mark.map_or(Inside::Unmarked, Inside::Mark);
     }
-    requests.append(&mut views);
-    requests.sort_unstable_by_key(|request| request.frontend);
+    specs.append(&mut views);
+    specs.sort_unstable_by_key(|spec| spec.frontend);
     marks.values().all(Option::is_some)
 }

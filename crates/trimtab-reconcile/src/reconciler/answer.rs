@@ -3,7 +3,7 @@
 use trimtab_core::objects::ObjectName;
 
 use super::Reconciler;
-use crate::desired::Request;
+use crate::desired::FrontendSpec;
 use crate::operation::ServiceId;
 use crate::query::{Answer, FrontendStatus, Query, QueryOf, RealServerStatus, ServiceStatus};
 use crate::services::ServiceEntry;
@@ -44,12 +44,12 @@ impl Reconciler {
     fn status(&self, id: ServiceId, entry: &ServiceEntry, mut room: usize) -> ServiceStatus {
         let mut frontends = Vec::new();
         let mut left_out = 0;
-        for request in entry.requests.iter() {
+        for spec in entry.specs.iter() {
             let Some(rest) = room.checked_sub(1) else {
                 left_out += 1;
                 continue;
             };
-            let status = self.frontend_status(id, request, rest);
+            let status = self.frontend_status(id, spec, rest);
             room = rest - status.real_servers.len();
             frontends.push(status);
         }
@@ -62,8 +62,8 @@ impl Reconciler {
         }
     }
 
-    fn frontend_status(&self, id: ServiceId, request: &Request, room: usize) -> FrontendStatus {
-        let server = self.model.tables.virtual_servers.get(&request.frontend);
+    fn frontend_status(&self, id: ServiceId, spec: &FrontendSpec, room: usize) -> FrontendStatus {
+        let server = self.model.tables.virtual_servers.get(&spec.frontend);
         let holder = server.and_then(|server| server.wanted).map(|wanted| wanted.service);
         let other = holder.filter(|holder| *holder != id);
         let held_by = other.and_then(|other| self.input.services.get(other));
@@ -81,12 +81,12 @@ impl Reconciler {
         let real_server_count = real_servers.len();
         real_servers.truncate(room);
         FrontendStatus {
-            frontend: request.frontend,
-            kind: request.kind.as_str(),
-            port: request.port.clone(),
+            frontend: spec.frontend,
+            kind: spec.kind.as_str(),
+            port: spec.port.clone(),
             held_by: held_by.map(|entry| entry.name.clone()),
-            inside: request.inside.mark(),
-            scheduler: request.options.scheduler,
+            inside: spec.inside.mark(),
+            scheduler: spec.options.scheduler,
             present: own.is_some_and(|server| server.known.is_some()),
             real_servers,
             real_server_count,

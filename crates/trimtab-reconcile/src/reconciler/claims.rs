@@ -5,34 +5,34 @@
 use trimtab_core::Frontend;
 
 use super::Reconciler;
-use crate::desired::{ClaimKind, Request};
+use crate::desired::{ClaimKind, FrontendSpec};
 use crate::operation::ServiceId;
-use crate::services::Requests;
+use crate::services::FrontendSpecs;
 use crate::tables::{Deadline, ObjectKey, Wanted};
 use trimtab_core::objects::ObjectName;
 
 impl Reconciler {
     /// Takes over what a Service asks for now: frontends that are the same as before are not
     /// touched.
-    pub(super) fn take_requests(&mut self, id: ServiceId, requests: Requests) {
+    pub(super) fn take_specs(&mut self, id: ServiceId, specs: FrontendSpecs) {
         let Some(entry) = self.input.services.get_mut(id) else { return };
-        if entry.requests != requests {
-            let old = std::mem::replace(&mut entry.requests, requests);
-            let changed: Vec<(Frontend, Option<&Request>)> = entry
-                .requests
+        if entry.specs != specs {
+            let old = std::mem::replace(&mut entry.specs, specs);
+            let changed: Vec<(Frontend, Option<&FrontendSpec>)> = entry
+                .specs
                 .iter()
-                .map(|request| (request, old.get(&request.frontend)))
-                .filter(|(request, before)| *before != Some(request))
-                .map(|(request, before)| (request.frontend, before))
+                .map(|spec| (spec, old.get(&spec.frontend)))
+                .filter(|(spec, before)| *before != Some(spec))
+                .map(|(spec, before)| (spec.frontend, before))
                 .collect();
             // New ones first: an element that moves from one frontend to another is never let go.
             for (frontend, before) in changed {
                 self.claim(id, frontend, before);
             }
-            for request in old.iter() {
+            for spec in old.iter() {
                 let entry = self.input.services.get(id);
-                if entry.is_some_and(|entry| entry.request(&request.frontend).is_none()) {
-                    self.release(id, request);
+                if entry.is_some_and(|entry| entry.spec(&spec.frontend).is_none()) {
+                    self.release(id, spec);
                 }
             }
         }
@@ -44,8 +44,8 @@ impl Reconciler {
         let drain = self.drain_timeout(id);
         let Some(entry) = self.input.services.get(id) else { return };
         let mut moved = Vec::new();
-        for request in entry.requests.iter() {
-            let Some(server) = self.model.tables.virtual_servers.get_mut(&request.frontend) else {
+        for spec in entry.specs.iter() {
+            let Some(server) = self.model.tables.virtual_servers.get_mut(&spec.frontend) else {
                 continue;
             };
             let Some(wanted) = server.wanted.as_mut().filter(|wanted| wanted.service == id) else {
@@ -58,7 +58,7 @@ impl Reconciler {
             for (key, real) in &mut server.servers {
                 if let Some(until) = real.drain_until.filter(|until| *until != Deadline::OVER) {
                     real.drain_until = Some(until.moved(before, drain));
-                    moved.push(ObjectKey::RealServer(request.frontend, *key));
+                    moved.push(ObjectKey::RealServer(spec.frontend, *key));
                 }
             }
         }
@@ -68,7 +68,7 @@ impl Reconciler {
     }
 
     /// A Service asks for a frontend, or asks for it otherwise than before.
-    fn claim(&mut self, id: ServiceId, frontend: Frontend, before: Option<&Request>) {
+    fn claim(&mut self, id: ServiceId, frontend: Frontend, before: Option<&FrontendSpec>) {
         if matches!(frontend, Frontend::Mark { .. }) {
             // A new view is installed with the first frontend whose packets are given its mark.
             if before.is_some() && self.model.tables.inside.is_wanted(&frontend) {
@@ -90,10 +90,10 @@ impl Reconciler {
                 }
             }
             Some(holder) if self.goes_before(id, holder, frontend) => {
-                let request = self.request_of(holder, frontend);
+                let spec = self.spec_of(holder, frontend);
                 self.hand_over(holder, id, frontend);
-                if let Some(request) = request {
-                    self.let_go(holder, &request);
+                if let Some(spec) = spec {
+                    self.let_go(holder, &spec);
                 }
             }
             Some(_) => self.add_rival(id, frontend),
@@ -109,8 +109,8 @@ impl Reconciler {
     }
 
     /// A Service no longer asks for a frontend.
-    fn release(&mut self, id: ServiceId, request: &Request) {
-        let frontend = request.frontend;
+    fn release(&mut self, id: ServiceId, spec: &FrontendSpec) {
+        let frontend = spec.frontend;
         if matches!(frontend, Frontend::Mark { .. }) {
             // It goes with the last frontend whose packets are given its mark.
             if !self.model.tables.virtual_servers.contains_key(&frontend) {
@@ -130,31 +130,31 @@ impl Reconciler {
             self.uninstall(id, frontend);
             self.want_inside_mark(id, frontend, None);
         }
-        self.let_go(id, request);
+        self.let_go(id, spec);
     }
 
     /// Gives a frontend to a Service.
     pub(super) fn install(&mut self, id: ServiceId, frontend: Frontend) {
         let drain = self.drain_timeout(id);
-        let Some(request) = self.request_of(id, frontend) else { return };
+        let Some(spec) = self.spec_of(id, frontend) else { return };
         let server = self.model.tables.virtual_servers.entry(frontend).or_default();
         server.wanted = Some(Wanted {
             service: id,
-            protocol: request.protocol,
-            options: request.options,
-            max_connections: request.max_connections,
+            protocol: spec.protocol,
+            options: spec.options,
+            max_connections: spec.max_connections,
             drain,
         });
         server.due = true;
         self.work.leaving.remove(&frontend);
         self.keep_record(id, frontend);
-        for element in request.elements {
+        for element in spec.elements {
             self.count_element(id, element, true);
         }
-        if let (true, Some(address)) = (request.bind, frontend.address()) {
+        if let (true, Some(address)) = (spec.bind, frontend.address()) {
             self.count_address(id, address, true);
         }
-        self.want_inside_mark(id, frontend, request.inside.mark());
+        self.want_inside_mark(id, frontend, spec.inside.mark());
         self.fill_servers(id, frontend);
         self.touch(id, ObjectKey::VirtualServer(frontend));
     }
@@ -172,11 +172,11 @@ impl Reconciler {
     }
 
     /// Gives up what belonged to a frontend besides its virtual server.
-    fn let_go(&mut self, id: ServiceId, request: &Request) {
-        for element in &request.elements {
+    fn let_go(&mut self, id: ServiceId, spec: &FrontendSpec) {
+        for element in &spec.elements {
             self.count_element(id, *element, false);
         }
-        if let (true, Some(address)) = (request.bind, request.frontend.address()) {
+        if let (true, Some(address)) = (spec.bind, spec.frontend.address()) {
             self.count_address(id, address, false);
         }
     }
@@ -228,12 +228,12 @@ impl Reconciler {
     /// The smallest has the frontend.
     fn rank(&self, id: ServiceId, frontend: Frontend) -> Option<(ClaimKind, (i64, &ObjectName))> {
         let entry = self.input.services.get(id)?;
-        let request = entry.request(&frontend)?;
-        Some((request.kind, entry.seniority()))
+        let spec = entry.spec(&frontend)?;
+        Some((spec.kind, entry.seniority()))
     }
 
-    fn request_of(&self, id: ServiceId, frontend: Frontend) -> Option<Request> {
-        self.input.services.get(id)?.request(&frontend).cloned()
+    fn spec_of(&self, id: ServiceId, frontend: Frontend) -> Option<FrontendSpec> {
+        self.input.services.get(id)?.spec(&frontend).cloned()
     }
 
     pub(super) fn drain_timeout(&self, id: ServiceId) -> std::time::Duration {

@@ -9,7 +9,7 @@ use super::health_check::has_health_check;
 use crate::desired::{Desired, NodeView, complete, desired};
 use crate::operation::ServiceId;
 use crate::problem::Problem;
-use crate::services::{Requests, ServiceEntry};
+use crate::services::{FrontendSpecs, ServiceEntry};
 use trimtab_core::objects::{LocalAddress, NodeObject, ObjectName, Service};
 
 /// How long a scheduler that the kernel lacks is not asked for again.
@@ -175,15 +175,14 @@ impl Reconciler {
     pub(super) fn derive(&mut self, id: ServiceId) {
         let Some(entry) = self.input.services.get(id) else { return };
         let Some(service) = entry.service.as_deref() else { return };
-        let Desired { mut requests, elements, problems } =
+        let Desired { mut specs, elements, problems } =
             desired(service, &self.input.node, &self.settings);
         let views = &self.model.views;
-        let marked =
-            complete(&entry.name, &mut requests, &self.input.node, |view| views.mark(view));
+        let marked = complete(&entry.name, &mut specs, &self.input.node, |view| views.mark(view));
         self.note_unmarked(id, !marked);
         self.take_refused(id, problems);
         self.serve_ports(id);
-        self.take_requests(id, Requests::new(requests));
+        self.take_specs(id, FrontendSpecs::new(specs));
         self.take_elements(id, elements);
     }
 
@@ -199,7 +198,7 @@ impl Reconciler {
     fn withdraw(&mut self, id: ServiceId) {
         self.note_unmarked(id, false);
         self.take_refused(id, Vec::new());
-        self.take_requests(id, Requests::default());
+        self.take_specs(id, FrontendSpecs::default());
         self.take_elements(id, Vec::new());
         let ports = self.input.services.get(id).map_or(0, |entry| entry.ports.end());
         for port in 0..ports {

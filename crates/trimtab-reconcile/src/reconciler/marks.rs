@@ -44,10 +44,10 @@ impl Reconciler {
         let inside = &self.model.tables.inside;
         // The marks that the kernel has for the frontends of each view, and for how many of them.
         let mut found: BTreeMap<View, BTreeMap<u32, u32>> = BTreeMap::new();
-        for request in entry.requests.iter().filter(|it| it.inside == Inside::Unmarked) {
-            let marks = found.entry(View::of(&entry.name, request)).or_default();
-            let is_held = self.holder(request.frontend) == Some(id);
-            if let Some(mark) = inside.known(&request.frontend).filter(|_| is_held) {
+        for spec in entry.specs.iter().filter(|it| it.inside == Inside::Unmarked) {
+            let marks = found.entry(View::of(&entry.name, spec)).or_default();
+            let is_held = self.holder(spec.frontend) == Some(id);
+            if let Some(mark) = inside.known(&spec.frontend).filter(|_| is_held) {
                 *marks.entry(mark).or_default() += 1;
             }
         }
@@ -74,7 +74,7 @@ impl Reconciler {
         let Some(view) = self.model.views.view(&frontend) else { return };
         let entry =
             self.input.services.find(&view.service).and_then(|id| self.input.services.get(id));
-        if entry.is_none_or(|entry| entry.request(&frontend).is_none()) {
+        if entry.is_none_or(|entry| entry.spec(&frontend).is_none()) {
             self.model.views.release(frontend);
         }
     }
@@ -220,8 +220,7 @@ impl Reconciler {
         let view = self.model.views.view(&frontend);
         let id = view.and_then(|view| self.input.services.find(&view.service));
         let id = id.unwrap_or(ServiceId::NOBODY);
-        let asks =
-            self.input.services.get(id).is_some_and(|it| it.requests.iter().next().is_some());
+        let asks = self.input.services.get(id).is_some_and(|it| it.specs.iter().next().is_some());
         let linger = if asks { self.drain_timeout(id) } else { Duration::ZERO };
         self.let_linger(frontend, linger);
         self.uninstall(id, frontend);

@@ -1,7 +1,7 @@
 //! What Services ask for and do not get.
 
 use super::Reconciler;
-use crate::desired::Request;
+use crate::desired::FrontendSpec;
 use crate::operation::ServiceId;
 use crate::problem::{Problem, Reason, ServiceProblems};
 use crate::services::ServiceEntry;
@@ -64,11 +64,11 @@ impl Reconciler {
         };
         let mut conflicts: Vec<Problem> = Vec::new();
         let mut more = 0;
-        for (request, holder) in self.conflicts(id, entry) {
+        for (spec, holder) in self.conflicts(id, entry) {
             if conflicts.len() == MOST_CONFLICTS {
                 more += 1;
             } else {
-                let message = conflict(request, holder);
+                let message = conflict(spec, holder);
                 conflicts.push(Problem { reason: Reason::FrontendConflict, message });
             }
         }
@@ -98,22 +98,22 @@ impl Reconciler {
         &'a self,
         id: ServiceId,
         entry: &'a ServiceEntry,
-    ) -> impl Iterator<Item = (&'a Request, &'a ServiceEntry)> {
-        entry.requests.iter().filter_map(move |request| {
-            let server = self.model.tables.virtual_servers.get(&request.frontend)?;
+    ) -> impl Iterator<Item = (&'a FrontendSpec, &'a ServiceEntry)> {
+        entry.specs.iter().filter_map(move |spec| {
+            let server = self.model.tables.virtual_servers.get(&spec.frontend)?;
             let holder = server.wanted.map(|wanted| wanted.service).filter(|had| *had != id)?;
-            Some((request, self.input.services.get(holder)?))
+            Some((spec, self.input.services.get(holder)?))
         })
     }
 }
 
-fn conflict(request: &Request, holder: &ServiceEntry) -> String {
-    let frontend = request.frontend;
-    let kind = holder.request(&frontend).map_or(request.kind, |theirs| theirs.kind);
-    let why = if kind == request.kind {
+fn conflict(spec: &FrontendSpec, holder: &ServiceEntry) -> String {
+    let frontend = spec.frontend;
+    let kind = holder.spec(&frontend).map_or(spec.kind, |theirs| theirs.kind);
+    let why = if kind == spec.kind {
         "which is older".to_owned()
     } else {
-        let (own, other) = (request.kind.as_str(), kind.as_str());
+        let (own, other) = (spec.kind.as_str(), kind.as_str());
         format!("as its {other}, which goes before the {own} of another Service")
     };
     let name = &holder.name;

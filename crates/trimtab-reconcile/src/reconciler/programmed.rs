@@ -40,23 +40,23 @@ impl Reconciler {
                 elements: entry.elements.clone(),
                 addresses: Vec::new(),
             };
-            for request in entry.requests.iter() {
-                let server = self.model.tables.virtual_servers.get(&request.frontend);
+            for spec in entry.specs.iter() {
+                let server = self.model.tables.virtual_servers.get(&spec.frontend);
                 if server.and_then(|s| s.wanted).is_none_or(|wanted| wanted.service != id) {
                     // Nobody else asks for a mark: its view waits for a frontend.
-                    if request.kind != ClaimKind::View {
-                        one.conflicts.push(request.frontend);
+                    if spec.kind != ClaimKind::View {
+                        one.conflicts.push(spec.frontend);
                     }
                     continue;
                 }
-                one.elements.extend(tables::record_of(&request.frontend));
-                let inside = request.inside.mark();
-                let inside = inside.and_then(|mark| tables::element(&request.frontend, mark));
+                one.elements.extend(tables::record_of(&spec.frontend));
+                let inside = spec.inside.mark();
+                let inside = inside.and_then(|mark| tables::element(&spec.frontend, mark));
                 one.elements.extend(inside);
-                one.frontends.push(request.frontend);
-                one.elements.extend(&request.elements);
-                if request.bind {
-                    one.addresses.extend(request.frontend.address());
+                one.frontends.push(spec.frontend);
+                one.elements.extend(&spec.elements);
+                if spec.bind {
+                    one.addresses.extend(spec.frontend.address());
                 }
             }
             for port in entry.ports.iter().filter(|port| port.served) {

@@ -58,8 +58,8 @@ impl Reconciler {
         let Some(port) = entry.ports.get(port) else { return };
         let selection = port.backends.selection();
         let mut changed: Vec<ObjectKey> = Vec::new();
-        for request in entry.requests.of_port(port) {
-            let Some(server) = self.model.tables.virtual_servers.get_mut(&request.frontend) else {
+        for spec in entry.specs.of_port(port) {
+            let Some(server) = self.model.tables.virtual_servers.get_mut(&spec.frontend) else {
                 continue;
             };
             if server.wanted.is_none_or(|wanted| wanted.service != id) {
@@ -69,10 +69,10 @@ impl Reconciler {
                 let weight = port
                     .backends
                     .get(key)
-                    .filter(|facts| selection.admits(request.policy, *facts, &self.input.hints))
+                    .filter(|facts| selection.admits(spec.policy, *facts, &self.input.hints))
                     .map(|facts| weight_of(facts, self.input.nodes.as_ref()));
                 if server.want_server(*key, weight) && !server.due {
-                    changed.push(ObjectKey::RealServer(request.frontend, *key));
+                    changed.push(ObjectKey::RealServer(spec.frontend, *key));
                 }
             }
         }
@@ -85,16 +85,16 @@ impl Reconciler {
     pub(super) fn fill_servers(&mut self, id: ServiceId, frontend: Frontend) {
         let Some(entry) = self.input.services.get(id) else { return };
         let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) else { return };
-        let request = entry.request(&frontend);
+        let spec = entry.spec(&frontend);
         for known in server.servers.values_mut() {
             known.wanted = None;
         }
-        let Some(request) = request else { return };
-        let place = entry.ports.find(&request.port, request.protocol, frontend.family());
+        let Some(spec) = spec else { return };
+        let place = entry.ports.find(&spec.port, spec.protocol, frontend.family());
         let Some(port) = place.and_then(|place| entry.ports.get(place)) else { return };
         let selection = port.backends.selection();
         for (key, facts) in port.backends.iter() {
-            if selection.admits(request.policy, facts, &self.input.hints) {
+            if selection.admits(spec.policy, facts, &self.input.hints) {
                 server.want_server(key, Some(weight_of(facts, self.input.nodes.as_ref())));
             }
         }

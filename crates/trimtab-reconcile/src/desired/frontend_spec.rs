@@ -7,7 +7,7 @@ use trimtab_core::objects::TrafficPolicy;
 
 /// One frontend that a Service asks for, with all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct FrontendSpec {
     pub(crate) frontend: Frontend,
     /// Of its packets; a frontend that is a mark does not say.
     pub(crate) protocol: Protocol,
