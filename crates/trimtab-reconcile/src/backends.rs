@@ -4,14 +4,14 @@
 //! changed endpoint is decided by itself: only when the *kind* of selection changes (the last ready
 //! one left, every one now has a hint) are the others looked at again.
 
-mod facts;
+mod endpoint_state;
 mod selection;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use trimtab_core::RealServerKey;
 
-pub(crate) use facts::Facts;
+pub(crate) use endpoint_state::EndpointState;
 pub(crate) use selection::{Selection, Tally};
 
 use crate::hints::HintTable;
@@ -26,21 +26,21 @@ pub(crate) struct Backends {
 /// What the slices say about one address and port: usually one of them, once.
 #[derive(Debug)]
 enum Candidate {
-    One(Facts),
+    One(EndpointState),
     Several(Box<Statements>),
 }
 
 /// More than one statement about an endpoint: rare, so its room is elsewhere.
 #[derive(Debug)]
 struct Statements {
-    all: Vec<Facts>,
+    all: Vec<EndpointState>,
 }
 
 impl Candidate {
     /// Of several statements about one endpoint the one that speaks most for it counts.
-    fn resolved(&self) -> Facts {
+    fn resolved(&self) -> EndpointState {
         match self {
-            Self::One(facts) => *facts,
+            Self::One(state) => *state,
             Self::Several(several) => several.all.iter().copied().max().unwrap_or_default(),
         }
     }
@@ -48,11 +48,11 @@ impl Candidate {
 
 impl Backends {
     /// Every endpoint, whether or not it is selected.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (RealServerKey, Facts)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RealServerKey, EndpointState)> + '_ {
         self.candidates.iter().map(|(key, candidate)| (*key, candidate.resolved()))
     }
 
-    pub(crate) fn get(&self, key: &RealServerKey) -> Option<Facts> {
+    pub(crate) fn get(&self, key: &RealServerKey) -> Option<EndpointState> {
         self.candidates.get(key).map(Candidate::resolved)
     }
 
@@ -62,21 +62,21 @@ impl Backends {
     }
 
     /// Adds one slice's statement about an endpoint.
-    pub(crate) fn insert(&mut self, key: RealServerKey, facts: Facts, hints: &HintTable) {
+    pub(crate) fn insert(&mut self, key: RealServerKey, state: EndpointState, hints: &HintTable) {
         match self.candidates.entry(key) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Candidate::One(facts));
-                self.tally.add(facts, hints);
+                vacant.insert(Candidate::One(state));
+                self.tally.add(state, hints);
             }
             Entry::Occupied(mut occupied) => {
                 let candidate = occupied.get_mut();
                 let before = candidate.resolved();
                 match candidate {
                     Candidate::One(first) => {
-                        let all = vec![*first, facts];
+                        let all = vec![*first, state];
                         *candidate = Candidate::Several(Box::new(Statements { all }));
                     }
-                    Candidate::Several(several) => several.all.push(facts),
+                    Candidate::Several(several) => several.all.push(state),
                 }
                 let after = candidate.resolved();
                 self.tally.remove(before, hints);
@@ -86,7 +86,7 @@ impl Backends {
     }
 
     /// Takes one slice's statement about an endpoint back.
-    pub(crate) fn remove(&mut self, key: RealServerKey, facts: Facts, hints: &HintTable) {
+    pub(crate) fn remove(&mut self, key: RealServerKey, state: EndpointState, hints: &HintTable) {
         let Entry::Occupied(mut occupied) = self.candidates.entry(key) else { return };
         let before = occupied.get().resolved();
         self.tally.remove(before, hints);
@@ -94,7 +94,7 @@ impl Backends {
             Candidate::One(_) => None,
             Candidate::Several(several) => {
                 let all = &mut several.all;
-                if let Some(at) = all.iter().position(|one| *one == facts) {
+                if let Some(at) = all.iter().position(|one| *one == state) {
                     all.swap_remove(at);
                 }
                 match all.as_slice() {
@@ -121,8 +121,8 @@ impl Backends {
     /// Counts again after the meaning of hints changed.
     pub(crate) fn recount(&mut self, hints: &HintTable) {
         let mut tally = Tally::default();
-        for (_, facts) in self.iter() {
-            tally.add(facts, hints);
+        for (_, state) in self.iter() {
+            tally.add(state, hints);
         }
         self.tally = tally;
     }
@@ -138,17 +138,17 @@ mod tests {
     }
 
     /// `R`eady, `S`erving, `T`erminating, `L`ocal.
-    fn facts(letters: &str) -> Facts {
+    fn state(letters: &str) -> EndpointState {
         let has = |letter| letters.contains(letter);
         let conditions = Conditions { ready: has('R'), serving: has('S'), terminating: has('T') };
-        Facts::new(conditions, has('L'))
+        EndpointState::new(conditions, has('L'))
     }
 
     fn selected(backends: &Backends, hints: &HintTable, policy: TrafficPolicy) -> Vec<u8> {
         let selection = backends.selection();
         let mut found: Vec<u8> = backends
             .iter()
-            .filter(|(_, facts)| selection.admits(policy, *facts, hints))
+            .filter(|(_, state)| selection.admits(policy, *state, hints))
             .map(|(key, _)| match key.address {
                 std::net::IpAddr::V4(v4) => v4.octets()[3],
                 std::net::IpAddr::V6(_) => 0,
@@ -162,15 +162,15 @@ mod tests {
     fn ready_endpoints_are_preferred_and_serving_terminating_ones_are_the_fallback() {
         let hints = HintTable::new("here");
         let mut backends = Backends::default();
-        backends.insert(key(1), facts("RS"), &hints);
-        backends.insert(key(2), facts("STL"), &hints);
-        backends.insert(key(3), facts("TL"), &hints);
-        backends.insert(key(4), facts("SL"), &hints);
+        backends.insert(key(1), state("RS"), &hints);
+        backends.insert(key(2), state("STL"), &hints);
+        backends.insert(key(3), state("TL"), &hints);
+        backends.insert(key(4), state("SL"), &hints);
         assert_eq!(selected(&backends, &hints, TrafficPolicy::Cluster), [1]);
         assert_eq!(selected(&backends, &hints, TrafficPolicy::Local), [2]);
-        backends.remove(key(1), facts("RS"), &hints);
+        backends.remove(key(1), state("RS"), &hints);
         assert_eq!(selected(&backends, &hints, TrafficPolicy::Cluster), [2]);
-        backends.remove(key(2), facts("STL"), &hints);
+        backends.remove(key(2), state("STL"), &hints);
         assert!(selected(&backends, &hints, TrafficPolicy::Cluster).is_empty());
         assert!(selected(&backends, &hints, TrafficPolicy::Local).is_empty());
     }
@@ -178,11 +178,11 @@ mod tests {
     #[test]
     fn of_two_statements_about_an_endpoint_the_one_not_terminating_wins() {
         let hints = HintTable::new("here");
-        let (leaving, ready) = (facts("ST"), facts("RS"));
+        let (leaving, ready) = (state("ST"), state("RS"));
         for order in [[leaving, ready], [ready, leaving]] {
             let mut backends = Backends::default();
-            for facts in order {
-                backends.insert(key(1), facts, &hints);
+            for state in order {
+                backends.insert(key(1), state, &hints);
             }
             assert_eq!(backends.get(&key(1)), Some(ready));
             backends.remove(key(1), ready, &hints);
@@ -199,7 +199,7 @@ mod tests {
         hints.set_zone(Some("a"));
         let zone = |hints: &mut HintTable, zone: &str| {
             let id = hints.intern(&Hints { zones: vec![zone.into()], nodes: vec![] });
-            facts("RS").with_hints(id)
+            state("RS").with_hints(id)
         };
         let (in_a, in_b) = (zone(&mut hints, "a"), zone(&mut hints, "b"));
         let mut backends = Backends::default();
@@ -207,7 +207,7 @@ mod tests {
         backends.insert(key(2), in_b, &hints);
         assert_eq!(selected(&backends, &hints, TrafficPolicy::Cluster), [1]);
         // One without a hint: hints are not to be trusted.
-        let plain = facts("RS");
+        let plain = state("RS");
         backends.insert(key(3), plain, &hints);
         assert_eq!(selected(&backends, &hints, TrafficPolicy::Cluster), [1, 2, 3]);
         backends.remove(key(3), plain, &hints);
@@ -221,7 +221,7 @@ mod tests {
         // Node hints go before zone hints.
         let for_node = |hints: &mut HintTable, node: &str| {
             let id = hints.intern(&Hints { zones: vec!["c".into()], nodes: vec![node.into()] });
-            facts("RS").with_hints(id)
+            state("RS").with_hints(id)
         };
         let (here, there) = (for_node(&mut hints, "here"), for_node(&mut hints, "there"));
         let mut backends = Backends::default();

@@ -11,7 +11,7 @@ use trimtab_core::{Frontend, SetElement, SetId};
 pub(crate) use frontend_specs::FrontendSpecs;
 pub(crate) use ports::{PortEntry, Ports};
 
-use crate::backends::Facts;
+use crate::backends::EndpointState;
 use crate::desired::FrontendSpec;
 use crate::operation::ServiceId;
 use crate::problem::Problem;
@@ -174,5 +174,5 @@ pub(crate) struct StoredSlice {
     pub(crate) service: ServiceId,
     /// Place among the [`Ports`] of the Service, and the endpoint's port.
     pub(crate) ports: Vec<(u32, u16)>,
-    pub(crate) endpoints: Box<[(IpAddr, Facts)]>,
+    pub(crate) endpoints: Box<[(IpAddr, EndpointState)]>,
 }

@@ -1,6 +1,6 @@
 //! How endpoints are chosen: readiness, then policy or topology.
 
-use super::Facts;
+use super::EndpointState;
 use crate::hints::HintTable;
 use trimtab_core::objects::TrafficPolicy;
 
@@ -35,19 +35,24 @@ enum Local {
 
 impl Selection {
     /// Whether an endpoint gets new connections.
-    pub(crate) fn admits(self, policy: TrafficPolicy, facts: Facts, hints: &HintTable) -> bool {
+    pub(crate) fn admits(
+        self,
+        policy: TrafficPolicy,
+        state: EndpointState,
+        hints: &HintTable,
+    ) -> bool {
         match policy {
             TrafficPolicy::Cluster => match self.cluster {
-                Cluster::Ready => facts.is_ready(),
-                Cluster::SameNode => facts.is_ready() && hints.meaning(facts.hints()).this_node,
-                Cluster::SameZone => facts.is_ready() && hints.meaning(facts.hints()).this_zone,
-                Cluster::Terminating => facts.is_serving_terminating(),
+                Cluster::Ready => state.is_ready(),
+                Cluster::SameNode => state.is_ready() && hints.meaning(state.hints()).this_node,
+                Cluster::SameZone => state.is_ready() && hints.meaning(state.hints()).this_zone,
+                Cluster::Terminating => state.is_serving_terminating(),
             },
             TrafficPolicy::Local => {
-                facts.is_local()
+                state.is_local()
                     && match self.local {
-                        Local::Ready => facts.is_ready(),
-                        Local::Terminating => facts.is_serving_terminating(),
+                        Local::Ready => state.is_ready(),
+                        Local::Terminating => state.is_serving_terminating(),
                     }
             }
         }
@@ -66,12 +71,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, facts: Facts, hints: &HintTable) {
-        self.count(facts, hints, |count| *count += 1);
+    pub(crate) fn add(&mut self, state: EndpointState, hints: &HintTable) {
+        self.count(state, hints, |count| *count += 1);
     }
 
-    pub(crate) fn remove(&mut self, facts: Facts, hints: &HintTable) {
-        self.count(facts, hints, |count| *count -= 1);
+    pub(crate) fn remove(&mut self, state: EndpointState, hints: &HintTable) {
+        self.count(state, hints, |count| *count -= 1);
     }
 
     /// What the counts say: PreferSameNode if every ready endpoint has a node hint and one is for
@@ -90,14 +95,14 @@ impl Tally {
         Selection { cluster, local }
     }
 
-    fn count(&mut self, facts: Facts, hints: &HintTable, step: impl Fn(&mut u32)) {
-        if !facts.is_ready() {
+    fn count(&mut self, state: EndpointState, hints: &HintTable, step: impl Fn(&mut u32)) {
+        if !state.is_ready() {
             return;
         }
-        let meaning = hints.meaning(facts.hints());
+        let meaning = hints.meaning(state.hints());
         step(&mut self.ready);
         for (holds, count) in [
-            (facts.is_local(), &mut self.ready_local),
+            (state.is_local(), &mut self.ready_local),
             (meaning.nodes, &mut self.node_hinted),
             (meaning.this_node, &mut self.this_node),
             (meaning.zones, &mut self.zone_hinted),

@@ -39,7 +39,7 @@ impl Reconciler {
             let selection = port.backends.selection();
             port.backends
                 .iter()
-                .any(|(_, facts)| selection.admits(policy, facts, &self.input.hints))
+                .any(|(_, state)| selection.admits(policy, state, &self.input.hints))
         };
         entry
             .ports

@@ -17,7 +17,7 @@ impl Reconciler {
             for port in 0..ports {
                 let entry = self.input.services.get(id).and_then(|entry| entry.ports.get(port));
                 let Some(entry) = entry else { continue };
-                let there = entry.backends.iter().filter(|(_, facts)| facts.node() == node);
+                let there = entry.backends.iter().filter(|(_, state)| state.node() == node);
                 let keys: Vec<_> = there.map(|(key, _)| key).collect();
                 self.update_servers(id, port, &keys);
             }

@@ -60,7 +60,7 @@ impl Reconciler {
                 }
             }
             for port in entry.ports.iter().filter(|port| port.served) {
-                let local = port.backends.iter().filter(|(_, facts)| facts.is_local());
+                let local = port.backends.iter().filter(|(_, state)| state.is_local());
                 one.elements.extend(local.map(|(key, _)| hairpin(port, &key)));
             }
             one.frontends.sort_unstable();

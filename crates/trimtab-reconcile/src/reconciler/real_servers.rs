@@ -3,7 +3,7 @@
 use trimtab_core::{Family, Frontend, RealServerKey, SetElement, SetId, SetKind};
 
 use super::Reconciler;
-use crate::backends::Facts;
+use crate::backends::EndpointState;
 use crate::nodes::Nodes;
 use crate::operation::ServiceId;
 use crate::services::PortEntry;
@@ -41,7 +41,7 @@ impl Reconciler {
         let hairpins: Vec<_> = entry
             .backends
             .iter()
-            .filter(|(_, facts)| facts.is_local())
+            .filter(|(_, state)| state.is_local())
             .map(|(key, _)| hairpin(entry, &key))
             .collect();
         if let Some(entry) = self.input.services.get_mut(id).filter(|_| !served) {
@@ -69,8 +69,8 @@ impl Reconciler {
                 let weight = port
                     .backends
                     .get(key)
-                    .filter(|facts| selection.admits(spec.policy, *facts, &self.input.hints))
-                    .map(|facts| weight_of(facts, self.input.nodes.as_ref()));
+                    .filter(|state| selection.admits(spec.policy, *state, &self.input.hints))
+                    .map(|state| weight_of(state, self.input.nodes.as_ref()));
                 if server.want_server(*key, weight) && !server.due {
                     changed.push(ObjectKey::RealServer(spec.frontend, *key));
                 }
@@ -93,16 +93,16 @@ impl Reconciler {
         let place = entry.ports.find(&spec.port, spec.protocol, frontend.family());
         let Some(port) = place.and_then(|place| entry.ports.get(place)) else { return };
         let selection = port.backends.selection();
-        for (key, facts) in port.backends.iter() {
-            if selection.admits(spec.policy, facts, &self.input.hints) {
-                server.want_server(key, Some(weight_of(facts, self.input.nodes.as_ref())));
+        for (key, state) in port.backends.iter() {
+            if selection.admits(spec.policy, state, &self.input.hints) {
+                server.want_server(key, Some(weight_of(state, self.input.nodes.as_ref())));
             }
         }
     }
 }
 
-fn weight_of(facts: Facts, nodes: Option<&Nodes>) -> u16 {
-    facts.weight().or_else(|| nodes?.weight(facts.node())).unwrap_or(1)
+fn weight_of(state: EndpointState, nodes: Option<&Nodes>) -> u16 {
+    state.weight().or_else(|| nodes?.weight(state.node())).unwrap_or(1)
 }
 
 /// The element that lets a local endpoint reach itself through its Service.

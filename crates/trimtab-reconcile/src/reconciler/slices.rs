@@ -10,7 +10,7 @@ use trimtab_core::objects::{EndpointSlice, ObjectName};
 use super::Reconciler;
 use super::health_check::has_health_check;
 use super::real_servers::hairpin;
-use crate::backends::{Facts, Selection};
+use crate::backends::{EndpointState, Selection};
 use crate::operation::ServiceId;
 use crate::services::StoredSlice;
 
@@ -46,7 +46,7 @@ impl Reconciler {
                     self.remove_endpoints(&old);
                 }
                 let changes: Vec<_> =
-                    stored.endpoints.iter().map(|(ip, facts)| (*ip, None, Some(*facts))).collect();
+                    stored.endpoints.iter().map(|(ip, state)| (*ip, None, Some(*state))).collect();
                 self.change_endpoints(id, &stored.ports, &changes);
             }
         }
@@ -74,18 +74,18 @@ impl Reconciler {
                 ports.push((u32::try_from(place).unwrap_or(u32::MAX), port.port));
             }
         }
-        let mut endpoints: Vec<(IpAddr, Facts)> = slice
+        let mut endpoints: Vec<(IpAddr, EndpointState)> = slice
             .endpoints
             .iter()
             .map(|endpoint| {
                 let local = endpoint.node.as_deref() == Some(&*self.settings.node_name);
-                let mut facts = Facts::new(endpoint.conditions, local)
+                let mut state = EndpointState::new(endpoint.conditions, local)
                     .with_hints(self.input.hints.intern(&endpoint.hints))
                     .with_weight(slice.weight);
                 if let Some(node) = &endpoint.node {
-                    facts = facts.with_node(self.input.symbols.intern(node));
+                    state = state.with_node(self.input.symbols.intern(node));
                 }
-                (endpoint.address, facts)
+                (endpoint.address, state)
             })
             .collect();
         endpoints.sort_unstable();
@@ -94,7 +94,7 @@ impl Reconciler {
 
     fn remove_endpoints(&mut self, old: &StoredSlice) {
         let changes: Vec<_> =
-            old.endpoints.iter().map(|(ip, facts)| (*ip, Some(*facts), None)).collect();
+            old.endpoints.iter().map(|(ip, state)| (*ip, Some(*state), None)).collect();
         self.change_endpoints(old.service, &old.ports, &changes);
         if let Some(entry) = self.input.services.get_mut(old.service) {
             entry.slices = entry.slices.saturating_sub(1);
@@ -115,11 +115,11 @@ impl Reconciler {
             return;
         }
         if let Some(nodes) = &mut self.input.nodes {
-            for facts in changes.iter().filter_map(|(_, _, new)| *new) {
-                nodes.add(facts.node(), id);
+            for state in changes.iter().filter_map(|(_, _, new)| *new) {
+                nodes.add(state.node(), id);
             }
-            for facts in changes.iter().filter_map(|(_, old, _)| *old) {
-                nodes.remove(facts.node(), id);
+            for state in changes.iter().filter_map(|(_, old, _)| *old) {
+                nodes.remove(state.node(), id);
             }
         }
         for (place, number) in ports {
@@ -158,7 +158,7 @@ impl Reconciler {
         for (address, old, new) in changes {
             let key = RealServerKey::new(*address, number);
             let resolved = entry.backends.get(&key);
-            let was_local = resolved.is_some_and(Facts::is_local);
+            let was_local = resolved.is_some_and(EndpointState::is_local);
             let was_ready = resolved.is_some_and(is_ready_here);
             if let Some(old) = old {
                 entry.backends.remove(key, *old, hints);
@@ -167,7 +167,7 @@ impl Reconciler {
                 entry.backends.insert(key, *new, hints);
             }
             let resolved = entry.backends.get(&key);
-            let is_local = resolved.is_some_and(Facts::is_local);
+            let is_local = resolved.is_some_and(EndpointState::is_local);
             let is_ready = resolved.is_some_and(is_ready_here);
             if was_ready != is_ready {
                 count_ready(&mut service.ready_here, *address, is_ready);
@@ -190,11 +190,11 @@ impl Reconciler {
     }
 }
 
-/// An endpoint's facts before and after.
-type Change = (IpAddr, Option<Facts>, Option<Facts>);
+/// An endpoint's state before and after.
+type Change = (IpAddr, Option<EndpointState>, Option<EndpointState>);
 
 /// What differs between two sorted lists of endpoints.
-fn difference(old: &[(IpAddr, Facts)], new: &[(IpAddr, Facts)]) -> Vec<Change> {
+fn difference(old: &[(IpAddr, EndpointState)], new: &[(IpAddr, EndpointState)]) -> Vec<Change> {
     let mut changes = Vec::new();
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     loop {
@@ -210,17 +210,17 @@ fn difference(old: &[(IpAddr, Facts)], new: &[(IpAddr, Facts)]) -> Vec<Change> {
                 new.next();
             }
             Ordering::Less => {
-                changes.extend(old.next().map(|(ip, facts)| (*ip, Some(*facts), None)));
+                changes.extend(old.next().map(|(ip, state)| (*ip, Some(*state), None)));
             }
             Ordering::Greater => {
-                changes.extend(new.next().map(|(ip, facts)| (*ip, None, Some(*facts))));
+                changes.extend(new.next().map(|(ip, state)| (*ip, None, Some(*state))));
             }
         }
     }
 }
 
-fn is_ready_here(facts: Facts) -> bool {
-    facts.is_ready() && facts.is_local()
+fn is_ready_here(state: EndpointState) -> bool {
+    state.is_ready() && state.is_local()
 }
 
 fn count_ready(addresses: &mut HashMap<IpAddr, u32>, address: IpAddr, more: bool) {

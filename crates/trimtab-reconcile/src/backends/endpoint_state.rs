@@ -7,14 +7,14 @@ use trimtab_core::objects::Conditions;
 /// What one slice says about one endpoint. The order is the order of preference when two slices
 /// disagree: not terminating, ready, serving, local, and then anything that is the same every time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Facts {
+pub(crate) struct EndpointState {
     flags: u8,
     weight: Option<u16>,
     hints: HintId,
     node: Symbol,
 }
 
-/// One bit of [`Facts`].
+/// One bit of [`EndpointState`].
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 enum Flag {
@@ -24,13 +24,13 @@ enum Flag {
     NotTerminating = 8,
 }
 
-impl Default for Facts {
+impl Default for EndpointState {
     fn default() -> Self {
         Self { flags: 0, weight: None, hints: HintId::NONE, node: Symbol::NONE }
     }
 }
 
-impl Facts {
+impl EndpointState {
     pub(crate) const fn new(conditions: Conditions, local: bool) -> Self {
         let mut flags = 0;
         if local {
