@@ -16,7 +16,7 @@ use crate::tables::{
 };
 
 /// What planning one virtual server needs to know besides the virtual server.
-struct Scene<'a> {
+struct PlanContext<'a> {
     now: Duration,
     order_seed: u64,
     service: ServiceId,
@@ -88,9 +88,14 @@ impl Reconciler {
                 }
                 let excluded = frontend.address().is_some_and(|a| self.settings.is_excluded(a));
                 let first_drain_end = &mut self.work.first_drain_end;
-                let scene =
-                    Scene { now, order_seed: self.order_seed, service: id, plan, first_drain_end };
-                if plan_virtual_server(frontend, &mut server, excluded, scene) {
+                let context = PlanContext {
+                    now,
+                    order_seed: self.order_seed,
+                    service: id,
+                    plan,
+                    first_drain_end,
+                };
+                if plan_virtual_server(frontend, &mut server, excluded, context) {
                     self.note_draining(frontend, &server);
                     self.model.tables.virtual_servers.insert(frontend, server);
                 } else {
@@ -113,15 +118,20 @@ impl Reconciler {
                     return;
                 };
                 let first_drain_end = &mut self.work.first_drain_end;
-                let mut scene =
-                    Scene { now, order_seed: self.order_seed, service: id, plan, first_drain_end };
+                let mut context = PlanContext {
+                    now,
+                    order_seed: self.order_seed,
+                    service: id,
+                    plan,
+                    first_drain_end,
+                };
                 if let Some(real) = server.servers.get_mut(&key) {
-                    if !plan_real_server(frontend, &wanted, key, real, &mut scene) {
+                    if !plan_real_server(frontend, &wanted, key, real, &mut context) {
                         server.servers.remove(&key);
                     } else if real.drain_until.is_some() {
                         self.work.draining.insert(frontend);
                     }
-                    plan_options(frontend, &wanted, server, &mut scene);
+                    plan_options(frontend, &wanted, server, &mut context);
                 }
             }
             ObjectKey::Element(set, element) => {
@@ -152,31 +162,31 @@ fn plan_virtual_server(
     frontend: Frontend,
     server: &mut VirtualServerEntry,
     excluded: bool,
-    mut scene: Scene<'_>,
+    mut context: PlanContext<'_>,
 ) -> bool {
     let Some(wanted) = server.wanted else {
         if server.known.is_some() && !excluded {
             let action = Action::DeleteVirtualServer(frontend);
             server.assume(&action);
-            scene.plan.push(scene.service, action);
+            context.plan.push(context.service, action);
         }
         return false;
     };
     if server.known.is_none() {
         let action = Action::AddVirtualServer(wanted.options.at(frontend));
         server.assume(&action);
-        scene.plan.push(scene.service, action);
+        context.plan.push(context.service, action);
     }
     let mut keys: Vec<RealServerKey> = server.servers.keys().copied().collect();
-    keys.sort_unstable_by_key(|key| order::rank(scene.order_seed, key));
+    keys.sort_unstable_by_key(|key| order::rank(context.order_seed, key));
     for key in keys {
         if let Some(real) = server.servers.get_mut(&key)
-            && !plan_real_server(frontend, &wanted, key, real, &mut scene)
+            && !plan_real_server(frontend, &wanted, key, real, &mut context)
         {
             server.servers.remove(&key);
         }
     }
-    plan_options(frontend, &wanted, server, &mut scene);
+    plan_options(frontend, &wanted, server, &mut context);
     true
 }
 
@@ -185,7 +195,7 @@ fn plan_options(
     frontend: Frontend,
     wanted: &Wanted,
     server: &mut VirtualServerEntry,
-    scene: &mut Scene<'_>,
+    context: &mut PlanContext<'_>,
 ) {
     let is_draining = || server.servers.values().any(|real| real.drain_until.is_some());
     let mut options = wanted.options;
@@ -193,11 +203,11 @@ fn plan_options(
     if options.while_draining() != options && is_draining() {
         options = options.while_draining();
     }
-    let goal = Some(KnownVirtualServer { options, odd: false });
+    let goal = Some(KnownVirtualServer { options, foreign_settings: false });
     if server.known.is_some() && server.known != goal {
         let action = Action::SetVirtualServer(options.at(frontend));
         server.assume(&action);
-        scene.plan.push(scene.service, action);
+        context.plan.push(context.service, action);
     }
 }
 
@@ -207,14 +217,14 @@ fn plan_real_server(
     server: &Wanted,
     key: RealServerKey,
     real: &mut ServerEntry,
-    scene: &mut Scene<'_>,
+    context: &mut PlanContext<'_>,
 ) -> bool {
     match (real.wanted, real.known) {
         (Some(weight), known) => {
             let goal = KnownServer {
                 weight: u32::from(weight),
                 upper_threshold: server.max_connections,
-                odd: false,
+                foreign_settings: false,
             };
             real.drain_until = None;
             if known == Some(goal) {
@@ -230,7 +240,7 @@ fn plan_real_server(
                 Some(_) => Action::SetRealServer(frontend, value),
             };
             real.assume(&action);
-            scene.plan.push(scene.service, action);
+            context.plan.push(context.service, action);
             true
         }
         (None, None) => false,
@@ -239,12 +249,12 @@ fn plan_real_server(
                 && !server.drain.is_zero()
                 && server.options.can_drain();
             match real.drain_until {
-                Some(until) if drains && !until.is_over(scene.now) => return true,
+                Some(until) if drains && !until.is_over(context.now) => return true,
                 None if drains => {
-                    let until = Deadline::at(scene.now.saturating_add(server.drain));
+                    let until = Deadline::at(context.now.saturating_add(server.drain));
                     real.drain_until = Some(until);
-                    let first = scene.first_drain_end.map_or(until, |first| first.min(until));
-                    *scene.first_drain_end = Some(first);
+                    let first = context.first_drain_end.map_or(until, |first| first.min(until));
+                    *context.first_drain_end = Some(first);
                     if known.weight != 0 {
                         let value = RealServer {
                             weight: 0,
@@ -253,7 +263,7 @@ fn plan_real_server(
                         };
                         let action = Action::DrainRealServer(frontend, value);
                         real.assume(&action);
-                        scene.plan.push(scene.service, action);
+                        context.plan.push(context.service, action);
                     }
                     return true;
                 }
@@ -261,7 +271,7 @@ fn plan_real_server(
             }
             let action = Action::DeleteRealServer(frontend, key);
             real.assume(&action);
-            scene.plan.push(scene.service, action);
+            context.plan.push(context.service, action);
             false
         }
     }

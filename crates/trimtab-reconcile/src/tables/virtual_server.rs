@@ -47,7 +47,7 @@ pub(crate) struct Wanted {
 pub(crate) struct KnownVirtualServer {
     pub(crate) options: Options,
     /// It has something that we never ask for (a persistence engine).
-    pub(crate) odd: bool,
+    pub(crate) foreign_settings: bool,
 }
 
 impl KnownVirtualServer {
@@ -58,13 +58,13 @@ impl KnownVirtualServer {
             flags: VirtualServerFlags::empty(),
             persistence: None,
         },
-        odd: true,
+        foreign_settings: true,
     };
 
     pub(crate) fn of(server: &VirtualServer) -> Self {
         Self {
             options: Options::of_virtual_server(server),
-            odd: server.persistence_engine.is_some(),
+            foreign_settings: server.persistence_engine.is_some(),
         }
     }
 }
@@ -87,7 +87,7 @@ pub(crate) struct KnownServer {
     pub(crate) upper_threshold: u32,
     /// It has something that we never ask for: another forwarding method, a tunnel, a lower
     /// threshold.
-    pub(crate) odd: bool,
+    pub(crate) foreign_settings: bool,
 }
 
 impl KnownServer {
@@ -95,7 +95,7 @@ impl KnownServer {
         Self {
             weight: server.weight,
             upper_threshold: server.upper_threshold,
-            odd: server.forwarding != ForwardingMethod::Masquerade
+            foreign_settings: server.forwarding != ForwardingMethod::Masquerade
                 || server.lower_threshold != 0
                 || server.tunnel != Tunnel::default(),
         }
