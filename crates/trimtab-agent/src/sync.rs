@@ -193,7 +193,7 @@ impl<D: DataPlane> SyncLoop<D> {
         if let Some(addresses) = self.addresses.lose(now) {
             self.set_local_addresses(addresses);
         }
-        self.look_at_suspects();
+        self.reread();
         self.read_again_if_renewed();
         self.poll_drains();
         let now = Instant::now();

@@ -27,7 +27,7 @@ pub(crate) struct Work {
     /// The first time that a drain ends, as far as known.
     pub(crate) first_drain_end: Option<Deadline>,
     /// Virtual servers that are to be read again.
-    pub(crate) suspects: HashSet<Frontend>,
+    pub(crate) to_reread: HashSet<Frontend>,
     /// Real servers that got into a virtual server of somebody else.
     pub(crate) strays: Vec<(Frontend, RealServerKey)>,
     /// Services whose problems may have changed.

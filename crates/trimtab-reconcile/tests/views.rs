@@ -84,7 +84,7 @@ impl Node {
             }
             let report = execute(&plan, &mut self.kernel);
             self.reconciler.settle(&plan, &report, self.now);
-            for frontend in self.reconciler.take_suspects() {
+            for frontend in self.reconciler.take_to_reread() {
                 let found = self.kernel.virtual_servers.get(&frontend);
                 self.reconciler.observe_virtual_server(frontend, found.map(|it| &it.server));
                 let servers = found.into_iter().flat_map(|it| it.real_servers.values().copied());

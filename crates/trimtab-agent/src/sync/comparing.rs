@@ -12,8 +12,8 @@ use crate::measure;
 use trimtab_reconcile::ports::{DataPlane, PortError, adopt};
 
 impl<D: DataPlane> SyncLoop<D> {
-    pub(super) fn look_at_suspects(&mut self) {
-        for frontend in self.reconciler.take_suspects() {
+    pub(super) fn reread(&mut self) {
+        for frontend in self.reconciler.take_to_reread() {
             match self.read(&frontend) {
                 Ok(drift) => self.drift += drift,
                 Err(error) => {

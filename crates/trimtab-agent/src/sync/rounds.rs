@@ -30,7 +30,7 @@ impl<D: DataPlane> SyncLoop<D> {
                 debug!("{}", operation.action);
             }
             self.forget_unserved(&plan, &report);
-            self.look_at_suspects();
+            self.reread();
         }
         self.pace.ended(Instant::now());
         let drains =

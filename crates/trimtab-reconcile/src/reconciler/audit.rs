@@ -1,7 +1,8 @@
 //! The periodic comparison with the kernel.
 //!
 //! An audit is read beside the work, in pieces, so what it saw may be out of date when it gets
-//! here. It therefore only raises suspicions about virtual servers, which are then read again. Set
+//! here. Virtual servers that look strange are therefore only noted, and read again before anything is
+//! done about them. Set
 //! elements and addresses, of which the kernel shows all or none, are put right at once, except those
 //! that were changed since the audit began: what it saw of them may be from before.
 //!
@@ -126,26 +127,26 @@ impl Reconciler {
     ) {
         for server in servers {
             let frontend = server.frontend;
-            let suspect = if let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend)
-            {
-                entry.seen = self.model.audit;
-                entry.known != Some(KnownVirtualServer::of(server))
-            } else {
-                let is_ours = self.model.is_ours(&frontend);
-                self.model.views.set_foreign(frontend, !is_ours, self.model.audit);
-                is_ours
-            };
-            if suspect {
-                self.work.suspects.insert(frontend);
+            let is_strange =
+                if let Some(entry) = self.model.tables.virtual_servers.get_mut(&frontend) {
+                    entry.seen = self.model.audit;
+                    entry.known != Some(KnownVirtualServer::of(server))
+                } else {
+                    let is_ours = self.model.is_ours(&frontend);
+                    self.model.views.set_foreign(frontend, !is_ours, self.model.audit);
+                    is_ours
+                };
+            if is_strange {
+                self.work.to_reread.insert(frontend);
             }
         }
     }
 
-    /// All virtual servers have been seen: those that should have been and were not are suspect.
+    /// All virtual servers have been seen: those that should have been and were not are to be read again.
     pub fn end_audit_of_virtual_servers(&mut self) {
         for (frontend, entry) in &self.model.tables.virtual_servers {
             if entry.known.is_some() && entry.seen != self.model.audit {
-                self.work.suspects.insert(*frontend);
+                self.work.to_reread.insert(*frontend);
             }
         }
         self.model.views.end_audit(self.model.audit);
@@ -168,13 +169,13 @@ impl Reconciler {
                 .is_some_and(|real| real.known == Some(KnownServer::of(&server)))
         });
         if !same || seen != known {
-            self.work.suspects.insert(frontend);
+            self.work.to_reread.insert(frontend);
         }
     }
 
-    /// Marks one virtual server as suspect.
-    pub fn suspect(&mut self, frontend: Frontend) {
-        self.work.suspects.insert(frontend);
+    /// One virtual server is to be read again.
+    pub fn reread(&mut self, frontend: Frontend) {
+        self.work.to_reread.insert(frontend);
     }
 }
 

@@ -16,7 +16,7 @@ const LASTING: u32 = 3;
 
 impl Reconciler {
     /// Takes note of what became of `plan`. What the kernel refused is put right: an object that
-    /// is unexpectedly there or not there is a matter of [`Reconciler::take_suspects`], anything else
+    /// is unexpectedly there or not there is a matter of [`Reconciler::take_to_reread`], anything else
     /// is tried again later, for that object alone.
     pub fn settle(&mut self, plan: &Plan, report: &Report, now: Duration) {
         if self.work.retries.len() > 0 {
@@ -40,8 +40,8 @@ impl Reconciler {
 
     /// Virtual servers of which the kernel said something unexpected: read them and pass what they
     /// are to [`Reconciler::observe_virtual_server`].
-    pub fn take_suspects(&mut self) -> Vec<Frontend> {
-        self.work.suspects.drain().collect()
+    pub fn take_to_reread(&mut self) -> Vec<Frontend> {
+        self.work.to_reread.drain().collect()
     }
 
     fn settle_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {
@@ -58,7 +58,7 @@ impl Reconciler {
             return;
         }
         if let Some(frontend) = operation.action.frontend() {
-            self.work.suspects.insert(frontend);
+            self.work.to_reread.insert(frontend);
         }
         match why {
             // Asked for by a Service: there is another way at once.

@@ -181,7 +181,7 @@ impl<K: Visible> World<K> {
             self.kernel.expect(&plan);
             let report = execute(&plan, &mut self.kernel);
             self.reconciler.settle(&plan, &report, self.now);
-            for frontend in self.reconciler.take_suspects() {
+            for frontend in self.reconciler.take_to_reread() {
                 self.look_at(frontend);
             }
         }
@@ -231,7 +231,7 @@ impl<K: Visible> World<K> {
             let servers = found.real_servers.values().copied();
             self.reconciler.audit_real_servers(*frontend, servers);
         }
-        for frontend in self.reconciler.take_suspects() {
+        for frontend in self.reconciler.take_to_reread() {
             self.look_at(frontend);
         }
         self.sync();
