@@ -80,7 +80,7 @@ impl Reconciler {
 
     /// How many Services are proxied.
     pub fn service_count(&self) -> usize {
-        self.input.services.served
+        self.input.services.count
     }
 
     /// How many objects failed and wait to be tried again.

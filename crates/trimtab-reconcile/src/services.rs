@@ -100,7 +100,7 @@ pub(crate) struct Services {
     entries: Vec<Option<Box<ServiceEntry>>>,
     free: Vec<ServiceId>,
     /// How many have a Service, not only slices.
-    pub(crate) served: usize,
+    pub(crate) count: usize,
 }
 
 impl Default for Services {
@@ -110,7 +110,7 @@ impl Default for Services {
             by_name: HashMap::new(),
             entries: vec![Some(Box::new(nobody))],
             free: Vec::new(),
-            served: 0,
+            count: 0,
         }
     }
 }

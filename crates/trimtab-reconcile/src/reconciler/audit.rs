@@ -2,9 +2,8 @@
 //!
 //! An audit is read beside the work, in pieces, so what it saw may be out of date when it gets
 //! here. Virtual servers that look strange are therefore only noted, and read again before anything is
-//! done about them. Set
-//! elements and addresses, of which the kernel shows all or none, are put right at once, except those
-//! that were changed since the audit began: what it saw of them may be from before.
+//! done about them. Set elements and addresses, of which the kernel shows all or none, are put right at
+//! once, except those that were changed since the audit began: what it saw of them may be from before.
 //!
 //! Pieces are small and whatever concerns a whole table is one walk over it, so that an audit holds up
 //! events for a millisecond at most.

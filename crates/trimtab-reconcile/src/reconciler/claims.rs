@@ -86,14 +86,14 @@ impl Reconciler {
                     None => self.install(id, frontend),
                 }
                 if let Some(before) = before {
-                    self.let_go(id, before);
+                    self.release_elements(id, before);
                 }
             }
             Some(holder) if self.goes_before(id, holder, frontend) => {
                 let spec = self.spec_of(holder, frontend);
                 self.hand_over(holder, id, frontend);
                 if let Some(spec) = spec {
-                    self.let_go(holder, &spec);
+                    self.release_elements(holder, &spec);
                 }
             }
             Some(_) => self.add_rival(id, frontend),
@@ -130,7 +130,7 @@ impl Reconciler {
             self.uninstall(id, frontend);
             self.want_inside_mark(id, frontend, None);
         }
-        self.let_go(id, spec);
+        self.release_elements(id, spec);
     }
 
     /// Gives a frontend to a Service.
@@ -145,7 +145,7 @@ impl Reconciler {
             max_connections: spec.max_connections,
             drain,
         });
-        server.due = true;
+        server.replan = true;
         self.work.leaving.remove(&frontend);
         self.keep_record(id, frontend);
         for element in spec.elements {
@@ -163,7 +163,7 @@ impl Reconciler {
     pub(super) fn uninstall(&mut self, id: ServiceId, frontend: Frontend) {
         if let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) {
             server.wanted = None;
-            server.due = true;
+            server.replan = true;
             for known in server.servers.values_mut() {
                 known.wanted = None;
             }
@@ -172,7 +172,7 @@ impl Reconciler {
     }
 
     /// Gives up what belonged to a frontend besides its virtual server.
-    fn let_go(&mut self, id: ServiceId, spec: &FrontendSpec) {
+    fn release_elements(&mut self, id: ServiceId, spec: &FrontendSpec) {
         for element in &spec.elements {
             self.count_element(id, *element, false);
         }

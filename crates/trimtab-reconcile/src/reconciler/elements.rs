@@ -29,8 +29,8 @@ impl Reconciler {
         more: bool,
     ) {
         let counted = self.model.tables.elements.count(element.0, element.1);
-        let due = if more { counted.want() } else { counted.release() };
-        if due {
+        let differs = if more { counted.want() } else { counted.release() };
+        if differs {
             self.touch(id, ObjectKey::Element(element.0, element.1));
         }
     }
@@ -38,8 +38,8 @@ impl Reconciler {
     /// Counts one Service more, or one less, that wants an address on the dummy interface.
     pub(super) fn count_address(&mut self, id: ServiceId, address: IpAddr, more: bool) {
         let counted = self.model.tables.addresses.entry(address).or_default();
-        let due = if more { counted.want() } else { counted.release() };
-        if due {
+        let differs = if more { counted.want() } else { counted.release() };
+        if differs {
             self.touch(id, ObjectKey::Address(address));
         }
     }

@@ -35,7 +35,7 @@ impl Reconciler {
         let checked = checked.then(|| entry.name.clone());
         let another = old.as_deref().zip(new).is_some_and(|(old, new)| old.uid != new.uid);
         if old.is_none() {
-            self.input.services.served += 1;
+            self.input.services.count += 1;
         }
         if let Some(name) = checked {
             self.health_check_changed(&name);
@@ -51,7 +51,7 @@ impl Reconciler {
         let Some(id) = self.input.services.find(name) else { return };
         self.withdraw(id);
         if let Some(old) = self.input.services.get_mut(id).and_then(|entry| entry.service.take()) {
-            self.input.services.served -= 1;
+            self.input.services.count -= 1;
             if has_health_check(&old) {
                 self.health_check_changed(name);
             }
@@ -181,7 +181,7 @@ impl Reconciler {
         let marked = complete(&entry.name, &mut specs, &self.input.node, |view| views.mark(view));
         self.note_unmarked(id, !marked);
         self.take_refused(id, problems);
-        self.serve_ports(id);
+        self.declare_ports(id);
         self.take_specs(id, FrontendSpecs::new(specs));
         self.take_elements(id, elements);
     }
@@ -202,16 +202,16 @@ impl Reconciler {
         self.take_elements(id, Vec::new());
         let ports = self.input.services.get(id).map_or(0, |entry| entry.ports.end());
         for port in 0..ports {
-            self.set_served(id, port, false);
+            self.set_declared(id, port, false);
         }
     }
 
     /// Marks which ports the Service has, in each of its families.
-    fn serve_ports(&mut self, id: ServiceId) {
+    fn declare_ports(&mut self, id: ServiceId) {
         let Some(entry) = self.input.services.get_mut(id) else { return };
-        let served = ports_of(entry, &self.settings.families);
-        for (place, served) in served.into_iter().enumerate() {
-            self.set_served(id, place, served);
+        let declared = ports_of(entry, &self.settings.families);
+        for (place, declared) in declared.into_iter().enumerate() {
+            self.set_declared(id, place, declared);
         }
     }
 }
@@ -219,17 +219,17 @@ impl Reconciler {
 /// Of each place, whether its port is one that the Service has, making those where need be.
 fn ports_of(entry: &mut ServiceEntry, families: &[Family]) -> Vec<bool> {
     let Some(service) = entry.service.take() else { return Vec::new() };
-    let mut served = vec![false; entry.ports.end()];
+    let mut declared = vec![false; entry.ports.end()];
     for address in &service.cluster_ips {
         let family = Family::of(*address);
         if families.contains(&family) {
             for port in &service.ports {
                 let place = entry.ports.place(&port.name, port.protocol, family);
-                served.resize(entry.ports.end(), false);
-                served[place] = true;
+                declared.resize(entry.ports.end(), false);
+                declared[place] = true;
             }
         }
     }
     entry.service = Some(service);
-    served
+    declared
 }

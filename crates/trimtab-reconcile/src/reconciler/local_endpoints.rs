@@ -44,7 +44,7 @@ impl Reconciler {
         entry
             .ports
             .iter()
-            .filter(|port| port.served && port.family == family)
+            .filter(|port| port.declared && port.family == family)
             .any(|port| has(port, TrafficPolicy::Cluster) && !has(port, TrafficPolicy::Local))
     }
 }

@@ -194,7 +194,7 @@ impl Reconciler {
     ) {
         let before = self.model.tables.inside.wanted(&frontend);
         self.model.tables.inside.want(frontend, mark);
-        if self.model.tables.inside.due(&frontend).is_some() {
+        if self.model.tables.inside.step(&frontend).is_some() {
             self.touch(id, ObjectKey::InsideMark(frontend));
         }
         if before == mark {
@@ -227,7 +227,7 @@ impl Reconciler {
     }
 
     pub(super) fn plan_inside_mark(&mut self, id: ServiceId, frontend: Frontend, plan: &mut Plan) {
-        let Some(step) = self.model.tables.inside.due(&frontend) else { return };
+        let Some(step) = self.model.tables.inside.step(&frontend) else { return };
         // Noted by somebody else: it belongs among what is done for the Service that has the frontend.
         if let Some(holder) = self.holder(frontend).filter(|holder| *holder != id) {
             return self.touch(holder, ObjectKey::InsideMark(frontend));

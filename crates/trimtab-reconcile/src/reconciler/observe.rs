@@ -1,5 +1,5 @@
 //! What the kernel really holds: read whole when the program starts, and later wherever something
-//! looked wrong. The kernel is believed; what differs from what is wanted is noted as due.
+//! looked wrong. The kernel is believed; what differs from what is wanted is noted as changed.
 
 use std::net::IpAddr;
 use std::ops::AddAssign;
@@ -52,13 +52,13 @@ impl Reconciler {
             return self.observe_inside_marks(set, elements);
         }
         let present: HashSet<SetElement> = elements.into_iter().collect();
-        let mut due = Vec::new();
+        let mut changed = Vec::new();
         let mut drift = Drift::default();
         for (element, counted) in self.model.tables.elements.of_mut(set) {
             if counted.present != present.contains(element) {
                 counted.present = !counted.present;
                 drift.elements += 1;
-                due.push(*element);
+                changed.push(*element);
             }
         }
         for element in present {
@@ -66,10 +66,10 @@ impl Reconciler {
             if !counted.present {
                 counted.present = true;
                 drift.elements += 1;
-                due.push(element);
+                changed.push(element);
             }
         }
-        for element in due {
+        for element in changed {
             self.touch(ServiceId::NOBODY, ObjectKey::Element(set, element));
         }
         drift
@@ -99,22 +99,22 @@ impl Reconciler {
     /// All VIPs on the dummy interface as the kernel has them.
     pub fn observe_addresses(&mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Drift {
         let present: HashSet<IpAddr> = addresses.into_iter().collect();
-        let mut due = Vec::new();
+        let mut changed = Vec::new();
         for (address, counted) in &mut self.model.tables.addresses {
             if counted.present != present.contains(address) {
                 counted.present = !counted.present;
-                due.push(*address);
+                changed.push(*address);
             }
         }
         for address in present {
             let counted = self.model.tables.addresses.entry(address).or_default();
             if !counted.present {
                 counted.present = true;
-                due.push(address);
+                changed.push(address);
             }
         }
-        let drift = Drift { addresses: due.len(), ..Drift::default() };
-        for address in due {
+        let drift = Drift { addresses: changed.len(), ..Drift::default() };
+        for address in changed {
             self.touch(ServiceId::NOBODY, ObjectKey::Address(address));
         }
         drift
@@ -168,7 +168,7 @@ impl Reconciler {
             }
         }
         entry.known = found;
-        entry.due = true;
+        entry.replan = true;
         let id = entry.wanted.map_or(ServiceId::NOBODY, |wanted| wanted.service);
         self.touch(id, ObjectKey::VirtualServer(frontend));
         Drift { virtual_servers: 1, ..Drift::default() }
@@ -190,25 +190,25 @@ impl Reconciler {
             .filter(|(_, real)| real.known.is_some())
             .map(|(key, _)| *key)
             .collect();
-        let mut due: Vec<RealServerKey> = Vec::new();
+        let mut changed: Vec<RealServerKey> = Vec::new();
         for server in servers {
             unseen.remove(&server.key);
             let real = entry.servers.entry(server.key).or_default();
             let found = Some(KnownServer::of(&server));
             if real.known != found {
                 real.known = found;
-                due.push(server.key);
+                changed.push(server.key);
             }
         }
         for key in unseen {
             if let Some(real) = entry.servers.get_mut(&key) {
                 real.known = None;
-                due.push(key);
+                changed.push(key);
             }
         }
-        let drift = Drift { real_servers: due.len(), ..Drift::default() };
-        if !entry.due {
-            for key in due {
+        let drift = Drift { real_servers: changed.len(), ..Drift::default() };
+        if !entry.replan {
+            for key in changed {
                 self.touch(id, ObjectKey::RealServer(frontend, key));
             }
         }

@@ -38,7 +38,7 @@ impl Reconciler {
             if let ObjectKey::VirtualServer(frontend) = object
                 && let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend)
             {
-                server.due = true;
+                server.replan = true;
             }
             self.touch(id, object);
         }
@@ -80,7 +80,7 @@ impl Reconciler {
                 let Some(mut server) = self.model.tables.virtual_servers.remove(&frontend) else {
                     return;
                 };
-                server.due = false;
+                server.replan = false;
                 if server.wanted.is_none() && server.known.is_some() && self.lingers(frontend, now)
                 {
                     self.model.tables.virtual_servers.insert(frontend, server);
@@ -113,7 +113,7 @@ impl Reconciler {
                     return;
                 };
                 // A virtual server that is due will be planned whole.
-                let (Some(wanted), Some(_), false) = (server.wanted, server.known, server.due)
+                let (Some(wanted), Some(_), false) = (server.wanted, server.known, server.replan)
                 else {
                     return;
                 };

@@ -59,7 +59,7 @@ impl Reconciler {
                     one.addresses.extend(spec.frontend.address());
                 }
             }
-            for port in entry.ports.iter().filter(|port| port.served) {
+            for port in entry.ports.iter().filter(|port| port.declared) {
                 let local = port.backends.iter().filter(|(_, state)| state.is_local());
                 one.elements.extend(local.map(|(key, _)| hairpin(port, &key)));
             }

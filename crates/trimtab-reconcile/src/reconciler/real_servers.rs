@@ -29,26 +29,26 @@ impl Reconciler {
     }
 
     /// Puts the local endpoints of a port into the hairpin set, or takes them out.
-    pub(super) fn set_served(&mut self, id: ServiceId, port: usize, served: bool) {
+    pub(super) fn set_declared(&mut self, id: ServiceId, port: usize, declared: bool) {
         let Some(entry) = self.input.services.get_mut(id).and_then(|e| e.ports.get_mut(port))
         else {
             return;
         };
-        if entry.served == served {
+        if entry.declared == declared {
             return;
         }
-        entry.served = served;
+        entry.declared = declared;
         let hairpins: Vec<_> = entry
             .backends
             .iter()
             .filter(|(_, state)| state.is_local())
             .map(|(key, _)| hairpin(entry, &key))
             .collect();
-        if let Some(entry) = self.input.services.get_mut(id).filter(|_| !served) {
+        if let Some(entry) = self.input.services.get_mut(id).filter(|_| !declared) {
             entry.ports.tidy(port);
         }
         for element in hairpins {
-            self.count_element(id, element, served);
+            self.count_element(id, element, declared);
         }
     }
 
@@ -71,7 +71,7 @@ impl Reconciler {
                     .get(key)
                     .filter(|state| selection.admits(spec.policy, *state, &self.input.hints))
                     .map(|state| weight_of(state, self.input.nodes.as_ref()));
-                if server.want_server(*key, weight) && !server.due {
+                if server.want_server(*key, weight) && !server.replan {
                     changed.push(ObjectKey::RealServer(spec.frontend, *key));
                 }
             }

@@ -172,7 +172,7 @@ impl Reconciler {
             if was_ready != is_ready {
                 count_ready(&mut service.ready_here, *address, is_ready);
             }
-            if entry.served && was_local != is_local {
+            if entry.declared && was_local != is_local {
                 hairpins.push((hairpin(entry, &key), is_local));
             }
             keys.push(key);

@@ -19,7 +19,7 @@ pub(crate) struct PortEntry {
     pub(crate) family: Family,
     pub(crate) backends: Backends,
     /// The Service has such a port; its local endpoints then belong in the hairpin set.
-    pub(crate) served: bool,
+    pub(crate) declared: bool,
     /// How many slices have such a port.
     pub(crate) slices: u32,
 }
@@ -83,7 +83,7 @@ impl Ports {
         }
         let backends = Backends::default();
         let port =
-            PortEntry { name: name.into(), protocol, family, backends, served: false, slices: 0 };
+            PortEntry { name: name.into(), protocol, family, backends, declared: false, slices: 0 };
         let place = if let Some(place) = self.free.pop() {
             self.entries[place as usize] = Some(port);
             place as usize
@@ -108,7 +108,7 @@ impl Ports {
     /// Forgets the port at a place if nobody has it any more.
     pub(crate) fn tidy(&mut self, place: usize) {
         let Some(Some(port)) = self.entries.get(place) else { return };
-        if port.served || port.slices > 0 {
+        if port.declared || port.slices > 0 {
             return;
         }
         let hash = self.hasher.hash_one(port.key());
@@ -154,7 +154,7 @@ mod tests {
                 assert_eq!(ports.find(&name(number), Protocol::Udp, Family::V4), None);
                 assert_eq!(ports.find(&name(number), Protocol::Tcp, Family::V6), None);
             }
-            ports.get_mut(places[1]).unwrap().served = true;
+            ports.get_mut(places[1]).unwrap().declared = true;
             ports.get_mut(places[2]).unwrap().slices = 1;
             for place in &places {
                 ports.tidy(*place);

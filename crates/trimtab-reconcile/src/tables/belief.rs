@@ -49,7 +49,7 @@ impl VirtualServerEntry {
         match action {
             Action::AddVirtualServer(_) => {
                 self.known = None;
-                self.due = true;
+                self.replan = true;
                 for real in self.servers.values_mut() {
                     real.known = None;
                 }

@@ -92,7 +92,7 @@ impl InsideMarks {
     }
 
     /// What is to be done about a frontend.
-    pub(crate) fn due(&self, frontend: &Frontend) -> Option<Step> {
+    pub(crate) fn step(&self, frontend: &Frontend) -> Option<Step> {
         let entry = self.entries.get(frontend)?;
         match (entry.wanted, entry.known) {
             (Some(wanted), known) if known != Some(wanted) => Some(Step::Set(wanted)),

@@ -23,8 +23,8 @@ pub(crate) struct VirtualServerEntry {
     pub(crate) known: Option<KnownVirtualServer>,
     /// Its real servers.
     pub(crate) servers: HashMap<RealServerKey, ServerEntry>,
-    /// All of it is due to be looked at, so single real servers need not be noted.
-    pub(crate) due: bool,
+    /// All of it is to be planned again, so single real servers need not be noted.
+    pub(crate) replan: bool,
     /// The last audit that saw it.
     pub(crate) seen: u32,
 }
