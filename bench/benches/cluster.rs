@@ -47,11 +47,11 @@ pub(crate) fn program(reconciler: &mut Reconciler) -> usize {
     let mut operations = 0;
     loop {
         let plan = reconciler.plan(Duration::ZERO, ROUND);
-        if plan.is_empty() && reconciler.is_settled() {
+        if plan.is_empty() && reconciler.is_idle() {
             return operations;
         }
         operations += plan.len();
         let report = Report { done: plan.len(), ..Report::default() };
-        reconciler.settle(&plan, &report, Duration::ZERO);
+        reconciler.take_report(&plan, &report, Duration::ZERO);
     }
 }

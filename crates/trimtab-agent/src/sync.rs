@@ -175,7 +175,7 @@ impl<D: DataPlane> SyncLoop<D> {
         if !self.to_ask.is_empty() {
             return Some(now);
         }
-        let work = if self.reconciler.is_settled() {
+        let work = if self.reconciler.is_idle() {
             self.reconciler.next_retry().map(|due| self.epoch + due)
         } else {
             Some(now)
@@ -198,12 +198,12 @@ impl<D: DataPlane> SyncLoop<D> {
         self.poll_drains();
         let now = Instant::now();
         let retry_due = self.reconciler.next_retry().is_some_and(|due| self.epoch + due <= now);
-        if self.pace.allows(now) && (!self.reconciler.is_settled() || retry_due) {
+        if self.pace.allows(now) && (!self.reconciler.is_idle() || retry_due) {
             self.round();
             self.read_again_if_renewed();
         }
         // Also where a change turned out to be no work, whatever the pace.
-        if self.reconciler.is_settled() {
+        if self.reconciler.is_idle() {
             self.settled();
             self.tell();
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! objects ──► Reconciler ──► Plan ──► execute(plan, kernel) ──► Report
 //!                 ▲                                               │
-//!                 └──────── observe_*  ◄── kernel      settle ◄───┘
+//!                 └──────── observe_*  ◄── kernel  take_report ◄──┘
 //! ```
 //!
 //! The [`Reconciler`] is fed objects as they arrive and keeps, side by side, what the kernel should
@@ -13,16 +13,20 @@
 //! [`execute`] hands to anything that implements [`Kernel`], be it the real one or the
 //! [`KernelState`] that the offline `trimtab plan` and the tests use.
 //!
-//! | module | what it decides |
+//! | module | what it decides or keeps |
 //! |---|---|
+//! | `input` | the objects as they arrived: Services, EndpointSlices, the node |
 //! | `desired` | which frontends, set elements and addresses one Service asks for |
-//! | `views` | which firewall mark the view of a Service port for clients inside has |
 //! | `backends` | which endpoints of a Service port answer: readiness, policy, topology |
-//! | `tables` | wanted and known state of the kernel's objects, by hash |
+//! | `views` | which firewall mark the view of a Service port for clients inside has |
+//! | `model`, `tables` | wanted and known state of the kernel's objects, by hash |
+//! | `work`, `retry` | what is still to be done, and when what failed is tried again |
+//! | `reconciler` | how each of these changes when something happens |
 //! | [`operation`], [`plan`] | what is to be done, and in which order |
-//! | `retry`, `settle` | what a failed operation means |
+//! | `execute` | carrying a plan out, and what is withheld after a failure |
 //! | [`state`] | the kernel's objects as values |
 //! | [`ports`] | what a daemon needs of a kernel |
+//! | `query`, `problem` | what others are told |
 
 mod backends;
 mod desired;

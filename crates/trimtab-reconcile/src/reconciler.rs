@@ -16,7 +16,7 @@ mod planning;
 mod problems;
 mod programmed;
 mod real_servers;
-mod settle;
+mod report;
 mod slices;
 
 #[cfg(test)]
@@ -69,8 +69,8 @@ impl Reconciler {
     }
 
     /// Whether there is nothing to plan now.
-    pub fn is_settled(&self) -> bool {
-        self.work.is_settled()
+    pub fn is_idle(&self) -> bool {
+        self.work.is_idle()
     }
 
     /// How many Services wait to be planned.

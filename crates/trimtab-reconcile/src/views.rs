@@ -87,7 +87,7 @@ impl Views {
     }
 
     /// A plan has been carried out, or not; the Services that may find a mark now.
-    pub(crate) fn settle(&mut self) -> HashSet<ServiceId> {
+    pub(crate) fn confirm_released(&mut self) -> HashSet<ServiceId> {
         if self.leaving.is_empty() {
             return HashSet::new();
         }

@@ -66,7 +66,7 @@ impl Work {
     }
 
     /// Whether there is nothing to plan now.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.backlog() == 0 && self.strays.is_empty()
     }
 

@@ -207,7 +207,7 @@ fn program(reconciler: &mut Reconciler, kernel: &mut impl KernelWithState, now: 
     loop {
         let plan = reconciler.plan(now, 1000);
         let report = execute(&plan, kernel);
-        reconciler.settle(&plan, &report, now);
+        reconciler.take_report(&plan, &report, now);
         for frontend in reconciler.take_to_reread() {
             let found = kernel.state().virtual_servers.get(&frontend);
             reconciler.observe_virtual_server(frontend, found.map(|found| &found.server));
@@ -215,7 +215,7 @@ fn program(reconciler: &mut Reconciler, kernel: &mut impl KernelWithState, now: 
                 found.into_iter().flat_map(|found| found.real_servers.values().copied()).collect();
             reconciler.observe_real_servers(frontend, servers);
         }
-        if plan.is_empty() && reconciler.is_settled() {
+        if plan.is_empty() && reconciler.is_idle() {
             return;
         }
     }

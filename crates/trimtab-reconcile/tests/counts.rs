@@ -48,12 +48,12 @@ fn program(reconciler: &mut Reconciler, kernel: &mut KernelState) -> Vec<Plan> {
     let mut plans = Vec::new();
     loop {
         let plan = reconciler.plan(Duration::ZERO, 4096);
-        if plan.is_empty() && reconciler.is_settled() {
+        if plan.is_empty() && reconciler.is_idle() {
             return plans;
         }
         let report = execute(&plan, kernel);
         assert!(report.is_success());
-        reconciler.settle(&plan, &report, Duration::ZERO);
+        reconciler.take_report(&plan, &report, Duration::ZERO);
         plans.push(plan);
     }
 }
@@ -118,7 +118,7 @@ fn the_same_objects_again_are_no_operation() {
     }
     reconciler.apply_service(service(1));
     reconciler.apply_slice(&slice(1, 0, 0..10));
-    assert!(reconciler.is_settled());
+    assert!(reconciler.is_idle());
 }
 
 #[test]

@@ -66,11 +66,11 @@ fn adopt(settings: Settings, kernel: &KernelState) -> Reconciler {
 /// Plans and carries out all that is due; what was done, a line each.
 fn program(reconciler: &mut Reconciler, kernel: &mut impl Kernel, now: Duration) -> Vec<String> {
     let mut done = Vec::new();
-    while !reconciler.is_settled() {
+    while !reconciler.is_idle() {
         let plan = reconciler.plan(now, 1000);
         let report = execute(&plan, kernel);
         done.extend(plan.operations().map(|operation| operation.action.to_string()));
-        reconciler.settle(&plan, &report, now);
+        reconciler.take_report(&plan, &report, now);
     }
     done
 }
@@ -203,7 +203,7 @@ fn a_mark_that_packets_may_still_be_given_keeps_its_virtual_server_and_that_its_
             // Nothing has happened that would have to be planned by itself.
             let plan = reconciler.plan(now, 1000);
             let report = execute(&plan, &mut kernel);
-            reconciler.settle(&plan, &report, now);
+            reconciler.take_report(&plan, &report, now);
         }
         program(&mut reconciler, &mut kernel, SECOND * 100);
         assert_eq!(kernel.0, KernelState::default(), "{phase:?}");

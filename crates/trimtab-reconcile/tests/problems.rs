@@ -153,7 +153,7 @@ fn what_the_kernel_goes_on_refusing_is_told_until_it_does_not() {
         kernel.1 = now < 10;
         let plan = reconciler.plan(second * now, usize::MAX);
         let report = execute(&plan, &mut kernel);
-        reconciler.settle(&plan, &report, second * now);
+        reconciler.take_report(&plan, &report, second * now);
         told_at.extend(taken(&mut reconciler).into_iter().map(|told| (now, told)));
     }
     let refused = Reason::KernelRefused;

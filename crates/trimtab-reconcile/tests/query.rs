@@ -57,10 +57,10 @@ fn reconciler() -> Reconciler {
 
 fn program(reconciler: &mut Reconciler) {
     let mut kernel = KernelState::default();
-    while !reconciler.is_settled() {
+    while !reconciler.is_idle() {
         let plan = reconciler.plan(Duration::ZERO, 1000);
         let report = execute(&plan, &mut kernel);
-        reconciler.settle(&plan, &report, Duration::ZERO);
+        reconciler.take_report(&plan, &report, Duration::ZERO);
     }
 }
 

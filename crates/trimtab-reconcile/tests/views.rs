@@ -79,11 +79,11 @@ impl Node {
         let mut plans = Vec::new();
         loop {
             let plan = self.reconciler.plan(self.now, 1000);
-            if plan.is_empty() && self.reconciler.is_settled() {
+            if plan.is_empty() && self.reconciler.is_idle() {
                 return plans;
             }
             let report = execute(&plan, &mut self.kernel);
-            self.reconciler.settle(&plan, &report, self.now);
+            self.reconciler.take_report(&plan, &report, self.now);
             for frontend in self.reconciler.take_to_reread() {
                 let found = self.kernel.virtual_servers.get(&frontend);
                 self.reconciler.observe_virtual_server(frontend, found.map(|it| &it.server));

@@ -88,11 +88,11 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
     let mut state = KernelState::default();
     loop {
         let plan = reconciler.plan(Duration::ZERO, usize::MAX);
-        if plan.is_empty() && reconciler.is_settled() {
+        if plan.is_empty() && reconciler.is_idle() {
             break;
         }
         let report = execute(&plan, &mut state);
-        reconciler.settle(&plan, &report, Duration::ZERO);
+        reconciler.take_report(&plan, &report, Duration::ZERO);
     }
     notes.extend(reconciler.take_problems().iter().flat_map(describe));
     Planned { state, services: reconciler.programmed(), notes, invalid }

@@ -23,7 +23,7 @@ impl<D: DataPlane> SyncLoop<D> {
         if !plan.is_empty() {
             let report = execute(&plan, &mut self.plane);
             let now = self.now();
-            self.reconciler.settle(&plan, &report, now);
+            self.reconciler.take_report(&plan, &report, now);
             measure::round(&plan, &report, start.elapsed());
             failures::tell(&report.failed);
             for operation in plan.operations() {

@@ -80,8 +80,8 @@ impl Reconciler {
     }
 
     /// A plan has been carried out: marks may be free that Services wait for.
-    pub(super) fn settle_marks(&mut self) {
-        for id in self.model.views.settle() {
+    pub(super) fn give_free_marks(&mut self) {
+        for id in self.model.views.confirm_released() {
             self.note_unmarked(id, true);
             self.problems_changed(id);
         }

@@ -1,6 +1,6 @@
 //! Turning what is noted as changed into operations.
 //!
-//! What is planned is believed to be done, as `tables::belief` says; [`Reconciler::settle`] takes that
+//! What is planned is believed to be done, as `tables::belief` says; [`Reconciler::take_report`] takes that
 //! back where it failed.
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ struct PlanContext<'a> {
 impl Reconciler {
     /// The next operations: Services that everything else needs first, then in the order in which
     /// they changed, at least one Service and at most about `limit` operations. Call again, after
-    /// [`Reconciler::settle`], until the plan is empty.
+    /// [`Reconciler::take_report`], until the plan is empty.
     pub fn plan(&mut self, now: Duration, limit: usize) -> Plan {
         let mut plan = Plan::new();
         self.try_schedulers_again(now);

@@ -170,17 +170,17 @@ impl<K: Visible> World<K> {
         }
     }
 
-    /// What the daemon does after each change: plan, carry out, settle, until nothing is left.
+    /// What the daemon does after each change: plan, carry out, report, until nothing is left.
     pub(crate) fn sync(&mut self) {
         for _ in 0..10_000 {
             let plan = self.reconciler.plan(self.now, self.limit);
-            if plan.is_empty() && self.reconciler.is_settled() {
+            if plan.is_empty() && self.reconciler.is_idle() {
                 return;
             }
             self.operations += plan.len();
             self.kernel.expect(&plan);
             let report = execute(&plan, &mut self.kernel);
-            self.reconciler.settle(&plan, &report, self.now);
+            self.reconciler.take_report(&plan, &report, self.now);
             for frontend in self.reconciler.take_to_reread() {
                 self.look_at(frontend);
             }

@@ -174,10 +174,10 @@ impl Broom {
             // Another configuration may have bound VIPs in the other way.
             plane.retire_other_binding(&HashSet::new())?;
         }
-        while !reconciler.is_settled() {
+        while !reconciler.is_idle() {
             let plan = reconciler.plan(Duration::ZERO, usize::MAX);
             let report = if self.dry_run { Report::default() } else { execute(&plan, plane) };
-            reconciler.settle(&plan, &report, Duration::ZERO);
+            reconciler.take_report(&plan, &report, Duration::ZERO);
             for operation in plan.operations() {
                 if self.dry_run {
                     println!("{}", operation.action);

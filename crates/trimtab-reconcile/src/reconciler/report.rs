@@ -18,12 +18,12 @@ impl Reconciler {
     /// Takes note of what became of `plan`. What the kernel refused is put right: an object that
     /// is unexpectedly there or not there is a matter of [`Reconciler::take_to_reread`], anything else
     /// is tried again later, for that object alone.
-    pub fn settle(&mut self, plan: &Plan, report: &Report, now: Duration) {
+    pub fn take_report(&mut self, plan: &Plan, report: &Report, now: Duration) {
         if self.work.retries.len() > 0 {
             self.forget_retries(plan, report);
         }
         for (operation, why) in &report.failed {
-            self.settle_failure(operation, why, now);
+            self.take_failure(operation, why, now);
         }
         for operation in &report.withheld {
             let object = object_of(&operation.action);
@@ -35,7 +35,7 @@ impl Reconciler {
                 self.mark_is_foreign(frontend, plan, report);
             }
         }
-        self.settle_marks();
+        self.give_free_marks();
     }
 
     /// Virtual servers of which the kernel said something unexpected: read them and pass what they
@@ -44,7 +44,7 @@ impl Reconciler {
         self.work.to_reread.drain().collect()
     }
 
-    fn settle_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {
+    fn take_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {
         let object = object_of(&operation.action);
         let expected = matches!(
             (&operation.action, why),
