@@ -106,10 +106,10 @@ impl Wanted {
                 difference.foreign.push(server.frontend);
             }
         }
-        while !self.reconciler.is_settled() {
+        while !self.reconciler.is_idle() {
             // As if every operation had been done.
             let plan = self.reconciler.plan(Duration::ZERO, usize::MAX);
-            self.reconciler.settle(&plan, &Report::default(), Duration::ZERO);
+            self.reconciler.take_report(&plan, &Report::default(), Duration::ZERO);
             let words = plan.operations().map(|operation| operation.action.to_string());
             difference.operations.extend(words);
         }

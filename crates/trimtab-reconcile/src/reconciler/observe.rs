@@ -128,7 +128,7 @@ impl Reconciler {
                 && std::mem::replace(&mut counted.present, false)
             {
                 drift.addresses += 1;
-                self.touch(Owner::NOBODY, Item::Address(address));
+                self.touch(ServiceId::NOBODY, ObjectKey::Address(address));
             }
         }
         drift
