@@ -28,7 +28,8 @@ impl StableHash {
         Self(step(bytes.iter().fold(self.0, |hash, byte| step(hash, u64::from(*byte))), 0x100))
     }
 
-    /// FNV's last step mixes the low bits only; the finaliser of MurmurHash3 spreads them.
+    /// FNV's last step mixes the low bits only; the first of the two rounds with which MurmurHash3 ends
+    /// spreads them. What it gives is known to other versions, so the second round is not to be added.
     pub const fn finish(self) -> u64 {
         let mut hash = self.0;
         hash ^= hash >> 33;

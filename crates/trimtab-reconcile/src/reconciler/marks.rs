@@ -87,23 +87,30 @@ impl Reconciler {
         }
     }
 
-    /// A virtual server that was to be made is there already, so somebody else made it. What got into
-    /// it leaves, and another mark is taken.
-    pub(super) fn mark_is_foreign(&mut self, frontend: Frontend, plan: &Plan, report: &Report) {
-        let refused: HashSet<RealServerKey> =
-            report.failed.iter().filter_map(|(failed, _)| added_to(&frontend, failed)).collect();
-        let added = plan.operations().filter_map(|operation| added_to(&frontend, operation));
-        self.work
-            .strays
-            .extend(added.filter(|it| !refused.contains(it)).map(|key| (frontend, key)));
-        let id = self
-            .model
-            .views
-            .view(&frontend)
-            .and_then(|view| self.input.services.find(&view.service));
-        self.model.views.release(frontend);
-        self.model.views.set_foreign(frontend, true, self.model.audit);
-        if let Some(id) = id {
+    /// Virtual servers that were to be made are there already, so somebody else made them. What got into
+    /// them leaves, and other marks are taken.
+    pub(super) fn give_up_marks(
+        &mut self,
+        foreign: &HashSet<Frontend>,
+        plan: &Plan,
+        report: &Report,
+    ) {
+        let added = |operation: &Operation| match &operation.action {
+            Action::AddRealServer(to, server) => foreign.get(to).map(|to| (*to, server.key)),
+            _ => None,
+        };
+        let refused: HashSet<(Frontend, RealServerKey)> =
+            report.failed.iter().filter_map(|(operation, _)| added(operation)).collect();
+        let strays = plan.operations().filter_map(added).filter(|stray| !refused.contains(stray));
+        self.work.strays.extend(strays);
+        let views = foreign.iter().filter_map(|mark| self.model.views.view(mark));
+        let ids: HashSet<ServiceId> =
+            views.filter_map(|view| self.input.services.find(&view.service)).collect();
+        for mark in foreign {
+            self.model.views.release(*mark);
+            self.model.views.set_foreign(*mark, true, self.model.audit);
+        }
+        for id in ids {
             self.derive(id);
         }
     }
@@ -268,13 +275,5 @@ impl Reconciler {
         {
             self.touch(id, ObjectKey::VirtualServer(lost));
         }
-    }
-}
-
-/// The real server that an operation adds to a virtual server, if it does.
-fn added_to(frontend: &Frontend, operation: &Operation) -> Option<RealServerKey> {
-    match &operation.action {
-        Action::AddRealServer(to, server) if to == frontend => Some(server.key),
-        _ => None,
     }
 }

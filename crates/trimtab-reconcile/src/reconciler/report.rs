@@ -30,10 +30,11 @@ impl Reconciler {
             self.revert(&operation.action);
             self.work.retries.withheld(object, operation.service, now);
         }
-        for (operation, why) in &report.failed {
-            if let Some(frontend) = is_somebody_elses(operation, why) {
-                self.mark_is_foreign(frontend, plan, report);
-            }
+        let failed = report.failed.iter();
+        let foreign: HashSet<Frontend> =
+            failed.filter_map(|(operation, why)| is_somebody_elses(operation, why)).collect();
+        if !foreign.is_empty() {
+            self.give_up_marks(&foreign, plan, report);
         }
         self.give_free_marks();
     }
