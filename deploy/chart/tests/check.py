@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Renders the chart with every set of options and holds the results against what is in the tree.
+"""Renders the chart with every set of options and compares the results with the generated files.
 
 `cargo xtask chart` starts it in a virtual environment with what requirements.txt names; with
 --write it writes the generated files instead of comparing them.
@@ -34,7 +34,7 @@ def write(files: dict[Path, str]) -> None:
 
 
 def stale(files: dict[Path, str]) -> list[str]:
-    """How the generated files in the tree differ from what the chart makes now."""
+    """How the generated files in the repository differ from what the chart renders now."""
     found = [
         f"{path}: no case makes it" for path in generated.GOLDEN.glob("*") if path not in files
     ]
@@ -49,7 +49,7 @@ def stale(files: dict[Path, str]) -> list[str]:
 
 
 def lint() -> list[str]:
-    """What `helm lint --strict` says above the level of information."""
+    """Warnings and errors of `helm lint --strict`."""
     information = 1
     return [
         f"{name}: {message['path']}: {message['error']}"

@@ -1,4 +1,4 @@
-"""The files that are made from the chart, as path and content."""
+"""The files that are generated from the chart, as path and content."""
 
 from pathlib import Path
 

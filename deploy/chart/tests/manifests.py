@@ -1,4 +1,4 @@
-"""What must hold of every rendering, and of what kubectl makes of our files."""
+"""Checks on every rendering, and on what kubectl makes of our files."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def faults(rendered: dict[Path, str]) -> list[str]:
 
 
 def version_faults() -> list[str]:
-    """The chart installs the program of the same tree."""
+    """The chart installs the program of the same version."""
     with (CHART.parent.parent / "Cargo.toml").open("rb") as file:
         program = tomllib.load(file)["workspace"]["package"]["version"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
@@ -50,7 +50,7 @@ def daemon_set_faults(spec: dict[str, Any], pod: dict[str, Any]) -> list[str]:
 
 
 def container_faults(pod: dict[str, Any]) -> list[str]:
-    """Only the init container is privileged, and nothing can be written but what is mounted."""
+    """Only the init container is privileged, and only mounts can be written."""
     found = []
     for container in pod["initContainers"] + pod["containers"]:
         name, context = container["name"], container["securityContext"]
@@ -113,7 +113,7 @@ def kubectl() -> dict[str, list[str]]:
 
 
 def patch() -> list[str]:
-    """The command in the notes keeps kube-proxy off the nodes of Trimtab, and off no others."""
+    """The command in the notes keeps kube-proxy off the nodes of Trimtab, and only off those."""
     notes = (CHART / "tests" / "golden" / "migration.notes.txt").read_text()
     values = yaml.safe_load((CHART / "tests" / "cases" / "migration.yaml").read_text())
     label = values["migration"]["label"]

@@ -30,7 +30,7 @@ def render(values: Values, name: str = RELEASE, namespace: str = NAMESPACE) -> s
 
 
 def notes(values: Values) -> str:
-    """What Helm says after an installation with these values."""
+    """What Helm prints after an installation with these values."""
     with helm.Chart.load(CHART) as chart:
         files = chart.render(values, name=RELEASE, namespace=NAMESPACE)
     return files["trimtab/templates/NOTES.txt"].strip() + "\n"

@@ -8,7 +8,7 @@ from kubernetes_validate.utils import all_versions, major_minor
 
 from rendering import Values, objects, render
 
-# Values that are refused, and what the refusal must say.
+# Values that are refused, and what the error message must contain.
 REFUSED: list[tuple[Values, str]] = [
     ({"confg": {}}, "additional properties 'confg' not allowed"),
     ({"config": {"ipvs": {"sheduler": "rr"}}}, "'/config/ipvs': additional properties 'sheduler'"),
@@ -41,7 +41,7 @@ REFUSED: list[tuple[Values, str]] = [
     ({"monitoring": {"podMonitor": {"enabled": True}}}, "set config.metricsBindAddress"),
 ]
 
-# Kinds that are not Kubernetes' own: the operator of Prometheus has them.
+# Kinds that are not Kubernetes' own: the Prometheus operator defines them.
 NOT_KUBERNETES = "monitoring.coreos.com/"
 
 
@@ -52,7 +52,7 @@ def releases() -> list[str]:
 
 
 def complaints(text: str) -> list[str]:
-    """What the schemas of these releases have against the documents, unknown fields included."""
+    """What the schemas of these releases reject in the documents, including unknown fields."""
     found: list[str] = []
     for document in objects(text):
         if document["apiVersion"].startswith(NOT_KUBERNETES):
@@ -64,7 +64,7 @@ def complaints(text: str) -> list[str]:
 
 
 def refusal(document: dict[str, Any], release: str) -> str | None:
-    """Why a release would not take a document."""
+    """Why a release would reject a document."""
     try:
         kubernetes_validate.validate(document, release, strict=True)
     except kubernetes_validate.ValidationError as error:
@@ -74,7 +74,7 @@ def refusal(document: dict[str, Any], release: str) -> str | None:
 
 
 def accepted() -> list[str]:
-    """Values of the list above that were not refused, or in other words."""
+    """Values of the list above that were not refused, or refused with another message."""
     found: list[str] = []
     for values, words in REFUSED:
         try:
