@@ -1,8 +1,8 @@
-//! The node's own addresses, without the moments in which one is gone.
+//! The node's own addresses; an address that disappears briefly is not lost.
 //!
-//! `netplan apply` and the like take an address away and put it back within milliseconds. What
-//! depends on it, a virtual server for each node port, would be deleted and added again, and every
-//! connection through it reset.
+//! `netplan apply` and similar tools remove an address and add it again within milliseconds.
+//! Without this delay, the virtual server of each node port would be deleted and added again, and
+//! every connection through it reset.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,21 +10,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 use trimtab_core::objects::LocalAddress;
 
-/// How long an address must be gone before it counts as lost. A node port at an address that is really
-/// gone is reached by nobody, so there is no hurry.
+/// How long an address must be gone before it counts as lost. Nobody can reach a node port at an
+/// address that is really gone, so there is no hurry.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The addresses that the node has, and those that it had until a moment ago.
+/// The addresses that the node has, and those that disappeared a moment ago.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     present: Vec<LocalAddress>,
-    /// Those that are gone, each with when that counts.
+    /// The addresses that disappeared, each with the time when it counts as lost.
     gone: BTreeMap<LocalAddress, Instant>,
 }
 
 impl Addresses {
-    /// Takes note of the addresses that the node has now; returns those that it is to be taken to
-    /// have.
+    /// Records the addresses that the node has now; returns those that count as the node's.
     pub(super) fn set(&mut self, present: Vec<LocalAddress>, now: Instant) -> Vec<LocalAddress> {
         for lost in std::mem::take(&mut self.present) {
             self.gone.entry(lost).or_insert(now + PATIENCE);
@@ -34,14 +33,14 @@ impl Addresses {
         self.all()
     }
 
-    /// The addresses that the node is to be taken to have, if some count as lost now that did not.
+    /// The addresses that count as the node's, if some have become lost by now.
     pub(super) fn lose(&mut self, now: Instant) -> Option<Vec<LocalAddress>> {
         self.next().filter(|due| *due <= now)?;
         self.gone.retain(|_, until| *until > now);
         Some(self.all())
     }
 
-    /// When [`Self::lose`] has something to say.
+    /// When to call [`Self::lose`] next.
     pub(super) fn next(&self) -> Option<Instant> {
         self.gone.values().min().copied()
     }
@@ -72,7 +71,7 @@ mod tests {
         assert_eq!(addresses.next(), None);
         assert_eq!(addresses.set(vec![two.clone()], at(2000)), [two.clone(), one.clone()]);
         assert_eq!(addresses.next(), Some(at(12_000)));
-        // Other news meanwhile make it no longer.
+        // Other changes meanwhile do not extend the delay.
         assert_eq!(addresses.set(vec![two.clone()], at(9000)).len(), 2);
         assert_eq!(addresses.lose(at(11_999)), None);
         assert_eq!(addresses.lose(at(12_000)), Some(vec![two]));

@@ -1,20 +1,20 @@
-//! What the C library's allocator is told about this program.
+//! Settings of the C library's allocator.
 //!
 //! A list arrives in pages of a megabyte or two, each read into memory that is free again a moment
-//! later. By default glibc gives such memory back to the kernel every time and asks for it again
-//! for the next page, and it keeps a heap for each thread, so that what one thread frees, another
-//! cannot use. Here there is one heap, it keeps what it has while the lists arrive, and
-//! [`give_back`] returns what is left over.
+//! later. By default glibc returns such memory to the kernel every time and allocates it again for
+//! the next page, and it keeps a heap for each thread, so that one thread cannot use what another
+//! has freed. With these settings there is one heap, which keeps its memory while the lists arrive,
+//! and [`give_back`] returns free memory to the kernel afterwards.
 
-/// Bytes that a heap may have free at its end, and the smallest allocation that is mapped by itself
-/// (at most 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX` in glibc's malloc.c).
+/// Bytes that may be free at the end of the heap, and the size from which allocations are mapped
+/// separately (at most 32 MiB, `DEFAULT_MMAP_THRESHOLD_MAX` in glibc's malloc.c).
 #[cfg(target_env = "gnu")]
 const KEPT: libc::c_int = 32 << 20;
-/// Bytes by which the heap grows at least: fewer calls while it fills.
+/// The minimum number of bytes by which the heap grows: fewer system calls while it fills.
 #[cfg(target_env = "gnu")]
 const STEP: libc::c_int = 1 << 20;
 
-/// Tells the allocator; to be called before there are threads.
+/// Configures the allocator; call it before any thread is started.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library has no safe wrapper for its allocator's settings")]
 pub fn configure() {
@@ -25,7 +25,7 @@ pub fn configure() {
         (libc::M_TOP_PAD, STEP),
     ];
     for (parameter, value) in settings {
-        // SAFETY: mallopt takes two numbers, keeps its own lock, and refuses what it does not know.
+        // SAFETY: mallopt takes two numbers, locks its own state, and rejects unknown parameters.
         unsafe { libc::mallopt(parameter, value) };
     }
 }
@@ -34,7 +34,7 @@ pub fn configure() {
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library has no safe wrapper for malloc_trim")]
 pub fn give_back() {
-    // SAFETY: malloc_trim releases pages that hold no allocation; it keeps its own locks.
+    // SAFETY: malloc_trim releases pages without allocations; it locks its own state.
     unsafe { libc::malloc_trim(0) };
 }
 

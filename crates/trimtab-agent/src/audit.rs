@@ -1,4 +1,4 @@
-//! What a comparison with the kernel consists of.
+//! The messages of a comparison with the kernel.
 
 use std::net::IpAddr;
 
@@ -8,8 +8,9 @@ use trimtab_core::{Frontend, RealServer, SetElement, SetId, VirtualServer};
 /// A part of what the kernel holds.
 #[derive(Debug)]
 pub enum AuditPart {
-    /// A look at sets and addresses begins. Nothing is read before the answer: what is written after
-    /// it may be newer than what is read, and is not judged by that.
+    /// A look at sets and addresses begins. The auditor reads nothing before the loop answers:
+    /// objects that the loop writes after its answer may be newer than what is read, so they are
+    /// not compared.
     Begin(oneshot::Sender<()>),
     /// Some elements of a set.
     Elements(SetId, Vec<SetElement>),

@@ -1,12 +1,13 @@
-//! The periodic comparison with the kernel, read beside the work and spread over its period.
+//! The periodic comparison with the kernel. It reads in parallel with the loop, spread over the
+//! period.
 //!
-//! It does not hold up events: it reads on sockets and on a thread of its own, which gives way to
-//! others, and what it reads goes to the loop in parts of bounded size, through a channel that the
-//! loop looks at only when no change waits. There is no lock between the two.
+//! It does not delay events: it has its own sockets and its own low-priority thread, and sends what
+//! it reads to the loop in parts of bounded size, through a channel that the loop reads only when
+//! no change is waiting. The two share no lock.
 //!
-//! What is read in few requests, the host's side, sets, VIPs and virtual servers, is looked at once
-//! a period, and some of it as soon as the kernel tells that somebody changed it. Real servers take
-//! a request for each virtual server, and are read in the time that is left for that.
+//! Everything that takes few requests (the host's settings, sets, VIPs and virtual servers) is read
+//! in one look per period, and some of it as soon as the kernel notifies of a foreign change. Real
+//! servers take a request for each virtual server; they are read in the remaining time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,19 +25,20 @@ use super::audit::AuditPart;
 use super::notices::{Notices, Rest};
 use crate::health::Health;
 
-/// Objects in one part: it is handled between two events, so it must be short, some tenths of a
-/// millisecond. Only the real servers of one virtual server are not divided.
+/// The maximum number of objects in one part: the loop handles it between two events, so it must be
+/// short, some tenths of a millisecond. Only the real servers of one virtual server are never
+/// split.
 const PART: usize = 2048;
-/// Virtual servers whose real servers are read in one go: on a node with one processor an event may
-/// have to wait for that, some tenths of a millisecond.
+/// The number of virtual servers whose real servers are read in one stride: on a node with one
+/// processor an event may have to wait for it, some tenths of a millisecond.
 const STRIDE: usize = 16;
 
-/// Reading the real servers takes at most this part of a processor: half a percent of its time;
-/// waiting for others costs nothing. Where that is not enough for all of them in one period, a
-/// comparison takes longer than the period, and the next one begins when it is complete.
+/// Reading the real servers takes at most this share of a processor, half a percent. Only CPU time
+/// counts, not waiting. If that is not enough to read all of them in one period, the comparison
+/// takes longer than the period, and the next one begins when it is complete.
 const SHARE: u32 = 200;
-/// Looks take at most this part of a processor: where one a period would be more, on nodes with tens
-/// of thousands of Services, there are fewer.
+/// Looks take at most this share of a processor: if one per period would take more, on nodes with
+/// tens of thousands of Services, there are fewer.
 const LOOK_SHARE: u32 = 100;
 
 /// How often to ask whether the kernel has been programmed for the first time.
@@ -47,8 +49,8 @@ fn failed(error: &PortError) {
     warn!(%error, "cannot compare with the kernel");
 }
 
-/// How long to rest after a stride that took so much processor time, if `even` would spread all
-/// strides evenly.
+/// How long to rest after a stride that took this much CPU time, if resting for `even` would spread
+/// all strides evenly.
 fn rest(took: Duration, even: Duration) -> Duration {
     even.max(took * (SHARE - 1))
 }
@@ -56,17 +58,17 @@ fn rest(took: Duration, even: Duration) -> Duration {
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
-    /// To look at everything but real servers.
+    /// Time for a look at everything except real servers.
     Look,
-    /// Somebody changed the dummy interface.
+    /// Another program changed the dummy interface.
     Interface,
     /// Somebody deleted rules.
     Rules,
-    /// To read the real servers of some virtual servers.
+    /// Time to read the real servers of some virtual servers.
     Stride,
 }
 
-/// Reads the kernel and sends what it finds.
+/// Reads the kernel and sends the parts to the loop.
 #[derive(Debug)]
 pub struct Auditor<O> {
     observer: O,
@@ -76,9 +78,10 @@ pub struct Auditor<O> {
     notices: Arc<Notices>,
     /// The virtual servers of the last look, if their real servers have not begun to be read since.
     found: Option<Vec<Frontend>>,
-    /// Those whose real servers are still to be read in this comparison, the next ones last.
+    /// The virtual servers whose real servers are still to be read in this comparison, in reverse
+    /// order.
     to_read: Vec<Frontend>,
-    /// The rest after a stride that spreads the strides of a comparison evenly.
+    /// The pause after a stride that spreads the strides of a comparison evenly.
     even: Duration,
     look_at: Instant,
     stride_at: Instant,
@@ -112,9 +115,9 @@ impl<O: Auditing> Auditor<O> {
         }
     }
 
-    /// Audits until nobody listens any more.
+    /// Audits until the receiver is gone.
     pub async fn run(mut self) {
-        // What has not been programmed yet cannot have been spoiled.
+        // There is nothing to compare before the kernel has been programmed.
         while !self.health.is_programmed() {
             tokio::time::sleep(POLL.min(self.period)).await;
             if self.parts.is_closed() {
@@ -133,7 +136,7 @@ impl<O: Auditing> Auditor<O> {
         }
     }
 
-    /// What is due next, when it is; `None` when nobody listens any more.
+    /// Waits until something is due and returns it; `None` when the receiver is gone.
     async fn next(&self) -> Option<Due> {
         tokio::select! {
             biased;
@@ -145,7 +148,7 @@ impl<O: Auditing> Auditor<O> {
         }
     }
 
-    /// Looks at everything but real servers. What cannot be read keeps nothing else from it.
+    /// Looks at everything except real servers. If one part cannot be read, the others still are.
     async fn look(&mut self) {
         let (start, cpu_start) = (Instant::now(), self.observer.cpu_time());
         let check = self.observer.check_host();
@@ -201,7 +204,8 @@ impl<O: Auditing> Auditor<O> {
         }
     }
 
-    /// Tells the loop that sets and addresses are read from now on; whether it listens.
+    /// Tells the loop that sets and addresses are read from now on; returns whether the loop still
+    /// runs.
     async fn begin(&self) -> bool {
         let (begun, begins) = oneshot::channel();
         self.send(AuditPart::Begin(begun)).await && begins.await.is_ok()
@@ -250,13 +254,13 @@ impl<O: Auditing> Auditor<O> {
         }
     }
 
-    /// Begins to read real servers, unless an earlier comparison is still at that.
+    /// Begins to read real servers, unless an earlier comparison is not done with that yet.
     async fn begin_comparison(&mut self) {
         if !self.to_read.is_empty() {
             return;
         }
         let Some(found) = self.found.take() else { return };
-        // The rest of the period, less a margin, is shared out among the strides.
+        // The rest of the period, less a margin, is divided among the strides.
         let strides = u32::try_from(found.len().div_ceil(STRIDE)).unwrap_or(u32::MAX).max(1);
         self.even = self.period * 6 / 10 / strides;
         self.to_read = found;

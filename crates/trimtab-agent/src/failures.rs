@@ -1,9 +1,9 @@
-//! Telling of operations that the kernel refused, in few lines.
+//! Logs operations that the kernel refused, in few lines.
 
 use tracing::{debug, warn};
 use trimtab_reconcile::{Operation, Refused};
 
-/// Refusals of one round that have a line each: where there are thousands, they are alike.
+/// How many refusals of one round get a line each: if there are thousands, they are alike.
 const TOLD: usize = 8;
 
 /// Logs what the kernel refused in one round: the first of them, and how many more there are.

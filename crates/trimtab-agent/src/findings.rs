@@ -1,4 +1,4 @@
-//! What the loop finds wrong with objects.
+//! The problems that the loop finds in objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use trimtab_kube::Kind;
 use trimtab_kube::objects::{Decoded, FieldProblem, Severity};
 use trimtab_kube::warning::{Finding, ObjectKind, Origin, Regarding, WarningReason, Warnings};
 
-/// States what is wrong with each object as it comes.
+/// Records the problems of each object as it arrives.
 #[derive(Debug)]
 pub(super) struct Findings {
     warnings: Arc<Warnings>,
-    /// Slices with something wrong that came before their Services were listed.
+    /// Slices with problems that arrived before the Services were listed.
     early: Option<BTreeMap<ObjectName, WrongSlice>>,
 }
 
-/// What is wrong with a slice.
+/// The problems of a slice.
 #[derive(Debug)]
 struct WrongSlice {
     service: Option<ObjectName>,
@@ -48,7 +48,7 @@ impl Findings {
     }
 
     pub(super) fn slice(&mut self, decoded: &Decoded<EndpointSlice>, reconciler: &Reconciler) {
-        // Nearly always nothing is.
+        // There is nearly always none.
         if decoded.problems.iter().all(|problem| !is_worth_a_warning(problem)) {
             self.slice_gone(&decoded.name);
             return;
@@ -85,14 +85,14 @@ impl Findings {
         self.warnings.clear(&Origin::Node(name.clone()));
     }
 
-    /// Services are known from now on, so what is wrong with their slices can be told to them.
+    /// The Services are known now, so problems of their slices can be reported on them.
     pub(super) fn all_is_listed(&mut self, reconciler: &Reconciler) {
         for (name, slice) in self.early.take().unwrap_or_default() {
             self.wrong_slice(&name, &slice, reconciler);
         }
     }
 
-    /// What a Service asks for and does not get.
+    /// What a Service requests but cannot get.
     pub(super) fn claims(&self, problems: ServiceProblems) {
         let found: Vec<Finding> = problems
             .found
@@ -104,7 +104,7 @@ impl Findings {
         self.warnings.set(&origin, || Regarding { kind: ObjectKind::Service, name, uid }, &found);
     }
 
-    /// A list is complete: what it lacks is gone.
+    /// A list is complete: objects missing from it have been deleted.
     pub(super) fn keep_only(&mut self, kind: Kind, seen: &HashSet<ObjectName>) {
         if let (Kind::Slices, Some(early)) = (kind, &mut self.early) {
             early.retain(|name, _| seen.contains(name));
@@ -117,7 +117,7 @@ impl Findings {
         });
     }
 
-    /// People look at their Service, so what is wrong with a slice is said there.
+    /// Users look at their Service, so a slice's problem is reported there.
     fn wrong_slice(&self, name: &ObjectName, slice: &WrongSlice, reconciler: &Reconciler) {
         let regarding = || {
             let service = slice.service.as_ref();
@@ -137,7 +137,7 @@ impl Findings {
     }
 }
 
-/// That an object is none of a service proxy's business is not.
+/// That an object does not concern a service proxy is not a problem.
 fn is_worth_a_warning(problem: &FieldProblem) -> bool {
     problem.severity != Severity::Skipped
 }
@@ -150,7 +150,7 @@ fn findings(problems: &[FieldProblem], prefix: &str) -> Vec<Finding> {
     problems.iter().filter(|problem| is_worth_a_warning(problem)).map(finding).collect()
 }
 
-/// What the reconciler found wrong, as a kind of warning.
+/// The kind of warning for a problem that the reconciler found.
 const fn reason_of(reason: Reason) -> WarningReason {
     match reason {
         Reason::RefusedAddress => WarningReason::RefusedAddress,

@@ -20,14 +20,18 @@ pub struct Health {
 }
 
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is told by somebody else, at its own time")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is set by another part of the program, at \
+    its own time"
+)]
 struct State {
     queued: Option<Instant>,
     updated: Option<Timestamp>,
     eligible: bool,
     /// The kernel has been programmed once.
     programmed: bool,
-    /// And holds what is wanted now.
+    /// The kernel holds the desired state now.
     ready: bool,
     other_proxy: bool,
 }
@@ -42,7 +46,7 @@ pub struct Answer {
 }
 
 impl Health {
-    /// Healthy and not ready. A change may wait for twice the sync period.
+    /// Healthy but not ready. A change may wait for twice the sync period.
     pub fn new(sync_period: Duration, families: &[trimtab_core::Family]) -> Self {
         Self {
             patience: sync_period * 2,
@@ -52,7 +56,7 @@ impl Health {
         }
     }
 
-    /// Whether the API server is heard, which the answers tell and do not depend on.
+    /// Contact with the API server: shown in the answers, but the status does not depend on it.
     pub fn contact(&self) -> &Arc<Contact> {
         &self.contact
     }
@@ -74,7 +78,8 @@ impl Health {
         self.state().eligible = eligible;
     }
 
-    /// The kernel has been programmed; whether it took what is wanted, but for single Services.
+    /// The kernel has been programmed; `ready` says whether it holds the desired state, except for
+    /// single Services.
     pub fn set_programmed(&self, ready: bool) {
         let mut state = self.state();
         state.programmed = true;
@@ -86,22 +91,22 @@ impl Health {
         self.state().programmed
     }
 
-    /// Whether the kernel holds what is wanted, but for single Services.
+    /// Whether the kernel holds the desired state, except for single Services.
     pub fn is_ready(&self) -> bool {
         self.state().ready
     }
 
-    /// Whether another service proxy writes to this node, so that packets may not reach IPVS.
+    /// Whether another service proxy also programs this node, so that packets may not reach IPVS.
     pub fn set_other_proxy(&self, other_proxy: bool) {
         self.state().other_proxy = other_proxy;
     }
 
-    /// Whether the proxy keeps up.
+    /// Whether the proxy keeps up with changes.
     pub fn is_healthy(&self) -> bool {
         self.state().queued.is_none_or(|since| since.elapsed() < self.patience)
     }
 
-    /// `/livez`: whether the proxy keeps up.
+    /// `/livez`: whether the proxy keeps up with changes.
     pub fn livez(&self) -> Answer {
         let healthy = self.is_healthy();
         self.answer(healthy, healthy, None)
@@ -114,8 +119,8 @@ impl Health {
         self.answer(healthy && eligible, healthy, Some(eligible))
     }
 
-    /// `/readyz`: whether the kernel holds what is wanted, but for single Services that are named in
-    /// warnings, and nobody else programs it too.
+    /// `/readyz`: whether the kernel holds the desired state, except for single Services that are
+    /// named in warnings, and no other service proxy programs this node.
     pub fn readyz(&self) -> Answer {
         let ready = {
             let state = self.state();

@@ -1,8 +1,8 @@
-//! Health-check node ports: an HTTP server for each Service whose external traffic stays on the
-//! node, where load balancers ask whether this node has endpoints of it.
+//! Health-check node ports: an HTTP server for each Service with `externalTrafficPolicy: Local`,
+//! which tells load balancers whether this node has endpoints of it.
 //!
-//! The loop leaves what each Service's should be at [`HealthChecks`] and never waits;
-//! [`HealthChecks::serve`] opens, changes and closes listeners, of those Services only.
+//! The loop stores the desired health checks in [`HealthChecks`] and never waits;
+//! [`HealthChecks::serve`] opens, changes and closes the listeners of the Services that changed.
 
 mod listener;
 mod reply;
@@ -19,7 +19,7 @@ use crate::health::Health;
 use listener::{Listener, Place};
 use trimtab_kube::warning::{Origin, Warnings};
 
-/// What the health checks should be, where it differs from what was last seen.
+/// Desired health checks that have changed since they were last taken.
 #[derive(Debug, Default)]
 pub struct HealthChecks {
     changes: Mutex<HashMap<ObjectName, Option<HealthCheck>>>,
@@ -27,19 +27,19 @@ pub struct HealthChecks {
 }
 
 impl HealthChecks {
-    /// A Service's health check is to be like this from now on; `None` if it is to have none.
+    /// Sets a Service's desired health check; `None` if it should have none.
     pub fn set(&self, service: ObjectName, wanted: Option<HealthCheck>) {
         self.changes().insert(service, wanted);
         self.changed.notify_one();
     }
 
-    /// Listens and answers until the task is dropped.
+    /// Serves until the task is dropped.
     pub async fn serve(self: Arc<Self>, health: Arc<Health>, warnings: Arc<Warnings>) {
         let mut open: HashMap<ObjectName, Open> = HashMap::new();
         loop {
             self.changed.notified().await;
             let changes = std::mem::take(&mut *self.changes());
-            // A port may pass from one Service to another, so what closes goes first.
+            // A port may move from one Service to another, so close before opening.
             for (name, wanted) in &changes {
                 if let Some(mut one) = open.remove(name) {
                     one.close_all_but(wanted.as_ref()).await;
@@ -94,7 +94,7 @@ impl Open {
     }
 }
 
-/// Where a health check listens, each with the number of endpoints to tell there.
+/// The addresses of a health check, each with the number of endpoints to report there.
 fn sockets(wanted: &HealthCheck) -> impl Iterator<Item = (SocketAddr, usize)> {
     let port = wanted.port;
     wanted.families.iter().flat_map(move |family| {

@@ -1,15 +1,15 @@
-//! What the kernel needs for each virtual and real server beside the objects themselves.
+//! The kernel memory that each virtual and real server takes besides the object itself.
 //!
-//! Both have statistics on every CPU that the machine could have, so a NodePort Service, which has a
-//! virtual server for each of the node's addresses, weighs much more on a large machine than in a
-//! test.
+//! Both have statistics for every possible CPU, so a NodePort Service, which has a virtual server
+//! for each of the node's addresses, takes much more memory on a large machine than in a test.
 
-/// What the kernel may spend on statistics depends on this.
+/// The properties of the machine that decide how much memory statistics take, and how much is too
+/// much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
-    /// CPUs that it could have.
+    /// Number of possible CPUs.
     pub possible_cpus: u32,
-    /// Memory in bytes; `None` if nobody knows.
+    /// Memory in bytes; `None` if unknown.
     pub memory: Option<u64>,
 }
 
@@ -22,7 +22,7 @@ pub fn statistics_bytes(virtual_servers: usize, real_servers: usize, possible_cp
     (virtual_servers as u64 + real_servers as u64) * u64::from(possible_cpus) * STATISTICS
 }
 
-/// Whether that is so much that somebody should know: more than a sixteenth of the memory.
+/// Whether that is worth a warning: more than a sixteenth of the memory.
 pub fn is_much(bytes: u64, memory: u64) -> bool {
     bytes > memory / 16
 }

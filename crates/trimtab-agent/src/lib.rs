@@ -1,4 +1,5 @@
-//! The daemon: from changes of objects to changes of the kernel, and what others can see of it.
+//! The daemon: turns changes of objects into changes of the kernel, and reports its state
+//! (warnings, health, metrics).
 //!
 //! ```text
 //! source ──► changes ──► SyncLoop ──► Reconciler ──► Plan ──► DataPlane
@@ -6,19 +7,19 @@
 //!                           └──────────── Auditor ◄──────────────┘
 //! ```
 //!
-//! [`SyncLoop`] is the only one that writes to the kernel. The auditor reads beside it and reports
-//! what looks wrong. What follows from the objects besides, warnings and health checks, is left with
-//! those who see to it; the loop never waits for them.
+//! Only [`SyncLoop`] writes to the kernel. The auditor reads the kernel in parallel and sends the
+//! loop what it finds. Warnings and health checks are handed to other tasks; the loop never waits
+//! for them.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `sync` | the loop: taking changes in, rounds, drains, the start |
-//! | `audit`, `auditor` | reading the kernel for comparisons, beside the loop |
-//! | `notices` | word of changes that somebody else made in the kernel |
-//! | `addresses`, `lists`, `pace` | what the loop knows of the node's addresses, of lists, of time |
-//! | `findings`, `failures`, `measure` | what it tells: warnings, log lines, metrics |
-//! | [`health`], [`health_check`], [`http`] | what probes and load balancers are answered |
-//! | [`allocator`], [`kernel_memory`] | what the program and the kernel need of memory |
+//! | `sync` | the loop: intake of changes, rounds, drains, startup |
+//! | `audit`, `auditor` | reading the kernel for comparisons, in parallel with the loop |
+//! | `notices` | notifications of changes that other programs made in the kernel |
+//! | `addresses`, `lists`, `pace` | the loop's state: the node's addresses, complete lists, pace of rounds |
+//! | `findings`, `failures`, `measure` | what it reports: warnings, log lines, metrics |
+//! | [`health`], [`health_check`], [`http`] | responses to probes and load balancers |
+//! | [`allocator`], [`kernel_memory`] | memory of the program and of the kernel |
 
 pub mod allocator;
 pub mod health;

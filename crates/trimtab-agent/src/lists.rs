@@ -1,4 +1,4 @@
-//! Telling deletions from complete lists.
+//! Deriving deletions from complete lists.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use trimtab_core::objects::ObjectName;
 
 use trimtab_kube::Kind;
 
-/// Which lists are under way and which have been complete once.
+/// Which lists are in progress, and which kinds have been listed completely once.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     services: Option<HashSet<ObjectName>>,
@@ -52,7 +52,7 @@ impl Lists {
         }
     }
 
-    /// Ends a list; for all but our Node, what was seen in it.
+    /// Ends a list; returns the objects seen in it, except for our Node.
     pub(super) fn end(&mut self, kind: Kind) -> HashSet<ObjectName> {
         self.complete.insert(kind);
         match kind {
@@ -68,13 +68,14 @@ impl Lists {
         self.node.take() == Some(false)
     }
 
-    /// The host's addresses are known: they always come whole.
+    /// The host's addresses are known: they always arrive completely.
     pub(super) fn addresses(&mut self) {
         self.has_addresses = true;
     }
 
     /// Whether every kind that decisions depend on has been listed once, and the node's own
-    /// addresses: without those, node ports that are served already would be taken away for a moment.
+    /// addresses are known: without these, node ports that are already served would be removed for
+    /// a moment.
     pub(super) fn are_complete(&self, with_node_weights: bool) -> bool {
         let needed = |kind: &Kind| *kind != Kind::NodeWeights || with_node_weights;
         self.has_addresses

@@ -1,4 +1,4 @@
-//! What the loop does, as metrics.
+//! The metrics of the loop.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) fn round(plan: &Plan, report: &Report, took: Duration) {
     }
 }
 
-/// So much was not as left.
+/// The number of objects that another program had changed.
 pub(crate) fn drifted(drift: &Drift, reconciler: &Reconciler) {
     metric::drift("virtual_server", drift.virtual_servers);
     metric::drift("real_server", drift.real_servers);

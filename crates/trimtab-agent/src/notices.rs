@@ -1,11 +1,11 @@
-//! Word that somebody changed what is ours, for the auditor to look at.
+//! Notices that another program changed our objects; they make the auditor look.
 
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// What the kernel told of. Several notices of one kind that nobody has looked at yet are one.
+/// Pending notices from the kernel. Several of one kind count as one until the auditor takes it.
 #[derive(Debug, Default)]
 pub struct Notices {
     interface: Notify,
@@ -13,7 +13,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// The dummy interface was changed, or so much else that word of it was lost.
+    /// The dummy interface was changed, or notifications were lost because there were too many.
     pub fn interface(&self) {
         self.interface.notify_one();
     }
@@ -34,12 +34,12 @@ impl Notices {
     }
 }
 
-/// The shortest time between two looks that notices cause.
+/// The shortest time between two looks caused by notices.
 const LEAST: Duration = Duration::from_secs(1);
 /// Looks that notices cause take at most this part of the time.
 const SHARE: u32 = 10;
 
-/// The time after a look in which no notice causes another one.
+/// How long after a look notices do not cause another one.
 #[derive(Debug)]
 pub(super) struct Rest {
     until: Instant,
@@ -50,7 +50,7 @@ impl Rest {
         Self { until: Instant::now() }
     }
 
-    /// Programs that were run count as well, so it is the time by the clock.
+    /// This is wall-clock time, so that the programs that the look runs count, too.
     pub(super) fn after(took: Duration) -> Self {
         Self { until: Instant::now() + LEAST.max(took * SHARE) }
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Keeps rounds apart by at least `minSyncPeriod`, from the end of one to the start of the next. The
-/// first change after quiet goes at once; changes that come meanwhile go together.
+/// Keeps rounds apart by at least `minSyncPeriod`, from the end of one to the start of the next.
+/// The first change after a quiet period starts a round at once; changes that arrive in the
+/// meantime share the next round.
 #[derive(Debug)]
 pub(super) struct Pace {
     least: Duration,
@@ -48,7 +49,7 @@ mod tests {
         assert!(pace.allows(start));
         assert_eq!(pace.begin(start), start);
         pace.ended(start);
-        // A retry that came due 5 s ago: waking up for it at once would be a loop.
+        // A retry that was due 5 s ago: waking up for it immediately would be a busy loop.
         let now = start + second * 6;
         assert!(!pace.allows(now));
         assert_eq!(pace.begin(start + second), start + second * 10);

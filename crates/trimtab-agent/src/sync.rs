@@ -1,4 +1,4 @@
-//! The loop that takes changes in and programs the kernel.
+//! The loop that receives changes and programs the kernel.
 
 mod comparing;
 mod drains;
@@ -28,17 +28,17 @@ use crate::kernel_memory::Machine;
 use crate::lists::Lists;
 use crate::pace::Pace;
 
-/// Changes taken in before the next round.
+/// How many changes are processed before the next round.
 const INTAKE: usize = 4096;
 
-/// What the loop needs to know of the configuration.
+/// The loop's part of the configuration.
 #[derive(Clone, Debug)]
 pub struct SyncSettings {
     /// Shortest time between two rounds.
     pub min_sync_period: Duration,
     /// The configuration, for what depends on the Node object.
     pub config: Arc<trimtab_config::Config>,
-    /// The machine, for what statistics cost on it.
+    /// The machine, to estimate the memory for statistics.
     pub machine: Machine,
 }
 
@@ -49,29 +49,29 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// Our Node's own pod networks, which the rules may depend on.
     pub pod_networks: watch::Sender<Vec<ipnet::IpNet>>,
-    /// What is wrong with objects.
+    /// Problems with objects.
     pub warnings: Arc<Warnings>,
     /// The health-check node ports.
     pub health_checks: Arc<HealthChecks>,
 }
 
-/// What the loop hears.
+/// The inputs of the loop.
 #[derive(Debug)]
 pub struct Inputs {
-    /// Changes of objects; their end is the loop's.
+    /// Changes of objects; the loop ends when this channel is closed.
     pub changes: mpsc::Receiver<Arrival>,
     /// What the host's kernel tells of by itself.
     pub host_news: mpsc::Receiver<HostNews>,
-    /// What comparisons with the kernel read.
+    /// The parts of comparisons with the kernel.
     pub audit: mpsc::Receiver<AuditPart>,
     /// True ends the loop.
     pub stop: watch::Receiver<bool>,
 }
 
-/// How far the program has come.
+/// How far startup has progressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Not everything is known yet; the kernel is left alone.
+    /// The input is not complete yet; the kernel is not touched.
     Listing,
     /// The kernel has been read and is being programmed for the first time.
     Programming,
@@ -91,16 +91,16 @@ pub struct SyncLoop<D> {
     addresses: Addresses,
     epoch: Instant,
     stage: Stage,
-    /// How many VIPs were not bound yet when those that are bound another way were last let go of;
-    /// zero once that is done.
+    /// How many VIPs were not bound yet when VIPs of the other `vipBinding` were last removed; zero
+    /// once all are removed.
     unbound: Option<usize>,
-    /// When to prepare the host again, and how long to wait if that fails too.
+    /// When to retry preparing the host, and how long to wait if that fails, too.
     next_attempt: Option<Instant>,
     pause: Duration,
-    /// A list ended, and with it the need for much memory.
+    /// A list has ended, so free memory can be returned to the kernel.
     listed: bool,
     next_drain_poll: Option<Instant>,
-    /// Virtual servers that are still to be asked for their connections.
+    /// Virtual servers whose connections are still to be read.
     to_ask: Vec<Frontend>,
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
@@ -110,7 +110,7 @@ pub struct SyncLoop<D> {
 }
 
 impl<D: DataPlane> SyncLoop<D> {
-    /// A loop that has taken nothing in yet.
+    /// A loop that has processed nothing yet.
     pub fn new(reconciler: Reconciler, plane: D, settings: SyncSettings, shared: Shared) -> Self {
         Self {
             reconciler,
@@ -139,7 +139,7 @@ impl<D: DataPlane> SyncLoop<D> {
     /// Runs until `changes` ends or `stop` says so, and leaves the kernel as it is.
     ///
     /// # Errors
-    /// When the kernel cannot be read at the start. A host that cannot be prepared is waited for.
+    /// If the kernel cannot be read at startup. If the host cannot be prepared, it retries instead.
     pub async fn run(mut self, inputs: Inputs) -> Result<D, PortError> {
         let Inputs { mut changes, mut host_news, mut audit, mut stop } = inputs;
         loop {
@@ -166,7 +166,7 @@ impl<D: DataPlane> SyncLoop<D> {
         Ok(self.plane)
     }
 
-    /// When to wake up if nothing arrives.
+    /// When to wake up if no input arrives.
     fn wake_at(&self) -> Option<Instant> {
         if self.stage == Stage::Listing {
             return self.next_attempt;
@@ -202,7 +202,7 @@ impl<D: DataPlane> SyncLoop<D> {
             self.round();
             self.read_again_if_renewed();
         }
-        // Also where a change turned out to be no work, whatever the pace.
+        // Also if a change needs no operation, whatever the pace.
         if self.reconciler.is_idle() {
             self.settled();
             self.tell();

@@ -1,4 +1,4 @@
-//! What is wrong with single fields, and where they come from.
+//! Errors in single fields, and where their values come from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ impl fmt::Display for Complaint {
 pub struct Complaints(pub Vec<Complaint>);
 
 impl fmt::Display for Complaints {
-    /// One complaint as it is; several on a line each.
+    /// A single complaint is printed as it is, several on one line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [only] = self.0.as_slice() {
             return only.fmt(f);
@@ -34,7 +34,7 @@ impl fmt::Display for Complaints {
     }
 }
 
-/// A value that cannot be used, before it is known where it was given.
+/// An invalid value, before it is known whether it came from the file or a flag.
 #[derive(Debug)]
 pub(super) struct Wrong {
     /// Path of the field.
@@ -49,18 +49,18 @@ impl Wrong {
     }
 }
 
-/// Where the values of a configuration come from, and what was wrong with them when they were read.
+/// Where the values of a configuration come from, and the errors found while reading them.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     /// The file; `None` if there are flags only.
     pub(super) file: Option<PathBuf>,
     pub(super) complaints: Vec<Complaint>,
-    /// The flag that gave a field its value, by the field's path.
+    /// The flag that set a field's value, by the field's path.
     pub(super) flags: BTreeMap<&'static str, &'static str>,
 }
 
 impl Origin {
-    /// The value of this field comes from another flag than its own.
+    /// The value of this field comes from a flag other than its own.
     pub fn set_by(&mut self, field: &'static str, flag: &'static str) {
         self.flags.insert(field, flag);
     }
@@ -75,9 +75,9 @@ impl Origin {
         self.flags.contains_key(field)
     }
 
-    /// Where people find the field: `--ipvs-scheduler` or `config.yaml: ipvs.scheduler`.
+    /// Where the user finds the field: `--ipvs-scheduler` or `config.yaml: ipvs.scheduler`.
     pub(super) fn place(&self, field: &str) -> String {
-        // An element of a list comes from where the list does.
+        // An element of a list comes from the same place as the list.
         let list = field.split('[').next().unwrap_or(field);
         if let Some(flag) = self.flags.get(list) {
             return format!("--{flag}");

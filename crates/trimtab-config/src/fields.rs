@@ -16,7 +16,7 @@ pub fn fields() -> &'static [Field] {
 }
 
 impl ConfigFile {
-    /// The value of this field comes from its flag, which is stated with the field.
+    /// The value of this field comes from its flag, which is declared with the field.
     ///
     /// # Panics
     /// If the field is unknown, or has no flag.

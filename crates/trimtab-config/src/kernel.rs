@@ -1,4 +1,4 @@
-//! The fields that tune the kernel beyond what kube-proxy knows.
+//! The fields that tune the kernel and that kube-proxy does not have.
 
 use std::path::PathBuf;
 

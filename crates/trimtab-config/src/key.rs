@@ -1,5 +1,5 @@
-//! The keys of the configuration file: one table says how each is read and what it means, so that
-//! the reference is made from what reads the file.
+//! The keys of the configuration file. One table says how each key is read and what it means, so
+//! the reference is generated from the code that reads the file.
 
 use serde_json::Value;
 
@@ -15,9 +15,9 @@ pub struct Field {
     pub path: String,
     /// What kind of value it has.
     pub kind: &'static str,
-    /// What a key that is not given stands for; empty for nothing.
+    /// The default; empty if there is none.
     pub default: &'static str,
-    /// The flag for the same, without its dashes.
+    /// The flag for the same setting, without its dashes.
     pub flag: Option<&'static str>,
     /// Why it has no effect here, for those that have none.
     pub without_effect: Option<&'static str>,
@@ -25,7 +25,7 @@ pub struct Field {
     pub meaning: String,
 }
 
-/// What is stated beside a key.
+/// What the table states about a key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct About {
     pub(crate) path: String,
@@ -42,7 +42,7 @@ impl About {
     }
 }
 
-/// What was noticed while a file was read.
+/// Notes made while a file was read.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) origin: Origin,
@@ -63,7 +63,7 @@ impl Found {
 
 /// What can stand at a key: a single value, or a section with further keys.
 pub(crate) trait Key: Default {
-    /// Reads it. What cannot be read is a complaint, and left out.
+    /// Reads it. A value that cannot be read is recorded as a complaint and left out.
     fn read(value: &Value, about: &About, found: &mut Found) -> Self;
 
     /// Adds what the reference says of it.
@@ -72,7 +72,7 @@ pub(crate) trait Key: Default {
 
 /// A single value.
 pub(crate) trait Leaf: Sized {
-    /// What kind of value, in words.
+    /// The kind of value, for messages.
     const KIND: &'static str;
 
     /// Reads it; says what was expected if it is something else.
@@ -114,7 +114,7 @@ impl<L: Leaf> Key for Option<L> {
     }
 }
 
-/// Whether a value is what Go has for a field that nobody gave: kubeadm writes those out.
+/// Whether a value is Go's zero value for a field that is not set: kubeadm writes those out.
 fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -151,7 +151,7 @@ fn expected<T>(what: &str, found: &Value) -> Result<T, String> {
     Err(format!("expected {what}, found {found}"))
 }
 
-/// A section as the keys that are given in it.
+/// A section as the keys that are set in it.
 pub(crate) fn entries<'a>(
     value: &'a Value,
     about: &About,
@@ -173,7 +173,7 @@ pub(crate) fn entries<'a>(
 impl Leaf for String {
     const KIND: &'static str = "text";
 
-    /// As Kubernetes' YAML reader does, takes a number or a truth value for its spelling.
+    /// Like Kubernetes' YAML reader, accepts a number or a boolean as text.
     fn take(value: &Value) -> Result<Self, String> {
         match value {
             Value::String(text) => Ok(text.clone()),
@@ -270,8 +270,8 @@ ignored! {
 
 /// A section of the file: a struct with a field for each key, and what the reference says of them.
 ///
-/// `"key" field: Type = "default" <- "flag" ! "why it has no effect";` states a single value, of
-/// which the flag and the reason may be missing; `"key" field: Type;` a section in it.
+/// `"key" field: Type = "default" <- "flag" ! "why it has no effect";` declares a single value,
+/// where the flag and the reason are optional; `"key" field: Type;` declares a section in it.
 macro_rules! section {
     (
         $(#[$doc:meta])*
@@ -292,7 +292,7 @@ macro_rules! section {
         }
 
         impl $name {
-            /// What is stated beside this key of the section at `about`.
+            /// What the table states about this key of the section at `about`.
             fn about(about: &$crate::key::About, key: &str) -> $crate::key::About {
                 use $crate::key::About;
                 match key {

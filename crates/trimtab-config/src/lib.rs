@@ -1,4 +1,4 @@
-//! The configuration: kube-proxy's file and kube-proxy's flags, checked and put together.
+//! The configuration: kube-proxy's file and flags, merged and checked.
 
 mod complaint;
 mod fields;
@@ -21,7 +21,7 @@ pub use period::Period;
 pub use resolve::{Config, Overrides, resolve};
 pub use written::written;
 
-/// What is odd about a configuration that can be used all the same.
+/// Oddities of a configuration that can be used nevertheless.
 pub type Notes = Vec<String>;
 
 /// Why a configuration cannot be used.
@@ -35,7 +35,7 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The file is not what it should be.
+    /// The file is not valid YAML or JSON, or is of another kind.
     #[error("{path}: {message}")]
     Syntax {
         /// The file.
@@ -43,7 +43,7 @@ pub enum Error {
         /// Where and what.
         message: String,
     },
-    /// Fields or flags have values that cannot be used.
+    /// Fields or flags have invalid values.
     #[error("{0}")]
     Values(Complaints),
 }

@@ -1,4 +1,4 @@
-//! What log lines look like.
+//! The format of log lines.
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! From the file and the flags to settings that hold together.
+//! From file and flags to consistent settings.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ const CONNTRACK_CLOSE_WAIT: Duration = Duration::from_secs(60 * 60);
 /// Ours.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// What is not in the file and yet decides the node's name.
+/// Inputs outside the file that decide the node's name.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The name of the node, which overrides the file's.
@@ -49,66 +49,66 @@ pub struct Overrides {
 pub struct Config {
     /// The node's name.
     pub node_name: String,
-    /// Kubeconfig; `None` for the pod's own account.
+    /// Kubeconfig; `None` for the pod's service account.
     pub kubeconfig: Option<PathBuf>,
     /// Where /healthz is served; `None` for nowhere.
     pub health_address: Option<SocketAddr>,
     /// Where /metrics is served; `None` for nowhere.
     pub metrics_address: Option<SocketAddr>,
-    /// Exit when one of these addresses cannot be bound.
+    /// Whether to exit if the program cannot listen on one of these addresses.
     pub bind_address_hard_fail: bool,
-    /// Overrides the node's own address of its family.
+    /// Overrides the node's own address of the same family.
     pub bind_address: Option<IpAddr>,
     /// Time between two comparisons with the kernel.
     pub sync_period: Duration,
     /// Shortest time between two rounds of changes.
     pub min_sync_period: Duration,
-    /// Scheduler of Services that do not ask for another.
+    /// Scheduler of Services without an annotation for it.
     pub scheduler: Scheduler,
     /// Virtual servers in these networks are never deleted.
     pub exclude: Vec<IpNet>,
     /// Which external and load-balancer IPs are served.
     pub external_ips: ExternalIpPolicy,
-    /// Answer ARP only for addresses of the interface that was asked.
+    /// Whether to answer ARP only for addresses of the interface that receives the request.
     pub strict_arp: bool,
-    /// IPVS timeouts: TCP, TCP after FIN, UDP; zero leaves the kernel's.
+    /// IPVS timeouts: TCP, TCP after FIN, UDP; zero keeps the kernel's.
     pub timeouts: [Duration; 3],
     /// Which node addresses serve node ports.
     pub node_port_addresses: NodePortAddresses,
     /// The packet-filter rules.
     pub rules: RuleSettings,
-    /// How long a real server that left may keep its connections.
+    /// How long a draining real server may keep its connections.
     pub drain_timeout: Duration,
-    /// How the kernel is told that a VIP is this node's.
+    /// How VIPs are bound to the node.
     pub vip_binding: VipBinding,
     /// log2 of the buckets of IPVS's connection table; `None` for a size that fits the node.
     pub connection_table_bits: Option<u8>,
-    /// IPVS's measuring of rates.
+    /// How IPVS measures rates.
     pub estimation: EstimationOptions,
-    /// The kind of iptables; `None` for the one that the node uses already.
+    /// The kind of iptables; `None` for the one that the node already uses.
     pub iptables_backend: Option<Backend>,
     /// Where sysctls are read and written.
     pub sysctl_path: PathBuf,
-    /// Whether Nodes may give their endpoints a weight.
+    /// Whether the weight annotation of Nodes is used.
     pub node_weights: bool,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
-    /// How much is logged.
+    /// Verbosity of the log.
     pub verbosity: u8,
-    /// What log lines look like.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// The kernel's inclination to end this process when memory is short.
+    /// The oom_score_adj of this process.
     pub oom_score_adj: i32,
 }
 
-/// Collects what is wrong, so that all of it is said at once.
+/// Collects all errors, so that they are reported at once.
 struct Checks<'a> {
     origin: &'a Origin,
     complaints: Vec<Complaint>,
 }
 
 impl Checks<'_> {
-    /// The value, or a complaint and the value that stands for it until the end.
+    /// The value; or, after recording a complaint, a placeholder to continue with.
     fn take<T>(&mut self, value: Result<T, Wrong>, otherwise: T) -> T {
         value.unwrap_or_else(|wrong| {
             self.complaints.push(self.origin.complaint(wrong));
@@ -121,7 +121,7 @@ impl Checks<'_> {
     }
 }
 
-/// Puts the configuration together, with kube-proxy's defaults for what is not given.
+/// Merges the configuration, with kube-proxy's defaults for fields that are not set.
 ///
 /// # Errors
 /// [`Error::Values`] with every field and flag whose value cannot be used.
@@ -132,12 +132,12 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
     checks.take(check_mode(file, &mut notes), ());
     let node_name = node_name(file, overrides);
     if node_name.is_empty() {
-        checks.refuse("hostnameOverride", "this host has no name; state the node's name here");
+        checks.refuse("hostnameOverride", "this host has no name; set the node's name here");
     }
     let bind_address = checks.take(bind_address(file), None);
     let six = bind_address.is_some_and(|address| address.is_ipv6());
     let sync_period = match period(file.ipvs.sync_period, Duration::ZERO) {
-        // kube-proxy, too, takes zero for the default in a file, and refuses it as a flag.
+        // Like kube-proxy, takes zero in a file for the default, and refuses it as a flag.
         zero if zero.is_zero() => {
             if origin.is_by_flag("ipvs.syncPeriod") {
                 checks.refuse("ipvs.syncPeriod", "must be greater than 0");
@@ -240,12 +240,12 @@ fn check_mode(file: &ConfigFile, notes: &mut Notes) -> Result<(), Wrong> {
         "ipvs" => Ok(()),
         "" => {
             let place = file.origin.place("mode");
-            notes.push(format!("{place} is not given: taken as ipvs, the only one there is"));
+            notes.push(format!("{place} is not set: using ipvs, the only mode of Trimtab"));
             Ok(())
         }
         mode @ ("iptables" | "nftables" | "kernelspace" | "userspace") => wrong(format!(
-            "{mode:?} is a mode of kube-proxy: Trimtab programs IPVS and nothing else. Set it to \
-             \"ipvs\", or run kube-proxy on this node for {mode}"
+            "{mode:?} is a mode of kube-proxy: Trimtab only programs IPVS. Set it to \"ipvs\", or \
+             run kube-proxy on this node for {mode}"
         )),
         other => wrong(format!("unknown mode {other:?}; the only one is ipvs")),
     }
@@ -277,7 +277,7 @@ fn loopback(six: bool) -> IpAddr {
     if six { std::net::Ipv6Addr::LOCALHOST.into() } else { std::net::Ipv4Addr::LOCALHOST.into() }
 }
 
-/// An address with a port, or a lone address; empty for the default, port 0 for nowhere.
+/// An address with or without a port; empty for the default, port 0 to disable it.
 fn listen_address(
     field: &str,
     text: Option<&str>,
@@ -312,7 +312,7 @@ fn node_port_addresses(file: &ConfigFile) -> Result<NodePortAddresses, Wrong> {
         return Ok(NodePortAddresses::Primary);
     }
     if list.contains(&"primary") {
-        let message = "primary stands alone, it cannot be combined with CIDRs";
+        let message = "primary cannot be combined with CIDRs";
         return Err(Wrong::new("nodePortAddresses", message));
     }
     networks("nodePortAddresses", list).map(NodePortAddresses::Networks)
@@ -340,26 +340,29 @@ fn rules(file: &ConfigFile, checks: &mut Checks<'_>, notes: &mut Notes) -> RuleS
     }
 }
 
-/// The default makes room for the bits of masquerading; what is given must leave it.
+/// The default avoids the masquerade bits; a configured value must do so, too.
 fn marks(file: &ConfigFile) -> Result<MarkRange, Wrong> {
     let reserved = reserved_bits(masquerade_bit(file).unwrap_or(MASQUERADE_BIT));
     let Some(given) = file.trimtab.mark_bits.as_deref().filter(|given| !given.is_empty()) else {
         return Ok(MarkRange::DEFAULT.without(reserved).unwrap_or_default());
     };
     let wrong = |message: String| Wrong::new("trimtab.markBits", message);
-    // YAML takes a hexadecimal number without quotes for a number, and so a text of other digits.
+    // YAML reads an unquoted hexadecimal number as a number, so the text here may be decimal.
     let bits = match given.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16),
         None => given.parse(),
     };
     let range = bits.ok().and_then(MarkRange::of_bits).ok_or_else(|| {
-        wrong(format!("{given:?} is no number of 32 bits such as 0x30ff with at least three set"))
+        wrong(format!(
+            "{given:?} is not a 32-bit number with at least three bits set, such as \
+            0x30ff"
+        ))
     })?;
     let taken = range.bits() & reserved;
     if taken == 0 {
         return Ok(range);
     }
-    Err(wrong(format!("{given} has {taken:#x}, which is for masquerading or for dropping")))
+    Err(wrong(format!("{given} contains {taken:#x}, which is used for masquerading or dropping")))
 }
 
 fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<DetectLocal, Wrong> {
@@ -374,7 +377,7 @@ fn detect(file: &ConfigFile, notes: &mut Notes) -> Result<DetectLocal, Wrong> {
             let networks = network_pair("clusterCIDR", text)?;
             if networks.is_empty() {
                 notes.push(format!(
-                    "{} is not given: only what the node itself sends to a cluster IP is \
+                    "{} is not set: only traffic from the node itself to a cluster IP is \
                      masqueraded",
                     file.origin.place("clusterCIDR")
                 ));

@@ -1,4 +1,4 @@
-//! What of the configuration decides what the kernel should hold.
+//! The part of the configuration that decides what the kernel should hold.
 
 use trimtab_core::Family;
 use trimtab_core::objects::NodeObject;
@@ -20,7 +20,7 @@ impl Config {
         }
     }
 
-    /// A Node object as decisions take it: with `bindAddress` before its own addresses.
+    /// A Node object as the reconciler uses it: with `bindAddress` before its own addresses.
     pub fn corrected(&self, node: &NodeObject) -> NodeObject {
         let mut node = node.clone();
         if let Some(address) = self.bind_address {

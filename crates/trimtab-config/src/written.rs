@@ -1,4 +1,4 @@
-//! The configuration as the file that would give it.
+//! The configuration written as a file that produces it.
 
 use std::net::SocketAddr;
 
@@ -88,7 +88,7 @@ pub fn written(config: &Config) -> Value {
             },
             "nodeWeights": config.node_weights,
             "markBits": format!("{:#x}", config.rules.marks.bits()),
-            // What is null is the kernel's own choice.
+            // Null means the kernel's own choice.
             "connectionTableBits": config.connection_table_bits,
             "estimation": {
                 "enabled": config.estimation.run,
@@ -101,7 +101,7 @@ pub fn written(config: &Config) -> Value {
     })
 }
 
-/// Port 0 is for nowhere, as an empty text stands for the default.
+/// Port 0 disables it, because an empty text means the default.
 fn address(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "0.0.0.0:0".to_owned(), |address| address.to_string())
 }

@@ -99,7 +99,7 @@ pub enum Error {
     },
     /// The kernel speaks other versions of the ipset protocol.
     #[error(
-        "the kernel speaks versions {oldest} to {newest} of the ipset protocol; 6 or 7 is needed"
+        "the kernel supports versions {oldest} to {newest} of the ipset protocol; 6 or 7 is needed"
     )]
     IpsetProtocol {
         /// Its oldest.
@@ -109,7 +109,8 @@ pub enum Error {
     },
     /// The kernel has other revisions of a type of set.
     #[error(
-        "the kernel has revisions {oldest} to {newest} of ipset type {set_type}, none that is known here"
+        "the kernel has revisions {oldest} to {newest} of ipset type {set_type}; Trimtab supports \
+         none of them"
     )]
     IpsetType {
         /// The type.
@@ -143,7 +144,7 @@ pub enum Error {
         element: SetElement,
     },
     /// A set's name is too long for the kernel.
-    #[error("{set} is no name of a set: it has more than 31 bytes")]
+    #[error("{set} is not a valid set name: it has more than 31 bytes")]
     SetName {
         /// The name.
         set: Box<str>,
@@ -186,7 +187,8 @@ pub enum Error {
         message: Box<str>,
     },
     /// A program needs a capability that this process does not have.
-    #[error("{program} failed for want of {capability}: {}: {}", capability.needed_for(), message.trim())]
+    #[error("{program} failed because {capability} is missing: {}: \
+        {}", capability.needed_for(), message.trim())]
     ProgramCapability {
         /// The program.
         program: Box<str>,
@@ -197,8 +199,8 @@ pub enum Error {
     },
     /// Another program held the packet filter's lock.
     #[error(
-        "{program} waited {seconds} s for the lock of the packet filter, which another program \
-         holds: it is tried again; if it persists, look for a stuck iptables (fuser /run/xtables.lock)"
+        "{program} waited {seconds} s for the iptables lock, which another program holds. Trimtab \
+         retries; if this persists, look for a stuck iptables (fuser /run/xtables.lock)"
     )]
     Locked {
         /// The program.
@@ -218,9 +220,8 @@ pub enum Error {
     /// A sysctl has the wrong value and could not be written.
     #[error(
         "sysctl {name} is {current}, must be {wanted} ({reason}), and cannot be written: {source}; \
-         set it on the node (sysctl -w {name}={wanted}), or let a process write it that may: trimtab \
-         run --init-only in a privileged container, or the host's /proc/sys mounted outside /proc and \
-         named by --sysctl-path"
+         set it on the node (sysctl -w {name}={wanted}), run trimtab run --init-only in a \
+         privileged container, or mount the host's /proc/sys outside /proc and set --sysctl-path"
     )]
     SysctlWrite {
         /// Its name below /proc/sys.
@@ -235,7 +236,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The kernel's version is not known.
-    #[error("cannot tell the kernel's version from {path}: {text:?}")]
+    #[error("cannot parse the kernel's version in {path}: {text:?}")]
     KernelVersion {
         /// Where it should be.
         path: Box<Path>,

@@ -113,8 +113,9 @@ pub struct Loaded {
     pub complaint: String,
 }
 
-/// Loads the modules that the kernel does not show, in one run of `modprobe`, which goes on after one
-/// that it does not find. A module that is built in may be complained of: it need not be loaded.
+/// Loads the modules that the kernel does not show, in one run of `modprobe`, which goes on after
+/// one that it does not find. A module that is built in may be complained of: it need not be
+/// loaded.
 pub fn load(modules: &[String]) -> Loaded {
     let has = |module: &&String| Path::new("/sys/module").join(module).exists();
     let missing: Vec<&String> = modules.iter().filter(|module| !has(module)).collect();
@@ -145,7 +146,7 @@ fn modprobe(modules: &[&String]) -> String {
             Err(error) => return format!("cannot run {program}: {error}"),
         }
     }
-    "there is no program modprobe".to_owned()
+    "modprobe is not installed".to_owned()
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ pub enum Error {
     #[error(transparent)]
     Open(trimtab_netlink::Error),
     /// The kernel could not be asked whether it has IPVS.
-    #[error("cannot ask the kernel for its IPVS: {0}")]
+    #[error("cannot query the kernel for IPVS: {0}")]
     Resolve(#[source] trimtab_netlink::Error),
     /// The kernel has no IPVS, and its module could not be loaded.
-    #[error("the kernel has no IPVS now: {0}")]
+    #[error("the kernel has no IPVS: {0}")]
     NoIpvs(#[from] ModuleError),
     /// The kernel lets nobody but root near IPVS, not even to read.
     #[error(
@@ -151,7 +151,7 @@ pub enum ModuleError {
     },
     /// The program was content and the kernel still has no IPVS.
     #[error(
-        "the module ip_vs was loaded and the kernel still has no IPVS (was the module that \
+        "the module ip_vs was loaded, but the kernel still has no IPVS (was the module that \
          modprobe found built for this kernel?)"
     )]
     StillMissing,

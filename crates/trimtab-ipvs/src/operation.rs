@@ -76,22 +76,26 @@ impl Operation {
             (Self::AddVirtualServer(server) | Self::SetVirtualServer(server), libc::ENOENT) => {
                 return Some(missing_module(server));
             }
-            (Self::AddVirtualServer(_), libc::EEXIST) => "the virtual server exists",
-            (Self::StartSyncDaemon(_), libc::EEXIST) => "a sync daemon of this role runs",
+            (Self::AddVirtualServer(_), libc::EEXIST) => "the virtual server already exists",
+            (Self::StartSyncDaemon(_), libc::EEXIST) => {
+                "a sync daemon with this role is already \
+                running"
+            }
             (Self::StartSyncDaemon(_), libc::ENODEV) => "the interface does not exist",
-            (Self::StopSyncDaemon(_), libc::ESRCH) => "no sync daemon of this role runs",
+            (Self::StopSyncDaemon(_), libc::ESRCH) => "no sync daemon with this role is running",
             (_, libc::ESRCH) => "the virtual server does not exist",
             (_, libc::EAFNOSUPPORT) => "this kernel runs without IPv6",
             (Self::AddVirtualServer(_) | Self::SetVirtualServer(_), libc::EINVAL) => {
                 "the mark is 0, the persistence prefix is outside the family's range, \
                  or the persistence engine's name is too long"
             }
-            (Self::AddRealServer(..), libc::EEXIST) => "the real server exists",
+            (Self::AddRealServer(..), libc::EEXIST) => "the real server already exists",
             (Self::SetRealServer(..) | Self::DeleteRealServer(..), libc::ENOENT) => {
                 "the real server does not exist"
             }
             (Self::AddRealServer(..) | Self::SetRealServer(..), libc::ERANGE) => {
-                "the weight is beyond 2147483647 or the lower threshold above the upper"
+                "the weight is greater than 2147483647, or the lower threshold is above the upper \
+                 one"
             }
             (Self::AddRealServer(..) | Self::SetRealServer(..), libc::EINVAL) => {
                 "the address is not unicast, or of the other family without a tunnel, \

@@ -65,10 +65,10 @@ impl Contact {
         if state.logged.insert(failure.class()) {
             warn!(
                 kind,
-                "cannot follow the API server, trying again with growing pauses: {failure}"
+                "cannot watch the API server, retrying with exponential back-off: {failure}"
             );
         } else {
-            debug!(kind, "the API server still cannot be followed: {failure}");
+            debug!(kind, "still cannot watch the API server: {failure}");
         }
     }
 

@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// There is neither a kubeconfig nor a pod's account.
     #[error(
-        "no kubeconfig is given (--kubeconfig, or clientConnection.kubeconfig in the \
+        "no kubeconfig is set (--kubeconfig, or clientConnection.kubeconfig in the \
          configuration) and this is not a pod with a service account: {0}"
     )]
     NoAccount(#[source] Box<kube::config::InClusterError>),
@@ -56,7 +56,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The folder of manifests was deleted.
-    #[error("the folder {} is gone", .0.display())]
+    #[error("the folder {} no longer exists", .0.display())]
     FolderGone(PathBuf),
     /// The manifests cannot be used.
     #[error(transparent)]

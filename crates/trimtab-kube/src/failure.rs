@@ -9,7 +9,7 @@ pub enum Failure {
     #[error("cannot reach it: {0}")]
     Unreachable(String),
     /// The connection is there and nothing comes.
-    #[error("nothing heard for {} s", .0.as_secs())]
+    #[error("it has sent nothing for {} s", .0.as_secs())]
     Silent(Duration),
     /// An answer that is not the one asked for.
     #[error("it answers {code}: {message}")]
@@ -28,7 +28,7 @@ pub enum Failure {
     #[error("a watch event is longer than {0} bytes")]
     TooLong(usize),
     /// A watch that ends as soon as it has begun.
-    #[error("it ends a watch at once")]
+    #[error("it closes a watch immediately")]
     Brief,
 }
 

@@ -33,7 +33,8 @@ pub async fn follow(
                 info!(folder = %folder.display(), "manifests changed, read again");
                 open = send(manifest, &node_name, &changes).await;
             }
-            Err(error) => error!(%error, "manifests changed and cannot be used: keeping the last"),
+            Err(error) => error!(%error, "the changed manifests cannot be used: keeping the \
+                previous ones"),
         }
     }
     Ok(())
@@ -62,7 +63,8 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Arrival>) ->
     changes.send(Arrival::now(all)).await.is_ok()
 }
 
-/// What the manifests say of our Node. That they need not have one is no reason to keep traffic away.
+/// What the manifests say of our Node. That they need not have one is no reason to keep traffic
+/// away.
 fn node_state(node: Option<NodeObject>) -> NodeState {
     let state = node.and_then(|node| node.decoded.value);
     state.unwrap_or_else(|| NodeState { eligible: true, ..NodeState::default() })

@@ -1,4 +1,4 @@
-//! Carrying operations out, a phase at a time, in few system calls.
+//! Applies operations, one phase at a time, in few system calls.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ impl Linux {
         match apply_growing(&mut self.sets, &changes, Repeat::Allow) {
             Ok(grown) => {
                 for (set, size) in grown.sets {
-                    warn!(set, size, "the ipset was full: a larger one took its place");
+                    warn!(set, size, "the ipset was full: replaced it by a larger one");
                 }
                 let applied = grown.applied;
                 metric::sent("ipset", applied.messages, applied.sends, applied.bytes);
@@ -74,11 +74,11 @@ impl Linux {
         }
     }
 
-    /// What a refusal says about the kernel's state.
+    /// What an error says about the kernel's state.
     fn meaning(&self, action: &Action, failure: &Failure) -> Refused {
         let errno = failure.refusal.errno;
-        // Of a virtual server, ENOENT says that its scheduler is missing; that it is not there
-        // itself is said by ESRCH.
+        // For a virtual server, ENOENT means that its scheduler is missing; ESRCH means that the
+        // virtual server itself does not exist.
         let is_about_scheduler =
             matches!(action, Action::AddVirtualServer(_) | Action::SetVirtualServer(_))
                 && errno.is_no_entry();

@@ -1,4 +1,4 @@
-//! Making VIPs this node's own: by addresses on the dummy interface, or by routes.
+//! Binds VIPs to the node: by addresses on the dummy interface, or by routes.
 
 use std::net::IpAddr;
 
@@ -12,10 +12,10 @@ use trimtab_netlink::Socket;
 
 use super::prepare;
 
-/// What the node's own connections to VIPs come from, of each family; for routes.
+/// The source address of the node's own connections to VIPs, for each family; used by routes.
 pub(super) type Sources = [Option<IpAddr>; 2];
 
-/// The VIPs that the kernel has bound in this way.
+/// The VIPs that are bound in this way.
 pub(super) fn bound(kind: VipBinding, route: &mut Socket) -> Result<Vec<IpAddr>, Error> {
     match kind {
         VipBinding::Address => {
@@ -59,7 +59,7 @@ fn is_vip(address: &IpAddr) -> bool {
     }
 }
 
-/// Binds VIPs and lets go of them.
+/// Binds and unbinds VIPs.
 #[derive(Debug)]
 pub(super) struct Binding {
     kind: VipBinding,
@@ -80,7 +80,7 @@ impl Binding {
         self.kind
     }
 
-    /// Binds; what is bound already counts as done.
+    /// Binds VIPs; one that is already bound counts as done.
     pub(super) fn bind(&mut self, route: &mut Socket, vips: &[IpAddr]) -> Result<Applied, Error> {
         match self.kind {
             VipBinding::Address => on_dummy(route, |dummy, route| dummy.add(route, vips)),
@@ -93,7 +93,7 @@ impl Binding {
         }
     }
 
-    /// Lets go; what is not bound counts as done.
+    /// Unbinds VIPs; one that is not bound counts as done.
     pub(super) fn unbind(&mut self, route: &mut Socket, vips: &[IpAddr]) -> Result<Applied, Error> {
         match self.kind {
             VipBinding::Address => on_dummy(route, |dummy, route| dummy.delete(route, vips)),
@@ -101,8 +101,9 @@ impl Binding {
         }
     }
 
-    /// The node's own addresses, which routes name as source: those that name another are put in
-    /// again. The kernel keeps a route of this table whose source is no address any more.
+    /// Sets the node's own addresses, which are the source addresses of routes: routes with another
+    /// source are added again, because the kernel keeps a route of this table after its source
+    /// address is gone.
     pub(super) fn set_sources(
         &mut self,
         route: &mut Socket,
@@ -121,8 +122,8 @@ impl Binding {
         local_route::add(route, &routes)?.into_result()
     }
 
-    /// Lets go of the VIPs that are bound the other way, as an earlier configuration or kube-proxy
-    /// did, except those in `keep`; how many.
+    /// Unbinds the VIPs that are bound the other way, by an earlier configuration or kube-proxy,
+    /// except those in `keep`; returns how many.
     pub(super) fn retire_other(
         &mut self,
         route: &mut Socket,

@@ -1,8 +1,7 @@
 //! The size of IPVS's connection table, a parameter of the kernel module.
 //!
-//! Until Linux 7.1 the table has as many buckets as the module was loaded with, 4,096 unless told
-//! otherwise, and a packet's connection is looked for along its bucket. Since then it grows by
-//! itself.
+//! Before Linux 7.1 the number of buckets is fixed when the module is loaded, 4,096 by default, and
+//! looking up a packet's connection walks its bucket. Since then the table grows by itself.
 
 use std::path::Path;
 
@@ -15,16 +14,16 @@ use crate::options::Options;
 
 /// The first version whose table grows by itself.
 const GROWS: KernelVersion = KernelVersion::new(7, 1);
-/// A bucket is a pointer: 2^20 of them are 8 MiB. Kernels before 6.6 take no more.
+/// A bucket is a pointer: 2^20 of them are 8 MiB. Kernels before 6.6 accept no more.
 const MOST_BITS: u32 = 20;
-/// What the module has by default (`CONFIG_IP_VS_TAB_BITS`).
+/// The module's default (`CONFIG_IP_VS_TAB_BITS`).
 const LEAST_BITS: u32 = 12;
-/// As many connections as connection tracking has room for make chains of this length.
+/// The average chain length when connection tracking is full.
 const CHAIN: u32 = 4;
-/// Chains from this length on are worth a warning.
+/// The chain length from which on there is a warning.
 const LONG_CHAIN: u32 = 32;
 
-/// How to load the module where it is missing.
+/// How to load the module if it is missing.
 pub(super) fn module_options(options: &Options) -> ModuleOptions {
     let bits = options.connection_table_bits.or_else(|| {
         let connections = options.conntrack.max_entries()?;
@@ -43,7 +42,7 @@ fn fitting_bits(connections: u32) -> u32 {
     (u32::BITS - (buckets - 1).leading_zeros()).clamp(LEAST_BITS, MOST_BITS)
 }
 
-/// Says how to have a larger table where the module was loaded with one that is too small.
+/// Warns if the module was loaded with a table that is too small, and says how to get a larger one.
 pub(super) fn check(ipvs: &mut trimtab_ipvs::Client, options: &Options) -> Result<(), Error> {
     if let Some((buckets, bits)) = shortage(ipvs, options)? {
         warn!(
@@ -71,7 +70,7 @@ pub(super) fn shortage(
     Ok(bits.map(|bits| (buckets, bits)))
 }
 
-/// The size to load the module with instead, if `buckets` are too few.
+/// The size to load the module with, if `buckets` are too few.
 fn too_small(buckets: u32, connections: u32, configured: Option<u8>) -> Option<u32> {
     match configured.map(u32::from) {
         Some(bits) => (u64::from(buckets) < 1 << bits).then_some(bits),

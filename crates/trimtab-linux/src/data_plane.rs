@@ -1,4 +1,4 @@
-//! Linux as the loop's data plane: what it reads and prepares besides carrying plans out.
+//! Linux as the loop's data plane: reading and preparing the kernel; `apply.rs` carries out plans.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What can fail where the kernel is prepared or read.
+//! Errors of opening, preparing and reading the kernel.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use trimtab_host::capability::Capability;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The process may not do what the program needs.
+    /// The process lacks a capability.
     #[error("this process lacks {0}: {needed}", needed = .0.needed_for())]
     Capability(Capability),
-    /// The configured place of the sysctls is none.
+    /// The configured path of the sysctls is not a directory.
     #[error(
         "trimtab.sysctlPath: {} is not a directory; in a container, mount the host's /proc/sys there",
         .0.display()
@@ -24,8 +24,8 @@ pub enum Error {
          detectLocalMode, or let the controller manager allocate pod networks"
     )]
     NoPodNetworks,
-    /// An ipset cannot be made or taken over.
-    #[error("cannot have ipset {set}: {source}")]
+    /// An ipset cannot be created or adopted.
+    #[error("cannot create ipset {set}: {source}")]
     Set {
         /// The set.
         set: SetId,
@@ -41,7 +41,7 @@ pub enum Error {
     /// IPVS.
     #[error(transparent)]
     Ipvs(#[from] trimtab_ipvs::Error),
-    /// Sets, rules, addresses, sysctls.
+    /// An error with sets, rules, addresses or sysctls.
     #[error(transparent)]
     Host(#[from] trimtab_host::Error),
 }

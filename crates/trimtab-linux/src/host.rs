@@ -18,18 +18,18 @@ pub fn local_addresses() -> Result<Vec<LocalAddress>, Error> {
     let listed = address::list(&mut socket).map_err(Error::LocalAddresses)?;
     Ok(listed
         .into_iter()
-        // A name that is empty belongs to an interface that has just gone.
+        // An empty name means that the interface has just been deleted.
         .filter(|one| &*one.interface != DUMMY_INTERFACE && !one.interface.is_empty())
         .map(|one| LocalAddress { interface: (*one.interface).into(), address: one.address })
         .collect())
 }
 
-/// The CPUs that this machine could have.
+/// The number of possible CPUs of this machine.
 pub fn possible_cpus() -> u32 {
     cpu_list::possible(Path::new("/sys")).unwrap_or(1)
 }
 
-/// This machine's memory in bytes; `None` if nobody knows.
+/// This machine's memory in bytes; `None` if unknown.
 pub fn total_memory() -> Option<u64> {
     memory_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
@@ -40,7 +40,7 @@ fn memory_in(meminfo: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// The families that this host's kernel has: IPv6 may be left out or switched off.
+/// The address families of this host's kernel: IPv6 may be missing or disabled.
 pub fn families() -> Vec<Family> {
     let has_six = Path::new("/proc/net/if_inet6").exists()
         && std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
@@ -48,31 +48,31 @@ pub fn families() -> Vec<Family> {
     if has_six { Family::ALL.to_vec() } else { vec![Family::V4] }
 }
 
-/// Allows this process as many descriptors as it may have (getrlimit(2), RLIMIT_NOFILE): each
-/// health-check node port needs one an address, and the usual soft limit is 1,024.
+/// Raises the soft limit of file descriptors to the hard limit (getrlimit(2), RLIMIT_NOFILE): each
+/// health-check node port needs one per address, and the usual soft limit is 1,024.
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit of descriptors could not be raised");
+        tracing::debug!(%error, "cannot raise the limit of file descriptors");
     }
 }
 
-/// Lets other threads go before the calling one, which nobody waits for.
+/// Gives the calling thread the lowest priority, because nothing waits for it.
 pub fn give_way() {
-    // Linux has a nice value for each thread, under the thread's number.
+    // On Linux each thread has a nice value of its own, set by thread ID.
     let this = Some(rustix::thread::gettid());
     if let Err(error) = rustix::process::setpriority_process(this, 10) {
-        tracing::debug!(%error, "the nice value could not be set");
+        tracing::debug!(%error, "cannot set the nice value");
     }
 }
 
-/// Tells the kernel how inclined to be to end this process when memory is short (proc(5),
-/// oom_score_adj). Lowering it needs CAP_SYS_RESOURCE, so a refusal is only logged.
+/// Sets how likely the kernel is to kill this process when memory is short (proc(5),
+/// oom_score_adj). Lowering it needs CAP_SYS_RESOURCE, so an error is only logged.
 pub fn adjust_oom_score(score: i32) {
     if let Err(error) = std::fs::write("/proc/self/oom_score_adj", score.to_string()) {
-        tracing::info!(score, %error, "oomScoreAdj could not be set");
+        tracing::info!(score, %error, "cannot set oomScoreAdj");
     }
 }
 

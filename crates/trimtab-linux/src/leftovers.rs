@@ -1,4 +1,4 @@
-//! What kube-proxy left on the node in its other modes, which translates packets before IPVS sees
+//! Rules that kube-proxy's other modes left on the node and that translate packets before IPVS sees
 //! them.
 
 use std::collections::BTreeMap;
@@ -11,11 +11,11 @@ use trimtab_netlink::Socket;
 use super::packet_filter::PacketFilters;
 use crate::error::Error;
 
-/// Removes the tables of kube-proxy's nftables mode, the chains and jumps of its iptables mode, and
-/// in the kind of iptables that is not used those of its IPVS mode too. `ours` is what stays. Returns
-/// what was removed, in words.
+/// Removes the tables of kube-proxy's nftables mode and the chains and jumps of its iptables mode,
+/// and, in the kind of iptables that Trimtab does not use, those of its IPVS mode. `ours` stays.
+/// Returns a description of what was removed.
 ///
-/// Connections go on: what connection tracking has translated once, it translates without a rule.
+/// Open connections continue: connection tracking keeps translating them without a rule.
 pub(super) fn remove(
     filters: PacketFilters,
     ours: &[RuleSet],
@@ -36,7 +36,7 @@ pub(super) fn remove(
     if let Some(other) = filters.backend().map(Backend::other) {
         for family in Family::ALL {
             let filter = PacketFilter::of(Some(other), family);
-            // Nobody needs programs of the other kind.
+            // It is fine if the programs of the other kind are not installed.
             let Ok(saved) = filter.save() else { continue };
             if let Some(input) = kube_proxy_removal(&saved) {
                 removed.push(take_away(&filter, &input, family, Some(other))?);

@@ -60,8 +60,8 @@ impl Linux {
     /// Opens the sockets and loads the ip_vs module if it is missing.
     ///
     /// # Errors
-    /// When the kernel lacks IPVS or ipset, the process lacks `CAP_NET_ADMIN` or `CAP_NET_RAW`, or the configured
-    /// path of the sysctls is none.
+    /// When the kernel lacks IPVS or ipset, the process lacks `CAP_NET_ADMIN` or `CAP_NET_RAW`, or
+    /// the configured path of the sysctls is not a directory.
     pub fn open(
         options: Arc<Options>,
         families: Vec<Family>,

@@ -1,13 +1,13 @@
-//! Operations as netlink messages: the part of carrying them out that needs no kernel.
+//! Operations as netlink messages: the part of applying them that needs no kernel.
 
 use trimtab_host::ipset::Change;
 use trimtab_ipvs::Batch;
 use trimtab_reconcile::Action;
 
-/// Appends the one message that a change of a virtual or real server is; returns its index.
+/// Appends the message for a change of a virtual or real server; returns its index.
 ///
 /// # Panics
-/// When the action is of an element or an address, which IPVS knows nothing of.
+/// If the action concerns an element or an address, which are not IPVS objects.
 pub fn push_server_change(batch: &mut Batch, action: &Action) -> usize {
     match action {
         Action::AddVirtualServer(server) => batch.add_virtual_server(server),
@@ -25,8 +25,9 @@ pub fn push_server_change(batch: &mut Batch, action: &Action) -> usize {
     }
 }
 
-/// The changes of ipsets among `actions`, each after its position there. Neighbours of one set share
-/// a message, so they are sorted by set; within a phase the order does not matter.
+/// The changes of ipsets among `actions`, each with its position there. They are sorted by set,
+/// because neighbouring changes of one set share a message; within a phase the order does not
+/// matter.
 pub fn element_changes(actions: &[&Action]) -> (Vec<usize>, Vec<Change<'static>>) {
     let mut changes: Vec<(usize, Change<'static>)> = Vec::with_capacity(actions.len());
     for (position, action) in actions.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What of the configuration concerns the kernel.
+//! The part of the configuration that concerns the kernel.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use trimtab_host::sysctl::{ConntrackOptions, EstimationOptions};
 /// How the kernel is prepared and programmed.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How the kernel is told that a VIP is this node's.
+    /// How VIPs are bound to the node.
     pub vip_binding: VipBinding,
     /// The packet-filter rules.
     pub rules: RuleSettings,
-    /// The kind of iptables; `None` for the one that the node uses already.
+    /// The kind of iptables; `None` for the one that the node already uses.
     pub iptables_backend: Option<Backend>,
     /// Where sysctls are read and written.
     pub sysctl_path: PathBuf,
-    /// Answer ARP only for addresses of the interface that was asked.
+    /// Whether to answer ARP only for addresses of the interface that receives the request.
     pub strict_arp: bool,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
-    /// IPVS's measuring of rates.
+    /// How IPVS measures rates.
     pub estimation: EstimationOptions,
-    /// IPVS timeouts: TCP, TCP after FIN, UDP; zero leaves the kernel's.
+    /// IPVS timeouts: TCP, TCP after FIN, UDP; zero keeps the kernel's.
     pub timeouts: [Duration; 3],
     /// The scheduler whose module is loaded ahead of its first virtual server.
     pub scheduler: Scheduler,

@@ -1,4 +1,4 @@
-//! The programs through which the packet filter is programmed.
+//! The iptables programs that program the packet filter.
 
 use tracing::{info, warn};
 use trimtab_core::Family;
@@ -11,7 +11,7 @@ pub struct PacketFilters {
 }
 
 impl PacketFilters {
-    /// Takes the configured kind, or finds the one that the node uses; says which, and why.
+    /// Uses the configured kind, or detects the one that the node uses; logs which, and why.
     pub fn choose(configured: Option<Backend>) -> Self {
         let (backend, why) = if configured.is_some() {
             (configured, "configured".to_owned())
@@ -29,7 +29,7 @@ impl PacketFilters {
         Self { backend }
     }
 
-    /// The kind that was chosen; `None` where the host has only programs without a kind.
+    /// The chosen kind; `None` if the host has only programs without a kind in their names.
     pub const fn backend(self) -> Option<Backend> {
         self.backend
     }
@@ -39,8 +39,8 @@ impl PacketFilters {
         PacketFilter::of(self.backend, family)
     }
 
-    /// Those of the families for which there are programs. Without any for IPv6, a node can still
-    /// serve IPv4, and the other way round.
+    /// The families for which programs are installed. Without those for IPv6, a node can still
+    /// serve IPv4, and vice versa.
     pub fn families(self, wanted: &[Family]) -> Vec<Family> {
         let missing = |family: Family| match self.of(family).save() {
             Err(error) if error.is_no_program() => Some(error),
@@ -48,7 +48,7 @@ impl PacketFilters {
         };
         let found: Vec<_> = wanted.iter().map(|family| (*family, missing(*family))).collect();
         if found.iter().all(|(_, missing)| missing.is_some()) {
-            // What is missing is said, again and again, where the rules are to be written.
+            // A missing program is reported each time the rules are to be written.
             return wanted.to_vec();
         }
         for (family, error) in &found {

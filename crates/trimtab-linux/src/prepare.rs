@@ -1,4 +1,4 @@
-//! What does not depend on Services: sysctls, the dummy interface, sets, rules.
+//! Prepares what does not depend on Services: sysctls, the dummy interface, sets, rules.
 
 use ipnet::IpNet;
 use tracing::{info, warn};
@@ -17,7 +17,7 @@ use super::connection_table::module_options;
 use super::packet_filter::PacketFilters;
 use super::sysctls::{Sysctls, Which};
 
-/// Sets how rates are measured, where the configuration says. What this kernel does not have is a
+/// Sets how rates are measured, if configured. If this kernel lacks a sysctl for it, that is only a
 /// warning: everything else works.
 fn estimation(options: &Options) -> Vec<String> {
     options.estimation.apply(&options.sysctl_path).unwrap_or_else(|error| {
@@ -26,12 +26,12 @@ fn estimation(options: &Options) -> Vec<String> {
     })
 }
 
-/// Makes the dummy interface if it is missing.
+/// Creates the dummy interface if it is missing.
 pub(super) fn dummy(route: &mut Socket) -> Result<Dummy, trimtab_host::Error> {
     dummy::ensure(route, DUMMY_INTERFACE)
 }
 
-/// Makes the sets that are missing; returns what was done, in words.
+/// Creates missing sets; returns a description of what was done.
 pub(super) fn sets(client: &mut ipset::Client, families: &[Family]) -> Result<Vec<String>, Error> {
     let wanted: Vec<SetId> = SetId::all().filter(|set| families.contains(&set.family)).collect();
     let specs: Vec<_> = wanted.iter().map(|set| SetSpec::of(*set, 0)).collect();
@@ -49,7 +49,7 @@ pub(super) fn sets(client: &mut ipset::Client, families: &[Family]) -> Result<Ve
     Ok(done)
 }
 
-/// Puts our part of the packet filter right where it is not; returns what was done, in words.
+/// Repairs our part of the packet filter where it differs; returns a description of what was done.
 pub(super) fn rules(
     options: &Options,
     pod_networks: &[IpNet],
@@ -67,9 +67,9 @@ pub(super) fn rules(
     Ok(done)
 }
 
-/// IPVS's own timeouts, where the configuration gives any.
+/// Sets IPVS's own timeouts, if configured.
 pub(super) fn timeouts(ipvs: &mut trimtab_ipvs::Client, options: &Options) {
-    // Zero leaves the kernel's value, as in the configuration.
+    // Zero keeps the kernel's value, as in the configuration.
     let seconds = |time: std::time::Duration| {
         let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         (seconds > 0).then_some(seconds)
@@ -89,14 +89,15 @@ pub(super) fn timeouts(ipvs: &mut trimtab_ipvs::Client, options: &Options) {
     }
 }
 
-/// Does what takes more privileges than the program itself has: loads modules that a kernel may not
-/// load by itself for a process without `CAP_SYS_MODULE`, sets sysctls and timeouts. Touches nothing
-/// that depends on objects. What cannot be done is a warning: the program will say what it lacks.
+/// Does what needs more privileges than the main program has: loads modules that the kernel may not
+/// load by itself for a process without `CAP_SYS_MODULE`, and sets sysctls and timeouts. Touches
+/// nothing that depends on objects. A failed step is only a warning: the main program will report
+/// what is missing.
 ///
 /// # Errors
-/// When the configured path of the sysctls is none, or the kernel has no IPVS.
+/// If the configured path of the sysctls is not a directory, or the kernel has no IPVS.
 pub fn init(options: &Options) -> Result<(), Error> {
-    // First, as its parameters are taken when it is loaded.
+    // First, because its parameters are read when it is loaded.
     let mut ipvs = trimtab_ipvs::Client::connect(&module_options(options))?;
     let filters = PacketFilters::choose(options.iptables_backend);
     let wanted = modules::wanted(options.scheduler.name(), filters.backend());
@@ -107,7 +108,7 @@ pub fn init(options: &Options) -> Result<(), Error> {
     if !outcome.complaint.is_empty() {
         info!(
             modprobe = outcome.complaint,
-            "some modules could not be loaded, which is fine where the kernel has them built in"
+            "some modules could not be loaded; this is fine if they are built into the kernel"
         );
     }
     let mut done = Sysctls::new(options)?.apply(&options.sysctl_path, Which::AtStart);

@@ -1,4 +1,4 @@
-//! Reading the kernel: on the loop's sockets, and on sockets of its own for comparisons.
+//! Reads the kernel: on the loop's sockets, and, for comparisons, on sockets of its own.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -92,10 +92,10 @@ impl KernelReader {
             return Ok(Vec::new());
         }
         prepare::dummy(&mut self.route)?;
-        Ok(vec![format!("created {DUMMY_INTERFACE} again, which was gone")])
+        Ok(vec![format!("recreated {DUMMY_INTERFACE}, which was missing")])
     }
 
-    /// Sets come first, as rules cannot be written that match a set that is not there.
+    /// Sets come first, because a rule that matches a missing set cannot be written.
     fn check_filter(&mut self, check: &mut HostCheck) {
         check.made_sets = check.part(prepare::sets(&mut self.sets, &self.families));
         let networks = self.pod_networks.borrow().clone();
@@ -148,7 +148,7 @@ impl Auditing for KernelReader {
     }
 
     fn cpu_time(&self) -> Duration {
-        // By way of the C library: rustix insists on a vDSO, which not every Linux has.
+        // Uses the C library: rustix requires a vDSO, which not every Linux has.
         let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
         time.map(Duration::from).unwrap_or_default()
     }

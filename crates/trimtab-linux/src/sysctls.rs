@@ -1,4 +1,4 @@
-//! Sysctls at the start and from then on.
+//! Sysctls, at startup and later.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,28 +12,28 @@ use crate::error::Error;
 use crate::options::Options as KernelOptions;
 use trimtab_metrics as metric;
 
-/// The sysctls of this node: writes those that differ, and says once which cannot be written. The
+/// The sysctls of this node: writes those that differ, and logs once which cannot be written. The
 /// loop and the audit share it.
 #[derive(Debug)]
 pub(super) struct Sysctls {
     kernel: KernelVersion,
     options: Options,
-    /// Those that have another value and cannot be written, with the reason.
+    /// Sysctls with a wrong value that cannot be written, with the reason.
     wrong: Mutex<BTreeMap<&'static str, String>>,
 }
 
-/// Which sysctls are looked at.
+/// Which sysctls to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     /// All.
     AtStart,
-    /// All but those of connection tracking: as with kube-proxy, what an operator sets after the
-    /// start stays.
+    /// All except those of connection tracking: as with kube-proxy, values that an operator sets
+    /// after startup stay.
     Later,
 }
 
 impl Sysctls {
-    /// Those that the configuration asks for on this kernel.
+    /// The sysctls for this configuration and kernel.
     pub(super) fn new(options: &KernelOptions) -> Result<Self, Error> {
         if !options.sysctl_path.is_dir() {
             return Err(Error::SysctlPath(options.sysctl_path.clone()));
@@ -48,8 +48,8 @@ impl Sysctls {
         })
     }
 
-    /// Writes those that differ below `path`; returns what was written, in words. One that cannot
-    /// be written is a warning, and the others are written all the same.
+    /// Writes those that differ below `path`; returns a description of what was written. If one
+    /// cannot be written, that is only a warning, and the others are still written.
     pub(super) fn apply(&self, path: &Path, which: Which) -> Vec<String> {
         let wanted = self.wanted(which);
         let applied = sysctl::apply(path, &wanted);
@@ -63,7 +63,7 @@ impl Sysctls {
             let (before, now) = (wrong.get(sysctl.name), failed.get(sysctl.name));
             match (before, now) {
                 (_, Some(why)) if before != now => warn!("{why}"),
-                (Some(_), None) => info!("sysctl {sysctl} is as it must be now"),
+                (Some(_), None) => info!("sysctl {sysctl} has the required value again"),
                 _ => {}
             }
             metric::sysctl_is_wrong(sysctl.name, now.is_some());
@@ -103,7 +103,7 @@ mod tests {
         Sysctls { kernel: KernelVersion::new(6, 1), options, wrong: Mutex::default() }
     }
 
-    /// A folder that stands for /proc/sys, in which everything has another value.
+    /// A folder in place of /proc/sys, in which every sysctl has a wrong value.
     fn proc_sys(sysctls: &Sysctls) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for sysctl in sysctls.wanted(Which::AtStart) {

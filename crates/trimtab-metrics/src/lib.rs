@@ -1,8 +1,8 @@
-//! The metrics: each has its name, meaning and labels in [`METRICS`] and one function that records
-//! it.
+//! The metrics. [`METRICS`] has the name, meaning and labels of each; each is recorded by functions
+//! of this crate only.
 //!
-//! Names that kube-proxy has are kept, so that dashboards go on; what it has not begins with
-//! `trimtab_`.
+//! Metrics that kube-proxy also has keep its names, so that dashboards continue to work; all others
+//! begin with `trimtab_`.
 
 mod table;
 
@@ -23,17 +23,17 @@ use table::names::{
 };
 pub use table::{Kind, METRICS, Metric};
 
-/// Samples of histograms that may wait to be counted into their buckets.
+/// How many samples of histograms may wait before they are counted into their buckets.
 const WAITING: usize = 1024;
 
 /// Who counts them.
 static EXPORTER: OnceLock<PrometheusHandle> = OnceLock::new();
 static SAMPLES: AtomicUsize = AtomicUsize::new(0);
 
-/// Starts collecting. The handle renders what `/metrics` serves.
+/// Installs the recorder. The handle renders the text that `/metrics` serves.
 ///
 /// # Errors
-/// When the program collects already.
+/// If a recorder is installed already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let doubling: Vec<f64> = (0..15).map(|power| 0.001 * f64::from(1 << power)).collect();
     let handle = PrometheusBuilder::new()
@@ -46,8 +46,9 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Records a sample of a histogram. The exporter keeps every single one until it is asked for the
-/// metrics or for this, and perhaps nobody ever asks for the metrics.
+/// Records a sample of a histogram, and every so often has the exporter count the samples into
+/// buckets: it keeps each single sample until then or until the metrics are rendered, and perhaps
+/// nobody ever scrapes them.
 fn sample(name: &'static str, value: f64) {
     histogram!(name).record(value);
     if SAMPLES.fetch_add(1, Ordering::Relaxed) % WAITING == WAITING - 1
@@ -78,7 +79,7 @@ fn describe() {
     }
 }
 
-/// So many changes of Services and of EndpointSlices arrived together.
+/// This many changes of Services and of EndpointSlices arrived together.
 pub fn arrived(services: usize, slices: usize) {
     counter!(SERVICE_CHANGES).increment(services as u64);
     gauge!(SERVICES_PENDING).increment(as_f64(services));
@@ -94,7 +95,7 @@ pub fn problem(reason: &'static str) {
     counter!(PROBLEMS, "reason" => reason).increment(1);
 }
 
-/// So many problems of this kind stand.
+/// There are this many problems of this kind now.
 pub fn problems_now(reason: &'static str, count: usize) {
     gauge!(PROBLEMS_NOW, "reason" => reason).set(as_f64(count));
 }
@@ -114,12 +115,12 @@ pub fn api_server_heard() {
     gauge!(API_HEARD).set(jiff::Timestamp::now().as_duration().as_secs_f64());
 }
 
-/// This many kinds of objects cannot be followed.
+/// The watches of this many kinds of objects fail.
 pub fn api_server_failing(kinds: usize) {
     gauge!(API_FAILING).set(as_f64(kinds));
 }
 
-/// A list or a watch failed, or was cut.
+/// A list or a watch failed or was interrupted.
 pub fn watch_failed(kind: &'static str) {
     counter!(WATCH_ERRORS, "kind" => kind).increment(1);
 }
@@ -129,7 +130,7 @@ pub fn round(took: Duration) {
     sample(ROUND, took.as_secs_f64());
 }
 
-/// So many operations of one kind were tried.
+/// This many operations of one kind were tried.
 pub fn operations(verb: &'static str, count: u64) {
     counter!(OPERATIONS, "operation" => verb).increment(count);
 }
@@ -146,7 +147,7 @@ pub fn sent(what: &'static str, messages: usize, sends: usize, bytes: usize) {
     counter!(BYTES, "objects" => what).increment(bytes as u64);
 }
 
-/// Tracked flows of a family were forgotten.
+/// Conntrack entries of a family were deleted.
 pub fn flows_forgotten(family: Family, count: usize) {
     counter!(FLOWS, "ip_family" => family.to_string()).increment(count as u64);
 }
@@ -159,7 +160,7 @@ pub fn settled(took: Duration, services: usize, retrying: usize) {
     self::retrying(retrying);
 }
 
-/// So many objects failed and wait to be tried again.
+/// This many objects failed and wait for a retry.
 pub fn retrying(objects: usize) {
     gauge!(RETRYING).set(as_f64(objects));
 }
@@ -175,12 +176,12 @@ pub fn rules_failed(family: Family) {
     counter!(RESTORE_FAILURES, "ip_family" => family.to_string()).increment(1);
 }
 
-/// Whether a sysctl has another value than it must have, and cannot be written.
+/// Whether a sysctl has a wrong value and cannot be written.
 pub fn sysctl_is_wrong(sysctl: &'static str, wrong: bool) {
     gauge!(WRONG_SYSCTLS, "sysctl" => sysctl).set(if wrong { 1.0 } else { 0.0 });
 }
 
-/// Whether another service proxy programs this node too.
+/// Whether another service proxy also programs this node.
 pub fn other_proxy(runs: bool) {
     gauge!(OTHER_PROXY).set(if runs { 1.0 } else { 0.0 });
 }
@@ -206,23 +207,25 @@ pub fn audit_failed() {
     counter!(AUDIT_ERRORS).increment(1);
 }
 
-/// So many objects of one kind in the kernel were not as they had been left.
+/// Another program had changed this many kernel objects of one kind.
 pub fn drift(kind: &'static str, objects: usize) {
     counter!(DRIFT, "kind" => kind).increment(objects as u64);
 }
 
-/// So many real servers drain.
+/// This many real servers are draining.
 pub fn draining(real_servers: usize) {
     gauge!(DRAINING).set(as_f64(real_servers));
 }
 
-/// So many Services have the traffic policy Local, `internal` or `external`, and no endpoint here.
+/// This many Services have the traffic policy Local, `internal` or `external`, and no endpoint on
+/// this node.
 pub fn without_local_endpoints(family: Family, policy: &'static str, services: usize) {
     let family = family.to_string();
     gauge!(NO_LOCAL, "traffic_policy" => policy, "ip_family" => family).set(as_f64(services));
 }
 
-/// The kernel has, or will have, this many servers, and these bytes for their statistics.
+/// The kernel has, or will have, this many virtual and real servers, and this many bytes of
+/// statistics for them.
 pub fn servers(virtual_servers: usize, real_servers: usize, statistics_bytes: u64) {
     gauge!(VIRTUAL_SERVERS).set(as_f64(virtual_servers));
     gauge!(REAL_SERVERS).set(as_f64(real_servers));
@@ -240,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    /// What is exposed: type and labels of each metric.
+    /// The exposed metrics: type and labels of each.
     fn exposed(text: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
         let mut found: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
         let mut current = String::new();
@@ -298,7 +301,7 @@ mod tests {
         let exposed = exposed(&text);
         for metric in METRICS {
             let (kind, labels) = exposed.get(metric.name).unwrap_or_else(|| panic!("{metric:?}"));
-            // Without buckets of its own, the exporter tells a histogram's quantiles.
+            // A histogram without configured buckets would be exported as quantiles.
             let kind = if kind == "summary" { "histogram" } else { kind };
             assert_eq!(kind, metric.kind.as_str(), "{}", metric.name);
             let known: BTreeSet<String> = metric.labels.iter().map(ToString::to_string).collect();

@@ -5,7 +5,7 @@
 pub enum Kind {
     /// Only grows.
     Counter,
-    /// A value of now.
+    /// A current value.
     Gauge,
     /// Samples in buckets.
     Histogram,
@@ -22,7 +22,7 @@ impl Kind {
     }
 }
 
-/// What is stated of a metric.
+/// The description of a metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     /// Its name.
@@ -37,7 +37,7 @@ pub struct Metric {
 
 macro_rules! metrics {
     ($($constant:ident = $kind:ident $name:literal [$($label:literal),*] $meaning:literal;)*) => {
-        /// The names, for those who record them.
+        /// The names, for the recording functions.
         pub(super) mod names {
             $(pub(crate) const $constant: &str = $name;)*
         }
@@ -54,9 +54,9 @@ macro_rules! metrics {
 
 metrics! {
     SYNC_DURATION = Histogram "kubeproxy_sync_proxy_rules_duration_seconds" []
-        "Seconds from a change's arrival to its being in the kernel";
+        "Seconds from a change's arrival until it is in the kernel";
     LAST_SYNC = Gauge "kubeproxy_sync_proxy_rules_last_timestamp_seconds" []
-        "When the kernel last held all that was asked for, Unix seconds";
+        "When the kernel last held the desired state, Unix seconds";
     LAST_QUEUED = Gauge "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds" []
         "When the last change arrived, Unix seconds";
     SERVICE_CHANGES = Counter "kubeproxy_sync_proxy_rules_service_changes_total" []
@@ -69,21 +69,23 @@ metrics! {
         "EndpointSlice events that are not in the kernel yet";
     NO_LOCAL = Gauge "kubeproxy_sync_proxy_rules_no_local_endpoints_total"
         ["traffic_policy", "ip_family"]
-        "Services of local traffic policy (internal, external) with endpoints on other nodes only";
+        "Services with a local traffic policy (internal, external) and endpoints on other nodes \
+         only";
     RESTORE_FAILURES = Counter "kubeproxy_sync_proxy_rules_iptables_restore_failures_total"
-        ["ip_family"] "Times that the packet-filter rules could not be read or written";
+        ["ip_family"] "Failed reads and writes of the packet-filter rules";
     LATENCY = Histogram "kubeproxy_network_programming_duration_seconds" []
-        "Seconds from the cause of an endpoint's change to the kernel";
+        "Seconds from the cause of an endpoint's change until it is in the kernel";
     FLOWS = Counter "kubeproxy_conntrack_reconciler_deleted_entries_total" ["ip_family"]
-        "Tracked UDP flows that were deleted";
-    HEALTHZ = Counter "kubeproxy_proxy_healthz_total" ["code"] "Answers of /healthz, by HTTP status";
-    LIVEZ = Counter "kubeproxy_proxy_livez_total" ["code"] "Answers of /livez, by HTTP status";
+        "Deleted conntrack entries of UDP flows";
+    HEALTHZ = Counter "kubeproxy_proxy_healthz_total" ["code"] "Responses of /healthz, by HTTP \
+        status";
+    LIVEZ = Counter "kubeproxy_proxy_livez_total" ["code"] "Responses of /livez, by HTTP status";
     OPERATIONS = Counter "trimtab_operations_total" ["operation"]
         "Operations on kernel objects, by kind";
     FAILURES = Counter "trimtab_operation_failures_total" ["operation"]
         "Operations that the kernel refused, by kind";
     ROUND = Histogram "trimtab_round_duration_seconds" []
-        "Seconds that one round of operations took";
+        "Duration of one round of operations, in seconds";
     MESSAGES = Counter "trimtab_netlink_messages_total" ["objects"]
         "Netlink messages that changed something, by kind of object: ipvs, ipset or route";
     SENDS = Counter "trimtab_netlink_sends_total" ["objects"]
@@ -91,34 +93,35 @@ metrics! {
     BYTES = Counter "trimtab_netlink_bytes_total" ["objects"]
         "Bytes of netlink messages, by kind of object";
     DRIFT = Counter "trimtab_drift_total" ["kind"]
-        "Kernel objects that somebody else had changed, by kind: virtual_server, real_server, element or address";
-    AUDITS = Counter "trimtab_audits_total" [] "Complete comparisons with the kernel";
+        "Kernel objects that another program had changed, by kind: virtual_server, real_server, \
+         element or address";
+    AUDITS = Counter "trimtab_audits_total" [] "Completed comparisons with the kernel";
     AUDIT_ERRORS = Counter "trimtab_audit_errors_total" [] "Parts of the kernel that could not be compared";
     PROBLEMS = Counter "trimtab_problems_total" ["reason"] "Problems found in objects, by reason";
     PROBLEMS_NOW = Gauge "trimtab_problems" ["reason"]
-        "Problems in objects that there are now, by reason";
+        "Current problems in objects, by reason";
     EVENTS = Counter "trimtab_events_total" ["outcome"]
         "Requests to the API server for Events, by outcome: sent, known, forgotten or failed";
     EVENTS_DROPPED = Counter "trimtab_events_dropped_total" []
-        "Problems that got no Event, because there were too many at once";
+        "Problems without an Event, because there were too many at once";
     WATCH_ERRORS = Counter "trimtab_watch_errors_total" ["kind"]
-        "Lists and watches of the API server that failed or were cut, by kind of object";
+        "Failed or interrupted lists and watches of the API server, by kind of object";
     API_HEARD = Gauge "trimtab_api_server_last_heard_timestamp_seconds" []
         "When the API server last sent anything, Unix seconds";
     API_FAILING = Gauge "trimtab_api_server_failing_watches" []
-        "Kinds of objects that cannot be followed at the API server now";
+        "Kinds of objects whose watch currently fails";
     SERVICES = Gauge "trimtab_services" [] "Services that are proxied";
     VIRTUAL_SERVERS = Gauge "trimtab_virtual_servers" []
         "Virtual servers that the kernel has or should have";
     REAL_SERVERS = Gauge "trimtab_real_servers" []
         "Real servers that the kernel has or should have";
     STATISTICS = Gauge "trimtab_kernel_statistics_bytes" []
-        "Bytes of kernel memory for the per-CPU statistics of these servers, estimated";
+        "Estimated kernel memory for the per-CPU statistics of virtual and real servers, in bytes";
     DRAINING = Gauge "trimtab_draining_real_servers" []
-        "Real servers that keep their connections and get no new ones";
+        "Draining real servers: they keep their connections and get no new ones";
     RETRYING = Gauge "trimtab_retrying_objects" [] "Kernel objects whose last operation failed";
     WRONG_SYSCTLS = Gauge "trimtab_wrong_sysctls" ["sysctl"]
-        "1 where a sysctl has another value than it must have and cannot be written, else 0";
+        "1 if a sysctl has a wrong value and cannot be written, else 0";
     OTHER_PROXY = Gauge "trimtab_other_proxy" []
-        "1 while another service proxy programs this node too, else 0";
+        "1 while another service proxy also programs this node, else 0";
 }

@@ -39,7 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Program this node's kernel and keep it as the cluster's Services say.
+    /// Program this node's kernel with the cluster's Services and keep it up to date.
     Run(Box<RunArgs>),
     /// Look whether Trimtab can serve on this node, and say what is in the way. Changes nothing.
     Check(CheckArgs),
@@ -49,23 +49,22 @@ enum Command {
     Cleanup(CleanupArgs),
     /// Show what the kernel should hold for some manifests, without touching it.
     Plan(PlanArgs),
-    /// Look into configuration files.
+    /// Check configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say everything that is wrong with a configuration file, and which of its fields have no
-    /// effect.
+    /// Report every error in a configuration file, and which of its fields have no effect.
     Validate(ValidateArgs),
 }
 
 impl Cli {
-    /// Does what the command line asks for.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Whatever ends a command early.
+    /// Any error that ends a command early.
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
@@ -113,7 +112,7 @@ fn read_config(path: Option<&Path>) -> Result<(ConfigFile, Notes), config::Error
     config::parse(path, &text)
 }
 
-/// Puts file, flags and the host's name together.
+/// Merges file, flags and the host's name.
 fn resolve(
     file: &ConfigFile,
     mut overrides: Overrides,
@@ -140,7 +139,7 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// What of the configuration concerns the kernel.
+/// The part of the configuration that concerns the kernel.
 fn kernel_options(config: &Config) -> trimtab_linux::Options {
     trimtab_linux::Options {
         vip_binding: config.vip_binding,

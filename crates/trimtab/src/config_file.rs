@@ -1,4 +1,5 @@
-//! The configuration file, which is read once: a change ends the program, to be started with it.
+//! The configuration file, which is read once: when it changes, the program exits, to be restarted
+//! with it.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use anyhow::Context as _;
 
 use trimtab_kube::folder::Watch;
 
-/// Ends when the file has other content than now; where it lies in a mounted `ConfigMap`, too.
+/// Returns when the file's content changes, also in a mounted `ConfigMap`.
 ///
 /// # Errors
 /// When its folder cannot be watched.
@@ -21,13 +22,13 @@ pub(crate) fn until_changed(file: &Path) -> anyhow::Result<impl Future<Output = 
     let file = file.to_owned();
     Ok(async move {
         while watch.changed().await {
-            // Gone for a moment is no change: what replaces it is.
+            // A missing file is not a change yet: it is about to be replaced.
             let now = std::fs::read(&file).ok();
             if now.is_some() && now != before {
                 return;
             }
         }
-        // Nothing will be heard any more, so nothing is known to change.
+        // The watch has ended, so no change will be noticed any more.
         std::future::pending::<()>().await;
     })
 }

@@ -7,7 +7,7 @@
 //! | [`diff`] | what the kernel should hold against what it holds |
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@reference`] | the reference pages of the book |
-//! | `config_file`, `logging` | the configuration's file, which is followed; log lines |
+//! | `config_file`, `logging` | watching the configuration file; log lines |
 
 pub mod check;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Logs: one line an event, on stderr.
+//! Logging: one line per event, on stderr.
 
 use std::io::IsTerminal as _;
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use trimtab_config::LogFormat;
 
 /// Starts logging at a verbosity like kube-proxy's: 0 and 1 for events, 2 to 4 for details, 5 and
-/// more for everything. The environment variable `RUST_LOG` goes before it.
+/// more for everything. The environment variable `RUST_LOG` overrides it.
 pub(crate) fn start(verbosity: u8, format: LogFormat) {
     let level = match verbosity {
         0..=1 => "info",

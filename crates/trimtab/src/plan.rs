@@ -21,9 +21,9 @@ use trimtab_reconcile::{KernelState, Programmed, Reconciler, ServiceProblems, ex
 pub struct Planned {
     /// Virtual servers, set elements, VIPs.
     pub state: KernelState,
-    /// What each Service has of it.
+    /// What each Service needs of them.
     pub services: Vec<Programmed>,
-    /// What is wrong with the objects, for stderr.
+    /// Problems with the objects, for stderr.
     pub notes: Vec<String>,
     /// Whether an object has a value that the API does not allow.
     pub invalid: bool,
@@ -38,9 +38,9 @@ pub enum Output {
     Ipset,
     /// Input for iptables-restore, or for ip6tables-restore with `--family ipv6`.
     Iptables,
-    /// One VIP of the dummy interface a line.
+    /// The VIPs of the dummy interface, one per line.
     Addresses,
-    /// Everything, with the Service that it comes from.
+    /// Everything, with the Service that needs it.
     Json,
 }
 

@@ -1,6 +1,6 @@
-//! The reference pages of the book, made from the tables that the program itself uses.
+//! The reference pages of the book, generated from the tables that the program itself uses.
 //!
-//! A test compares them with `docs/src/reference/`, and writes them there when it is asked to.
+//! A test compares them with `docs/src/reference/`, and writes them there on request.
 
 mod markdown;
 
@@ -13,8 +13,8 @@ use trimtab_kube::objects::{Known, annotations, labels};
 use trimtab_kube::warning::WarningReason;
 use trimtab_metrics::METRICS;
 
-const MADE: &str = "<!-- Made from the program's source. Do not edit it by hand: change the source, \
-                    then run\n     TRIMTAB_WRITE_REFERENCE=1 cargo test -p trimtab --test reference \
+const MADE: &str = "<!-- Generated from the program's source. Do not edit it by hand: change the \
+    source, then run\n     TRIMTAB_WRITE_REFERENCE=1 cargo test -p trimtab --test reference \
                     -->\n";
 
 /// Every page: the name of its file, and its text.
@@ -41,12 +41,9 @@ fn configuration() -> String {
         "Configuration",
         "The configuration file is kube-proxy's own, `KubeProxyConfiguration` of \
          `kubeproxy.config.k8s.io/v1alpha1`, in YAML or JSON, with a section `trimtab` for what \
-         kube-proxy does not have. `trimtab run --config FILE` reads it; flags override it. A key \
-         that is missing, `null` or empty stands for its default, as in the file that kubeadm \
-         writes. An unknown key is noted in the log and ignored. A value that cannot be used ends \
-         the program, with every complaint at once.\n\n\
+         kube-proxy does not have. `trimtab run --config FILE` reads it; flags override it. A key that is missing, `null` or empty has its default value, as in the file that kubeadm writes. An unknown key is logged and ignored. If a value is invalid, the program exits and reports all errors at once.\n\n\
          `trimtab config validate FILE` checks a file, `trimtab run --write-config-to FILE` writes \
-         one with all defaults, and a running Trimtab shows its own at \
+         one with all defaults, and a running Trimtab serves its configuration at \
          `127.0.0.1:10249/configz`.\n\n\
          Durations are written as in Go: `30s`, `1h30m`, `250ms`.",
     );
@@ -81,7 +78,7 @@ fn configuration() -> String {
     page
 }
 
-/// The default, as code where it is a value.
+/// The default; formatted as code if it is a value.
 fn default(field: &Field) -> String {
     if field.default.contains(' ') { field.default.to_owned() } else { code(field.default) }
 }
@@ -93,8 +90,8 @@ fn dashed(flag: &str) -> String {
 fn flags() -> String {
     let mut page = page(
         "Commands and flags",
-        "A flag is given as `--flag=value` or `--flag value`; one that is true or false takes \
-         `--flag` for true, and a value only as `--flag=value`. `trimtab run` also accepts every flag of \
+        "A flag is given as `--flag=value` or `--flag value`; a boolean flag is set with \
+         `--flag`, and takes a value only as `--flag=value`. `trimtab run` also accepts every flag of \
          kube-proxy 1.36. kube-proxy ignores most flags once `--config` is given; here a flag always \
          overrides the file.",
     );
@@ -117,16 +114,15 @@ fn flags() -> String {
         let hidden: Vec<&Arg> = command.get_arguments().filter(|arg| arg.is_hide_set()).collect();
         if !hidden.is_empty() {
             let rows = hidden.iter().map(|arg| [code(&spelling(arg)), why_idle(arg)]);
-            page += "\n### Accepted without effect\n\nThese flags of kube-proxy's are accepted, so \
-                     that a command line can be kept as it is. Each one that is given is named in \
-                     the log.\n\n";
+            page += "\n### Accepted without effect\n\nThese flags of kube-proxy's are accepted, \
+                so that existing command lines keep working. The log names each one that is given.\n\n";
             page += &table(["flag", "why"], rows);
         }
     }
     page
 }
 
-/// Every command that does something, with what has to be typed for it.
+/// Every command that runs something, with its full name.
 fn commands<'a>(command: &'a Command, before: &str) -> Vec<(String, &'a Command)> {
     let name = format!("{before}{}", command.get_name());
     let below = command.get_subcommands().filter(|command| command.get_name() != "help");
@@ -143,7 +139,7 @@ fn spelling(arg: &Arg) -> String {
     }
 }
 
-/// What holds without the flag: as stated with it, or with its field.
+/// The default of a flag: as declared with the flag, or with its field.
 fn default_of(arg: &Arg) -> String {
     match arg.get_default_values() {
         [] => field_of(arg).map(default).unwrap_or_default(),
@@ -156,7 +152,7 @@ fn field_of(arg: &Arg) -> Option<&'static Field> {
     fields().iter().find(|field| field.flag == Some(flag))
 }
 
-/// What a flag takes: the words that are possible, or the name of its value.
+/// The values of a flag: the possible words, or the name of its value.
 fn takes(arg: &Arg) -> String {
     let possible = arg.get_possible_values();
     let words = possible.iter().filter(|value| !value.is_hide_set());
@@ -179,7 +175,8 @@ fn meaning(arg: &Arg) -> String {
         .join(" ")
 }
 
-/// Why a flag has no effect: as its field, or because it belongs to kube-proxy's own logging.
+/// Why a flag has no effect: the reason of its field, or that it belongs to kube-proxy's own
+/// logging.
 fn why_idle(arg: &Arg) -> String {
     field_of(arg).and_then(|field| field.without_effect).map_or_else(
         || "it belongs to libraries that kube-proxy is built with".to_owned(),
@@ -190,8 +187,8 @@ fn why_idle(arg: &Arg) -> String {
 fn objects() -> String {
     let mut page = page(
         "Annotations and labels",
-        "What objects can ask for beyond their fields. A change takes effect at once and cuts no \
-         open connection. A value that cannot be used is ignored, with a \
+        "Settings of single objects beyond their fields. A change takes effect at once and breaks \
+         no open connection. An invalid value is ignored, with a \
          [warning](metrics.md#warnings).",
     );
     let row = |one: Known| {
@@ -208,9 +205,8 @@ fn objects() -> String {
 fn metrics() -> String {
     let mut page = page(
         "Metrics and warnings",
-        "Served at `metricsBindAddress`, `127.0.0.1:10249/metrics` by default, in Prometheus' text \
-         format. A metric that kube-proxy has, too, keeps its name; any other begins with \
-         `trimtab_`. A series with labels appears when it is first counted.",
+        "Served at `metricsBindAddress`, `127.0.0.1:10249/metrics` by default, in the Prometheus \
+         text format. Metrics that kube-proxy also has keep kube-proxy's names; all others begin with `trimtab_`. A series with labels appears when it is first counted.",
     );
     let rows = METRICS.iter().map(|metric| {
         let labels: Vec<String> = metric.labels.iter().map(|label| code(label)).collect();
@@ -222,9 +218,8 @@ fn metrics() -> String {
         let meaning = reason.meaning().to_owned();
         [code(reason.as_str()), code(reason.action()), meaning]
     });
-    let warnings = "What an object asks for and does not get is a warning: a line in the log, an \
-                    Event of type `Warning` about the object, and the reason as label of \
-                    `trimtab_problems` (now) and `trimtab_problems_total`.\n\n";
+    let warnings = "If something in an object cannot be applied, Trimtab warns: with a line in \
+        the log, an Event of type `Warning` on the object, and the reason as label of `trimtab_problems` (current problems) and `trimtab_problems_total`.\n\n";
     page += &section(
         "Warnings",
         &(warnings.to_owned() + &table(["reason", "action", "meaning"], rows)),

@@ -1,5 +1,5 @@
-//! What the Helm chart renders, the program takes: every argument of both containers, and every key of
-//! the configuration.
+//! The program accepts what the Helm chart renders: every argument of both containers, and every
+//! key of the configuration.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 /// The renderings of the chart with every set of options.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/chart/tests/golden");
 
-/// What kubeadm might have written, for where the chart takes the configuration from its ConfigMap.
+/// A configuration as kubeadm writes it, for renderings that use its ConfigMap.
 const FOREIGN: &str = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
                        mode: iptables\nclusterCIDR: 10.244.0.0/16\n";
 
@@ -25,8 +25,8 @@ fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Option<&'a Value> {
     objects.iter().find(|object| object["kind"] == kind)
 }
 
-/// Runs the program with a container's arguments, so that it only reads its configuration; what it
-/// said.
+/// Runs the program with a container's arguments, so that it only reads its configuration; returns
+/// its output.
 fn run(container: &Value, config: &str, folder: &Path) -> String {
     let file = folder.join("config.yaml");
     std::fs::write(&file, config).unwrap();

@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// The exit status for this file on standard input, and what is said.
+/// The exit status for this file on standard input, and the output.
 fn validate(text: &str) -> (Option<i32>, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_trimtab"))
         .args(["config", "validate", "-"])

@@ -1,4 +1,4 @@
-//! kube-proxy's flags as the installers of Kubernetes give them.
+//! kube-proxy's flags as Kubernetes installers pass them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 
 use trimtab_config::{Overrides, parse, resolve, written};
 
-/// What k3s passes to the kube-proxy in it, and RKE2 to its static pod, but for the mode.
+/// The flags that k3s passes to its built-in kube-proxy and RKE2 to its static pod, except the
+/// mode.
 const K3S: &[&str] = &[
     "--alsologtostderr=true",
     "--cluster-cidr=10.42.0.0/16,2001:cafe:42::/56",

@@ -1,5 +1,5 @@
 //! `trimtab plan` against the state that a real kube-proxy left behind (`kube-proxy-state/`): line
-//! by line the same, but for the differences on purpose that are listed here.
+//! by line the same, except for the intended differences listed here.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A rule that only one of the two has. Comments are left out, and IPv6's sets are called as IPv4's.
+/// A rule that only one of the two has. Comments are left out, and IPv6 sets have the names of the
+/// IPv4 sets.
 struct Difference {
     family: &'static str,
     chain: (&'static str, &'static str),
@@ -153,12 +154,12 @@ fn plan(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Lines in an order that does not depend on who printed them.
+/// Lines in an order that does not depend on the program that printed them.
 fn lines(text: &str) -> BTreeSet<String> {
     text.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// Without what the kernel chose when it made the set.
+/// Without the parameters that the kernel chose when it created the set.
 fn sets(text: &str) -> BTreeSet<String> {
     lines(text)
         .into_iter()
@@ -167,7 +168,7 @@ fn sets(text: &str) -> BTreeSet<String> {
 }
 
 /// Rules by table and chain, in their order. Jumps keep their comments, by which each of the two
-/// proxies knows the other's.
+/// proxies recognises the other's.
 type Rules = BTreeMap<(String, String), Vec<String>>;
 
 fn rules(text: &str) -> Rules {
@@ -192,7 +193,7 @@ fn rules(text: &str) -> Rules {
     rules
 }
 
-/// A rule without its comment, which nothing but quotes can end.
+/// A rule without its comment, which ends at the closing quote.
 fn uncommented(rule: &str) -> String {
     let Some((before, rest)) = rule.split_once("-m comment --comment \"") else {
         return rule.to_owned();
@@ -205,7 +206,7 @@ fn uncommented(rule: &str) -> String {
 fn virtual_servers_sets_and_addresses_are_those_of_kube_proxy() {
     assert_eq!(lines(&plan(&["-o", "ipvsadm"])), lines(&recorded("ipvsadm.txt")));
     assert_eq!(lines(&plan(&["-o", "addresses"])), lines(&recorded("addresses.txt")));
-    // kube-proxy knows nothing of the two sets of our own.
+    // kube-proxy does not have the two sets of Trimtab's own.
     let (own, of_kube_proxy): (BTreeSet<String>, BTreeSet<String>) =
         sets(&plan(&["-o", "ipset"])).into_iter().partition(|line| line.contains(" TRIMTAB-"));
     assert_eq!(of_kube_proxy, sets(&recorded("ipset.txt")));

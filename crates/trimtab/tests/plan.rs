@@ -1,4 +1,4 @@
-//! `trimtab plan` as a program: what it prints, and what it says of input that it cannot use.
+//! `trimtab plan` as a program: its output, and its errors for invalid input.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
@@ -22,7 +22,7 @@ fn plan(input: &str, arguments: &[&str]) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that refuses its arguments reads nothing.
+    // A program that refuses its arguments does not read its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Ran {
@@ -32,7 +32,7 @@ fn plan(input: &str, arguments: &[&str]) -> Ran {
     }
 }
 
-/// Input that is refused: nothing on stdout, status 2, and these words in the message.
+/// Refused input: nothing on stdout, exit status 2, and these words in the message.
 fn assert_refused(input: &str, words: &[&str]) {
     let ran = plan(input, &["-o", "ipvsadm"]);
     assert_eq!(ran.status, Some(2), "{input}\n{}", ran.err);

@@ -1,8 +1,8 @@
-//! The reference pages of the book say what the program does.
+//! The reference pages of the book are up to date.
 
 use std::path::Path;
 
-/// Set to anything, this writes the pages instead of comparing them.
+/// If this variable is set, the test writes the pages instead of comparing them.
 const WRITE: &str = "TRIMTAB_WRITE_REFERENCE";
 
 #[test]

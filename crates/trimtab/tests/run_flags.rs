@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Every flag of kube-proxy's that says something here, with where it ends up in the file.
+/// Every flag of kube-proxy's that has an effect, with its field in the file.
 const WITH_EFFECT: &[(&str, &str, &str)] = &[
     ("--proxy-mode=ipvs", "/mode", "\"ipvs\""),
     ("--hostname-override=Node-A", "/hostnameOverride", "\"node-a\""),
@@ -103,7 +103,7 @@ fn every_flag_of_kube_proxys_is_taken_or_named_as_without_effect() {
         let name = flag.split('=').next().unwrap();
         assert!(said.contains(&format!("{name} has no effect")), "{name}: {said}");
     }
-    // What was written is taken for a configuration file again, and gives itself.
+    // The written file is a valid configuration file and results in itself.
     let file = format!("--config={}", path.display());
     let output = run(&[&file, &target]);
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -115,5 +115,5 @@ fn a_port_that_is_taken_is_an_event_on_the_service() {
     drop(taken);
     eventually("its end", || Ok((proxy.count("trimtab_problems", "Failed")? == 0).then_some(())))
         .unwrap();
-    assert!(proxy.log().contains("no longer: Service default/web: "), "{}", proxy.log());
+    assert!(proxy.log().contains("resolved: Service default/web: "), "{}", proxy.log());
 }

@@ -15,9 +15,9 @@ use crate::health::Health;
 use crate::http;
 use trimtab_kube::warning::{Finding, ObjectKind, Origin, Regarding, WarningReason, Warnings};
 
-/// Time between two attempts to bind a port that somebody else has.
+/// Time between two attempts to bind a port that another program uses.
 const RETRY: Duration = Duration::from_secs(5);
-/// Connections that one listener keeps: there may be thousands of listeners.
+/// The most connections of one listener; there may be thousands of listeners.
 const CONNECTIONS: usize = 16;
 
 /// What the listeners of one Service share.
@@ -92,7 +92,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Opens it, again and again if it has to be.
+    /// Opens it, and retries until that succeeds.
     pub(super) fn open(at: SocketAddr, place: Arc<Place>) -> Self {
         let local_endpoints = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&local_endpoints);
@@ -100,7 +100,7 @@ impl Listener {
             loop {
                 match http::listen(at) {
                     Ok(listener) => {
-                        debug!(service = %place.service, %at, "health check opened");
+                        debug!(service = %place.service, %at, "health check listens");
                         place.listens(at);
                         let (service, health) = (place.service.clone(), Arc::clone(&place.health));
                         let count = Arc::clone(&count);
@@ -117,7 +117,7 @@ impl Listener {
         Self { local_endpoints, task }
     }
 
-    /// What it tells from now on.
+    /// Sets the number of endpoints to report.
     pub(super) fn set_local_endpoints(&self, count: usize) {
         self.local_endpoints.store(count, Ordering::Relaxed);
     }
@@ -125,7 +125,7 @@ impl Listener {
     /// Closes it and its connections, and returns when the port is free.
     pub(super) async fn close(self) {
         self.task.abort();
-        // Ends with "cancelled", which is what was asked for.
+        // The result is always "cancelled".
         let _ = self.task.await;
     }
 }

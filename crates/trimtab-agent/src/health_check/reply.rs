@@ -1,4 +1,4 @@
-//! What a load balancer is told, byte for byte as kube-proxy tells it.
+//! The response to a load balancer, byte for byte like kube-proxy's.
 
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
@@ -6,10 +6,10 @@ use trimtab_core::objects::ObjectName;
 
 use crate::http::Reply;
 
-/// Load balancers may weigh nodes by it.
+/// Load balancers may use it as the node's weight.
 const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
 
-/// 200 if there are endpoints here and the proxy keeps up, else 503.
+/// 200 if this node has endpoints and the proxy keeps up, else 503.
 pub(super) fn reply(service: &ObjectName, local_endpoints: usize, healthy: bool) -> Reply {
     let status = if local_endpoints > 0 && healthy {
         StatusCode::OK

@@ -1,4 +1,4 @@
-//! What is served where.
+//! The paths and their responses.
 
 use std::sync::Arc;
 

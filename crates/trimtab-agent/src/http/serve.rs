@@ -19,11 +19,12 @@ use tracing::{debug, warn};
 
 /// Time between two attempts to bind an address.
 const RETRY: Duration = Duration::from_secs(5);
-/// Longest time between two requests of a connection, and for the head of one to arrive.
+/// The longest time between two requests of a connection, and until the head of a request has
+/// arrived.
 const IDLE: Duration = Duration::from_secs(10);
-/// Connections that a listener for probes or metrics keeps.
+/// The most connections of a listener for probes or metrics.
 const CONNECTIONS: usize = 128;
-/// Connections that may wait to be accepted.
+/// The listen backlog.
 const BACKLOG: u32 = 128;
 
 /// An answer with its content type.
@@ -52,9 +53,8 @@ impl Reply {
     }
 }
 
-/// Serves `answer` by path on `address`, or on both families' if it is unspecified, until the task is
-/// dropped. While the address cannot be
-/// bound, tries again every five seconds, unless `hard_fail`.
+/// Serves `answer` by path on `address`, or on both families' if it is unspecified, until the task
+/// is dropped. If the address cannot be bound, retries every five seconds, unless `hard_fail`.
 ///
 /// # Errors
 /// When the address cannot be bound, with `hard_fail`.
@@ -73,18 +73,18 @@ where
             Err(error) if hard_fail => {
                 return Err(error).with_context(|| format!("cannot serve on {address}"));
             }
-            Err(error) => warn!(%address, %error, "cannot serve here, trying again"),
+            Err(error) => warn!(%address, %error, "cannot listen here, retrying"),
         }
         tokio::time::sleep(RETRY).await;
     }
 }
 
-/// A listener on one address, or on all of both families if the address is unspecified, be it
-/// `0.0.0.0` or `::`, as Go's `net.Listen` has it and so kube-proxy. A kubelet asks the address of its
-/// node, of whatever family. Without IPv6, all of IPv4.
+/// A listener on one address, or on all addresses of both families if the address is unspecified
+/// (`0.0.0.0` or `::`), like Go's `net.Listen` and therefore kube-proxy. A kubelet probes its
+/// node's address, of either family. Without IPv6, it listens on all IPv4 addresses.
 ///
 /// # Errors
-/// When the address is not to be had.
+/// If it cannot listen on the address.
 pub(super) fn listen_widely(address: SocketAddr) -> std::io::Result<TcpListener> {
     if !address.ip().is_unspecified() {
         return listen(address);
@@ -97,7 +97,7 @@ pub(super) fn listen_widely(address: SocketAddr) -> std::io::Result<TcpListener>
     });
     match both {
         Ok(socket) => socket.listen(BACKLOG),
-        // Taken by somebody else.
+        // In use by another program.
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(error),
         Err(_) => listen((Ipv4Addr::UNSPECIFIED, address.port()).into()),
     }
@@ -106,7 +106,7 @@ pub(super) fn listen_widely(address: SocketAddr) -> std::io::Result<TcpListener>
 /// A listener on one address, of IPv4 or IPv6 but never both.
 ///
 /// # Errors
-/// When the address is not to be had.
+/// If it cannot listen on the address.
 pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -121,11 +121,11 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Answers by path until the task is dropped, which also ends the connections.
+/// Serves `answer` by path until the task is dropped, which also closes the connections.
 ///
-/// A probe and a scrape need one connection each. Whoever opens more than `most` closes the oldest,
-/// so that nobody can use up the program's descriptors, and a new probe is answered whoever holds
-/// the others.
+/// A probe and a scrape need one connection each. If there are more than `most`, the oldest is
+/// closed, so that clients cannot exhaust the program's file descriptors, and new probes are always
+/// answered.
 pub async fn serve<F>(listener: &TcpListener, most: usize, answer: &Arc<F>)
 where
     F: Fn(&str) -> Reply + Send + Sync + 'static,
@@ -148,7 +148,8 @@ where
         let (stream, _) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors, or a client that left already: neither ends the server.
+                // Out of file descriptors, or the client has already closed the connection: keep
+                // serving.
                 debug!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -161,7 +162,7 @@ where
                 async move { Ok::<_, Infallible>(response(reply)) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
-                // As Go's clients and people's scripts are used to from kube-proxy.
+                // As kube-proxy answers, which clients and scripts expect.
                 .title_case_headers(true)
                 .timer(TokioTimer::new())
                 .header_read_timeout(IDLE)
@@ -233,7 +234,7 @@ mod tests {
         let mut text = String::new();
         probe.read_to_string(&mut text).await.unwrap();
         assert!(text.ends_with("\r\n\r\nok"), "{text}");
-        // The oldest were closed, all but the last few.
+        // Only the newest connections are left.
         for stream in &mut idle[..15] {
             assert!(matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)));
         }

@@ -43,12 +43,12 @@ impl<D: DataPlane> SyncLoop<D> {
         Ok(drift)
     }
 
-    /// Takes a part of a comparison in.
+    /// Processes a part of a comparison.
     pub(super) fn compare(&mut self, part: AuditPart) {
         match part {
             AuditPart::Begin(begun) => {
                 self.reconciler.begin_audit();
-                // Nobody waits any more where the program ends.
+                // The auditor is gone if the program is exiting.
                 let _ = begun.send(());
             }
             AuditPart::Elements(set, elements) => {
@@ -77,7 +77,7 @@ impl<D: DataPlane> SyncLoop<D> {
         }
     }
 
-    /// Says what was not as left since this was last said.
+    /// Logs the drift found since the last call.
     fn tell_drift(&mut self) {
         let drift = std::mem::take(&mut self.drift);
         measure::drifted(&drift, &self.reconciler);
@@ -87,7 +87,7 @@ impl<D: DataPlane> SyncLoop<D> {
                 real_servers = drift.real_servers,
                 elements = drift.elements,
                 addresses = drift.addresses,
-                "the kernel was not as left: repaired"
+                "another program changed the kernel: repaired"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Asking after the connections of real servers on their way out.
+//! Reads the connections of draining real servers.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use tracing::warn;
 use super::SyncLoop;
 use trimtab_reconcile::ports::DataPlane;
 
-/// How often at least real servers that drain are asked for their connections.
+/// The longest time between two reads of a draining real server's connections.
 const DRAIN_POLL: Duration = Duration::from_secs(5);
 
-/// Virtual servers that are asked in one go; then come the events that have arrived meanwhile.
+/// How many virtual servers are read in one go; then events that have arrived meanwhile are
+/// handled.
 const ASKED_TOGETHER: usize = 16;
 
 impl<D: DataPlane> SyncLoop<D> {
@@ -35,13 +36,14 @@ impl<D: DataPlane> SyncLoop<D> {
         }
         if self.to_ask.is_empty() {
             self.reconciler.find_next_drain_end(now);
-            // A round between two questions may have planned by an end that has passed.
+            // A round between two reads may already have planned the deletion of real servers whose
+            // drain time is over.
             self.next_drain_poll = None;
             self.schedule_drain_poll();
         }
     }
 
-    /// In a while, or as soon as the first time to drain is over.
+    /// After the interval, or as soon as the first drain time is over.
     pub(super) fn schedule_drain_poll(&mut self) {
         if self.reconciler.draining().next().is_none() {
             return;

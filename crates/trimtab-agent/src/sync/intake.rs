@@ -11,7 +11,7 @@ use super::{Stage, SyncLoop};
 use crate::measure;
 
 impl<D: DataPlane> SyncLoop<D> {
-    /// Takes an arrival in; how many changes it had.
+    /// Processes an arrival; returns how many changes it had.
     pub(super) fn take_all(&mut self, arrival: Arrival) -> usize {
         self.waits_since(arrival.at);
         let count = arrival.changes.len();
@@ -22,7 +22,7 @@ impl<D: DataPlane> SyncLoop<D> {
         count
     }
 
-    /// Something has become known that may be work.
+    /// The input has changed, so there may be work.
     fn waits_since(&mut self, at: Instant) {
         if self.stage != Stage::Listing && self.pending_since.is_none() {
             self.pending_since = Some(at);
@@ -93,7 +93,7 @@ impl<D: DataPlane> SyncLoop<D> {
     fn take_node(&mut self, state: Option<NodeState>) {
         self.lists.node();
         self.shared.health.set_node(state.as_ref().is_some_and(|state| state.eligible));
-        // A Node that is gone leaves everything as it was: the node is still here.
+        // If the Node object is deleted, nothing changes: this node still exists.
         let Some(state) = state else { return };
         let node = self.settings.config.corrected(&state.facts);
         self.shared.pod_networks.send_if_modified(|networks| {

@@ -1,4 +1,4 @@
-//! One round: a plan, carried out.
+//! One round: makes a plan and applies it.
 
 use hashbrown::HashSet;
 use tokio::time::Instant;
@@ -15,8 +15,8 @@ use crate::{failures, measure};
 const ROUND: usize = 4096;
 
 impl<D: DataPlane> SyncLoop<D> {
-    /// One round: a plan, carried out. Several follow one another while there is more to do, with
-    /// newly arrived changes taken in between.
+    /// One round: makes a plan and applies it. Several follow one another while there is more to
+    /// do, with newly arrived changes taken in between.
     pub(super) fn round(&mut self) {
         let start = Instant::now();
         let plan = self.reconciler.plan(self.now(), ROUND);
@@ -40,8 +40,8 @@ impl<D: DataPlane> SyncLoop<D> {
         }
     }
 
-    /// Conntrack entries of datagrams that are older than the virtual server are untranslated: as long as
-    /// they live, their clients' datagrams pass IPVS by.
+    /// Conntrack entries older than the virtual server are untranslated: while they exist,
+    /// datagrams of their clients bypass IPVS. Delete them.
     fn forget_unserved(&mut self, plan: &Plan, report: &Report) {
         let failed = report.failed.iter().filter_map(|(operation, _)| operation.action.frontend());
         let failed: HashSet<Frontend> = failed.collect();
@@ -62,7 +62,7 @@ impl<D: DataPlane> SyncLoop<D> {
             match self.plane.forget_unserved(family, &frontends) {
                 Ok(count) => metric::flows_forgotten(family, count),
                 Err(error) => {
-                    warn!(%error, "cannot forget old {family} UDP flows");
+                    warn!(%error, "cannot delete stale {family} UDP conntrack entries");
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! What follows once everything taken in is in the kernel: readiness, and what others are told.
+//! What happens once the kernel holds all changes so far: readiness, metrics, warnings, health
+//! checks.
 
 use tracing::{info, warn};
 use trimtab_metrics as metric;
@@ -8,7 +9,7 @@ use super::{Stage, SyncLoop};
 use crate::allocator;
 
 impl<D: DataPlane> SyncLoop<D> {
-    /// Everything taken in so far is in the kernel.
+    /// All changes so far are in the kernel.
     pub(super) fn settled(&mut self) {
         self.retire_other_binding();
         metric::nothing_pending();
@@ -30,8 +31,9 @@ impl<D: DataPlane> SyncLoop<D> {
         self.judge_readiness();
     }
 
-    /// Ready means that the kernel holds what is wanted, but for single Services, each of which has
-    /// been told: not most of them, nor those that everything else needs.
+    /// Ready means that the kernel holds the desired state except for single Services, each of
+    /// which has a warning. If the kernel refuses most Services, or those of the API server or DNS,
+    /// the node is not ready.
     fn judge_readiness(&mut self) {
         let failing = self.reconciler.failing_services();
         let services = self.reconciler.service_count();
@@ -39,7 +41,7 @@ impl<D: DataPlane> SyncLoop<D> {
         let ready = failing == 0 || few && !self.reconciler.fails_essentially();
         let was_ready = self.shared.health.is_ready();
         if ready && !was_ready {
-            // Only now: until IPVS serves, what kube-proxy left may be what serves.
+            // Not earlier: until IPVS serves, kube-proxy's rules may be the ones that serve.
             match self.plane.remove_leftovers() {
                 Ok(removed) => removed.iter().for_each(|removed| info!("removed {removed}")),
                 Err(error) => {
@@ -57,16 +59,22 @@ impl<D: DataPlane> SyncLoop<D> {
             );
         } else if !ready && (was_ready || !self.told_not_ready) {
             self.told_not_ready = true;
-            warn!(failing, services, "not ready: the kernel refuses what many Services need");
+            warn!(
+                failing,
+                services,
+                "not ready: the kernel refuses objects that many Services \
+                need"
+            );
         }
     }
 
-    /// Tells others what follows from the objects besides what the kernel holds.
+    /// Updates everything that follows from the objects besides the kernel: warnings, metrics,
+    /// health checks.
     pub(super) fn tell(&mut self) {
         for problems in self.reconciler.take_problems() {
             self.findings.claims(problems);
         }
-        // A load balancer is not to send anything here before the kernel is ready for it.
+        // A load balancer must not send traffic here before the kernel is ready for it.
         if self.stage == Stage::Ready {
             for (service, wanted) in self.reconciler.take_health_checks() {
                 self.shared.health_checks.set(service, wanted);

@@ -1,4 +1,4 @@
-//! From complete lists to a kernel that is taken over.
+//! Startup: from complete lists to an adopted kernel.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::kernel_memory::{is_much, statistics_bytes};
 use trimtab_metrics as metric;
 use trimtab_reconcile::ports::{DataPlane, PortError, adopt};
 
-/// What the start waits for, such as a lock, a missing program or the Node's podCIDRs, is tried again
-/// after this, then after ever longer pauses.
+/// If startup has to wait, for example for a lock, a missing program or the Node's podCIDRs, it
+/// retries after this time, and then with exponential back-off.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl<D: DataPlane> SyncLoop<D> {
-    /// Once everything has been listed: prepares the host, takes over what the kernel holds.
+    /// Once everything has been listed: prepares the host and adopts what the kernel holds.
     pub(super) fn start_programming(&mut self) -> Result<(), PortError> {
         if self.stage != Stage::Listing
             || !self.lists.are_complete(self.settings.config.node_weights)
@@ -54,7 +54,7 @@ impl<D: DataPlane> SyncLoop<D> {
         Ok(())
     }
 
-    /// What the kernel will need, before it does.
+    /// Warns about kernel memory before it is allocated.
     pub(super) fn weigh_statistics(&self) {
         let (virtual_servers, real_servers) = self.reconciler.server_counts();
         let machine = self.settings.machine;
@@ -66,14 +66,14 @@ impl<D: DataPlane> SyncLoop<D> {
                 real_servers,
                 possible_cpus = machine.possible_cpus,
                 mebibytes = bytes >> 20,
-                "the kernel will need much memory for the statistics of IPVS: a NodePort Service has \
-                 a virtual server for each node address, which nodePortAddresses limits"
+                "the kernel will need much memory for IPVS statistics: a NodePort Service has a \
+                 virtual server for each node address; nodePortAddresses limits these addresses"
             );
         }
     }
 
-    /// Lets go of what an earlier configuration bound another way, but for VIPs that are not bound
-    /// this way yet: one that cannot be served now keeps no other from moving.
+    /// Removes VIPs that an earlier configuration bound the other way, except those that are not
+    /// bound this way yet: a VIP that cannot be served does not stop others from moving.
     pub(super) fn retire_other_binding(&mut self) {
         if self.unbound == Some(0) {
             return;
@@ -84,11 +84,11 @@ impl<D: DataPlane> SyncLoop<D> {
         }
         match self.plane.retire_other_binding(&keep) {
             Ok(0) => {}
-            Ok(vips) => info!(vips, "let go of VIPs that were bound another way"),
+            Ok(vips) => info!(vips, "removed VIPs that the previous vipBinding had bound"),
             Err(error) => {
                 warn!(
                     %error,
-                    "cannot let go of VIPs that were bound another way"
+                    "cannot remove VIPs that the previous vipBinding had bound"
                 );
             }
         }

@@ -12,7 +12,7 @@ use trimtab_kube::watch::{self as source, Timing};
 use crate::kernel::{FakeKernel, Inside};
 use crate::rig::Rig;
 
-/// Longer than any of this takes, so that a test that waits in vain says so.
+/// Longer than any of this takes, so that a test that waits in vain fails with a message.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Linked {
@@ -21,7 +21,7 @@ struct Linked {
     _folder: Folder,
 }
 
-/// A folder for a kubeconfig, gone when dropped.
+/// A folder for a kubeconfig, deleted when dropped.
 struct Folder(std::path::PathBuf);
 
 impl Drop for Folder {
@@ -158,8 +158,8 @@ async fn an_api_server_that_does_not_answer_changes_nothing() {
     assert_eq!(linked.rig.kernel.inside().state.virtual_servers.len(), 11);
 }
 
-/// A relay before an API server that can let what passes through it vanish, as a network does whose
-/// other end has gone without a word.
+/// A relay in front of an API server that can silently drop all data, like a network whose other
+/// end has disappeared.
 struct Relay {
     address: std::net::SocketAddr,
     /// Connections with a number below this are silent.
@@ -236,7 +236,7 @@ async fn until_servers(rig: &Rig, count: usize) {
 
 #[tokio::test]
 async fn a_list_that_is_never_answered_is_asked_for_again() {
-    // The first connection of each kind leads nowhere.
+    // The first connection of each kind gets no data.
     let (_api, rig, relay) = relayed(3).await;
     until_servers(&rig, 3).await;
     assert!(relay.opened.load(Ordering::Relaxed) > 3);
@@ -270,7 +270,7 @@ async fn an_api_server_that_is_away_is_asked_ever_more_rarely() {
     tokio::time::sleep(Duration::from_secs(1200)).await;
     let lists = |resource| api.counters().requests(Verb::List, resource);
     for resource in [Resource::Services, Resource::EndpointSlices] {
-        // Six or so while the pauses grow, and then one in 15 to 30 s.
+        // About six requests while the pauses grow, then one every 15 to 30 s.
         let asked = lists(resource);
         assert!((30..=90).contains(&asked), "{asked}");
     }
@@ -299,7 +299,8 @@ async fn a_watch_that_is_never_answered_is_asked_for_ever_more_rarely() {
     let rig = Rig::start(FakeKernel::default(), "");
     rig.follow(client, Timing { answer: Duration::from_secs(10), ..Timing::default() });
     tokio::time::sleep(Duration::from_secs(1200)).await;
-    // Of each kind one in 25 to 40 s, once the pauses have grown; one in 11 s if they did not.
+    // One for each kind every 25 to 40 s once the pauses have grown; if they did not grow, one
+    // every 11 s.
     let asked = watches.load(Ordering::Relaxed);
     assert!((80..=170).contains(&asked), "{asked}");
 }

@@ -61,7 +61,7 @@ async fn no_part_of_an_audit_is_large_and_none_is_missing() {
     loop {
         let (size, sum) = match parts.recv().await.unwrap() {
             AuditPart::Begin(begun) => {
-                // What is read before the answer might be from before it.
+                // Anything read before the answer might be older than the answer.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 assert!(parts.is_empty(), "something was read before the loop knew");
                 begun.send(()).unwrap();
@@ -93,7 +93,7 @@ async fn the_host_is_looked_at_every_period_however_long_a_comparison_takes() {
     let health = Arc::new(Health::new(Duration::from_secs(30), &Family::ALL));
     health.set_programmed(true);
     let kernel = large();
-    // 5,000 virtual servers take 5 s of a processor, of which half a percent is to be had.
+    // 5,000 virtual servers take 5 s of CPU time, and half a percent of a processor is allowed.
     kernel.inside().read_cost = Duration::from_millis(1);
     let (sender, mut parts) = mpsc::channel(4);
     audit(&kernel, sender, health);

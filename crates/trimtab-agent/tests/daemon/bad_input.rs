@@ -1,4 +1,4 @@
-//! Objects that nobody should write: each is named, and nothing else changes.
+//! Invalid objects: the log names each, and nothing else changes.
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -11,7 +11,7 @@ use crate::rig::{Rig, service, slice};
 
 const WEB: &str = "10.96.0.1";
 
-/// What is logged on this thread from now on.
+/// Captures the log of this thread from now on.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -124,7 +124,7 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
                 + "status: {loadBalancer: {ingress: [{ip: here}]}}\n",
             vec!["n/bad", "status.loadBalancer.ingress", "here"],
         ),
-        // What the API allows and no node should do.
+        // Values that the API allows but that no node should apply.
         spec("127.0.0.5", "loopback", "{clusterIP: 127.0.0.5, ports: [{port: 80}]}"),
         spec("169.254.1.1", "link-local", &base("externalIPs: [169.254.1.1]")),
         spec("0.0.0.0", "unspecified", &base("externalIPs: [0.0.0.0]")),
@@ -161,7 +161,7 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
             "QUIC",
         ),
     ];
-    // Of a Service that works, and of one that is not there.
+    // Slices of a Service that works, and of one that does not exist.
     for of in ["web", "nobody"] {
         for (rest, field, wrong) in of_slices {
             cases.push((bad_slice(of, rest), vec!["n/", "EndpointSlice bad-slice", field, wrong]));
@@ -172,7 +172,7 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
 
 async fn started() -> Rig {
     let rig = Rig::start(FakeKernel::default(), "");
-    // The oldest has what two want.
+    // The oldest Service has the frontend that two claim.
     let web = service("web", WEB)
         .replace("namespace: n", "namespace: n, creationTimestamp: 2020-01-01T00:00:00Z");
     rig.list(&(web + &slice("web", &["10.244.0.1", "10.244.0.2"]))).await;
@@ -189,7 +189,7 @@ async fn each_bad_object_is_named_and_changes_nothing_for_others() {
         rig.wait(60).await;
         let done = rig.kernel.take_log();
         assert!(!done.iter().any(|line| line.contains(WEB)), "{objects}\n{done:?}");
-        // And the others go on changing.
+        // Changes of other objects still work.
         rig.apply(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3"])).await;
         rig.wait(1).await;
         assert_eq!(

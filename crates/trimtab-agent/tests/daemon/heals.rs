@@ -1,4 +1,4 @@
-//! What goes wrong around the loop, and what it makes of it.
+//! Faults around the loop, and how it recovers from them.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn an_address_that_is_gone_for_a_moment_costs_nothing() {
     rig.has_addresses(on_eth0(&[[192, 168, 0, 1]])).await;
     rig.wait(60).await;
     assert_eq!(rig.kernel.take_log(), Vec::<String>::new());
-    // A new one counts at once, a lost one in a while.
+    // A new address counts at once, a lost one after a delay.
     rig.has_addresses(on_eth0(&[[192, 168, 0, 2]])).await;
     rig.settle().await;
     let log = rig.kernel.take_log();
@@ -65,7 +65,7 @@ async fn one_service_that_the_kernel_refuses_is_no_reason_not_to_be_ready() {
     let rig = Rig::start(kernel, "");
     rig.list(&(service("web", "10.96.0.1") + &service("bad", "10.96.0.2"))).await;
     assert!(rig.health.readyz().ok);
-    // But one of those that everything else needs is.
+    // But a Service that everything else needs does.
     rig.kernel.inside().refuse = Some("10.96.0.10:53".to_owned());
     let dns = "---\napiVersion: v1\nkind: Service\nmetadata: {name: kube-dns, namespace: \
                kube-system}\nspec: {clusterIP: 10.96.0.10, ports: [{name: dns, port: 53}]}\n";

@@ -1,4 +1,4 @@
-//! Health-check node ports, asked as load balancers ask.
+//! Health-check node ports, queried as load balancers do.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use trimtab_kube::Change;
 use crate::kernel::FakeKernel;
 use crate::rig::Rig;
 
-/// A port that nobody has: above those that the kernel gives to clients, and no two alike.
+/// An unused port: above the kernel's ephemeral ports, and different for each call.
 fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let free = |port: &u16| std::net::TcpListener::bind((Ipv6Addr::UNSPECIFIED, *port)).is_ok();
@@ -46,7 +46,7 @@ fn slice(service: &str, family: &str, endpoints: &[(&str, &str)]) -> String {
     )
 }
 
-/// The whole answer but for its date; `None` if nobody listens.
+/// The whole response except its date; `None` if nothing listens.
 async fn ask(address: impl Into<SocketAddr>) -> Option<String> {
     let mut stream = TcpStream::connect(address.into()).await.ok()?;
     let request = b"GET /whatever HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n";
@@ -70,7 +70,7 @@ fn answer(status: &str, count: usize, healthy: bool) -> String {
     )
 }
 
-/// Header lines in order of name: what comes in which order means nothing.
+/// Header lines sorted by name, because their order has no meaning.
 fn sorted(answer: &str) -> Vec<&str> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let mut lines: Vec<&str> = head.split("\r\n").collect();
@@ -109,7 +109,7 @@ async fn a_proxy_that_does_not_keep_up_says_so() {
     rig.wait(60).await;
     let text = ask((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     assert_eq!(sorted(&text), sorted(&answer("503 Service Unavailable", 1, false)));
-    // Whether the node is about to be deleted is another matter.
+    // It does not matter here whether the node is about to be deleted.
     rig.health.updated();
     rig.health.set_node(false);
     let text = ask((Ipv4Addr::LOCALHOST, port)).await.unwrap();
@@ -123,13 +123,13 @@ async fn a_listener_follows_its_port_and_goes_with_its_service() {
     let rig = Rig::start(FakeKernel::default(), "");
     let endpoints = slice("web", "IPv4", &[("10.244.0.1", "node-a")]);
     rig.list(&(service("web", first) + &endpoints)).await;
-    // A connection that is kept open does not keep telling what was true once.
+    // A connection that is kept open also gets the current state.
     let mut kept = TcpStream::connect(SocketAddr::from(at(first))).await.unwrap();
     rig.apply(&service("web", second)).await;
     assert!(ask(at(second)).await.unwrap().contains("\"localEndpoints\": 1,"));
     assert_eq!(ask(at(first)).await, None);
     assert_eq!(kept.read(&mut [0; 16]).await.unwrap_or(0), 0);
-    // In one go, another Service takes the port over.
+    // Another Service takes the port over in the same arrival.
     let gone = Change::ServiceGone(ObjectName::new("n", "web"));
     rig.send(gone).await;
     rig.apply(&service("shop", second)).await;
@@ -153,7 +153,7 @@ async fn a_port_that_somebody_else_has_is_a_warning_and_tried_again() {
          0.0.0.0:{port}: "
     );
     assert!(standing[0].starts_with(&start), "{standing:?}");
-    // The other family is not affected, nor is what the kernel holds.
+    // Neither the other family nor the kernel's state is affected.
     assert!(ask((Ipv6Addr::LOCALHOST, port)).await.is_some());
     assert!(rig.kernel.take_log().contains(&"bind 10.96.0.1".to_owned()));
     drop(blocker);

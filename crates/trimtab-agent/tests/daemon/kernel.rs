@@ -1,4 +1,4 @@
-//! A kernel that is a value, seen by the daemon and by the test.
+//! A fake kernel, shared by the daemon and the test.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetI
 use trimtab_reconcile::ports::{Auditing, DataPlane, HostCheck, Observer, PortError};
 use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
 
-/// What an audit reads, or the loop.
+/// What the auditor or the loop reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Elements(SetId),
@@ -29,42 +29,43 @@ pub(crate) enum Module {
     FoundAgain,
 }
 
-/// What the fake kernel holds, and what was asked of it.
+/// The state of the fake kernel, and the requests it has received.
 #[derive(Default)]
 pub(crate) struct Inside {
     pub(crate) state: KernelState,
-    /// Operations done, in words.
+    /// Operations applied, as text.
     pub(crate) log: Vec<String>,
-    /// Operations whose words contain this are refused.
+    /// Operations whose text contains this are refused.
     pub(crate) refuse: Option<String>,
-    /// A scheduler that it has not.
+    /// A scheduler that it lacks.
     pub(crate) lacks: Option<String>,
     /// VIPs that an earlier configuration bound another way.
     pub(crate) bound_otherwise: Vec<IpAddr>,
     /// Connections of every real server.
     pub(crate) connections: u64,
-    /// Whether the log has what the loop asks as well.
+    /// Whether reads of the loop are logged, too.
     pub(crate) log_questions: bool,
-    /// How often an audit looked at what does not depend on Services.
+    /// How often the auditor checked what does not depend on Services.
     pub(crate) host_checks: u32,
-    /// How often it did for the dummy interface alone, and for the rules.
+    /// How often it checked only the dummy interface, and only the rules.
     pub(crate) interface_checks: u32,
     pub(crate) rule_checks: u32,
-    /// Whether sets must be made anew.
+    /// Whether sets must be created again.
     pub(crate) sets_are_gone: bool,
     /// How often the elements of all sets were read, and the VIPs.
     pub(crate) element_reads: u32,
     pub(crate) address_reads: u32,
-    /// Processor time that reading has taken, and what the real servers of a virtual server take.
+    /// The CPU time that reading has taken, and how much reading the real servers of one virtual
+    /// server takes.
     pub(crate) cpu_time: Duration,
     pub(crate) read_cost: Duration,
-    /// Whether something of what does not depend on Services cannot be put right.
+    /// Whether something that does not depend on Services cannot be repaired.
     pub(crate) host_fails: bool,
-    /// How often the host cannot be prepared yet.
+    /// How many more times preparing the host fails.
     pub(crate) unprepared: u32,
     /// What became of IPVS's module.
     pub(crate) module: Module,
-    /// What happens when something has been read, and before anybody knows what.
+    /// A hook that runs after something has been read and before it is returned.
     pub(crate) meanwhile: Option<(Read, Box<dyn FnOnce() + Send>)>,
 }
 

@@ -1,4 +1,4 @@
-//! What others changed in the kernel, and how soon it is put right.
+//! Changes by other programs in the kernel, and how soon they are repaired.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use trimtab_core::{SetElement, SetId, SetKind};
 use crate::kernel::{FakeKernel, Module};
 use crate::rig::{Rig, service, slice};
 
-/// A rig that has programmed three Services, and has looked at the kernel once since.
+/// A rig that has programmed three Services and whose auditor has looked once since.
 async fn programmed(kernel: FakeKernel) -> Rig {
     let rig = Rig::start(kernel, "");
     let objects: String = (1..=3)
@@ -27,7 +27,7 @@ fn vip(number: u8) -> IpAddr {
     [10, 96, 0, number].into()
 }
 
-/// Somebody takes a VIP, an element and a virtual server away.
+/// Another program deletes a VIP, an element and a virtual server.
 fn tamper(kernel: &FakeKernel) {
     let mut inside = kernel.inside();
     let state = &mut inside.state;

@@ -22,7 +22,7 @@ use trimtab_reconcile::ports::{HostNews, PortError};
 
 use crate::kernel::FakeKernel;
 
-/// A daemon's loop and audit, running, and what they share with the test.
+/// A running loop and auditor, and what they share with the test.
 pub(crate) struct Rig {
     pub(crate) kernel: FakeKernel,
     pub(crate) changes: mpsc::Sender<Arrival>,
@@ -48,7 +48,7 @@ impl Rig {
         Self::start_with(kernel, yaml, None)
     }
 
-    /// With a board for what is to become Events.
+    /// With a board for Events.
     pub(crate) fn start_with(kernel: FakeKernel, yaml: &str, board: Option<Arc<Board>>) -> Self {
         let rig = Self::start_bare(kernel, yaml, board);
         rig.host.try_send(HostNews::LocalAddresses(Vec::new())).unwrap();
@@ -102,7 +102,7 @@ impl Rig {
         Self { kernel, changes, host, health, warnings, notices, stop, sync }
     }
 
-    /// Follows an API server as the node `node-a`.
+    /// Watches an API server as the node `node-a`.
     pub(crate) fn follow(&self, client: kube::Client, timing: Timing) {
         let (changes, contact) = (self.changes.clone(), Arc::clone(self.health.contact()));
         tokio::spawn(async move {
@@ -110,7 +110,7 @@ impl Rig {
         });
     }
 
-    /// Follows the weights of all Nodes.
+    /// Watches the weights of all Nodes.
     pub(crate) fn follow_node_weights(&self, client: kube::Client, timing: Timing) {
         let (changes, contact) = (self.changes.clone(), Arc::clone(self.health.contact()));
         tokio::spawn(async move {
@@ -155,7 +155,7 @@ impl Rig {
         self.settle().await;
     }
 
-    /// Lets the loop do what it can do without time passing.
+    /// Lets the loop do what it can without time passing.
     pub(crate) async fn settle(&self) {
         for _ in 0..200 {
             tokio::task::yield_now().await;

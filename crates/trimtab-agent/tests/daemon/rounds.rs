@@ -88,7 +88,7 @@ async fn flows_to_a_new_datagram_server_are_forgotten_once_it_answers() {
     rig.apply(&dns).await;
     let log = rig.kernel.take_log();
     assert_eq!(log.last().unwrap(), "forget flows to UDP 10.96.0.10:53", "{log:?}");
-    // Adopted as it is, nothing is forgotten.
+    // The kernel's state is adopted unchanged, so no conntrack entry is deleted.
     let kernel = rig.stop().await;
     kernel.take_log();
     let rig = Rig::start(kernel, "");
@@ -194,7 +194,7 @@ async fn a_service_whose_scheduler_the_kernel_lacks_gets_the_usual_one() {
     ] {
         assert!(log.contains(&operation.to_owned()), "{operation}: {log:?}");
     }
-    // One that is served goes on as it is, and the next one is not even tried.
+    // A virtual server that works stays unchanged, and adding the next one is not even tried.
     rig.apply(&annotated("web", WEB)).await;
     rig.apply(&annotated("next", "10.96.0.3")).await;
     let log = rig.kernel.take_log();
@@ -228,12 +228,12 @@ async fn a_real_server_that_leaves_keeps_its_connections_for_a_time() {
     assert_eq!(rig.kernel.take_log(), ["drain real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
     rig.wait(50).await;
     assert!(rig.kernel.take_log().is_empty());
-    // It comes back: its weight is restored, nothing else happens.
+    // The endpoint comes back: its weight is restored, nothing else happens.
     rig.apply(&slice("web", &["10.244.0.1", "10.244.0.2"])).await;
     assert_eq!(rig.kernel.take_log(), ["change real server 10.244.0.1:8080 of TCP 10.96.0.1:80"]);
     rig.wait(100).await;
     assert!(rig.kernel.take_log().is_empty());
-    // It leaves again, and its time runs out.
+    // It is removed again, and its drain time runs out.
     rig.apply(&slice("web", &["10.244.0.2"])).await;
     rig.wait(70).await;
     assert_eq!(
@@ -303,7 +303,7 @@ async fn an_event_does_not_wait_until_all_that_drain_have_been_asked() {
         rig.apply(&(service(&name, &vip(number)) + &slice(&name, &["10.244.1.1"]))).await;
         rig.apply(&slice(&name, &["10.244.1.2"])).await;
     }
-    // As soon as the first is asked, an endpoint comes.
+    // As soon as the connections of the first one are read, an endpoint arrives.
     let sender = rig.changes.clone();
     let events = changes(&slice("web", &["10.244.0.1", "10.244.0.2", "10.244.0.3"]));
     let happen = move || sender.try_send(Arrival::now(events)).unwrap();

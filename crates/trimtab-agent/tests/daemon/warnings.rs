@@ -1,5 +1,5 @@
-//! What people are told is wrong with their objects: Events, by the fixture API server. Time is
-//! paused, and passes only while everybody waits.
+//! Events about problems with objects, sent to the fixture API server. Time is paused and advances
+//! only while every task waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn patient() -> Timing {
     Timing { answer: day, quiet_watch: day, proven: day, ..Timing::default() }
 }
 
-/// A daemon of the node `node-a` whose Events are sent in the name of `node`.
+/// A daemon of the node `node-a` that sends its Events as the node `node`.
 fn daemon(api: &ApiServer, config: &str, node: &str) -> Rig {
     let board = Arc::new(Board::default());
     let rig = Rig::start_with(FakeKernel::default(), config, Some(Arc::clone(&board)));
@@ -181,7 +181,7 @@ async fn what_a_service_does_not_get_is_an_event_until_it_gets_it() {
     }
     assert_eq!(event_on(&api, "first"), None);
     assert_eq!(rig.warnings.standing_now().len(), 3);
-    // The winner goes, the loser has the frontend: nothing more is said about it.
+    // The winner is deleted and the loser gets the frontend: there is no further Event about it.
     api.delete(Resource::Services, "shop/first").unwrap();
     until("its end", || (rig.warnings.standing_now().len() == 2).then_some(())).await;
     tokio::time::sleep(Duration::from_secs(31 * 60)).await;
@@ -202,7 +202,8 @@ async fn nodes_that_find_the_same_share_one_event() {
     let asked = || api.counters().requests(Verb::Create, Resource::EventsV1);
     until("all to have asked", || (asked() == 3).then_some(())).await;
     assert_eq!(events(&api).len(), 1);
-    // Then it is quiet for half an hour, after which the one that made it writes.
+    // Then nothing is sent for half an hour, after which the node that created the Event updates
+    // it.
     let repeated = || api.counters().requests(Verb::Patch, Resource::EventsV1);
     tokio::time::sleep(Duration::from_secs(25 * 60)).await;
     assert_eq!((asked(), repeated()), (3, 0));
@@ -223,7 +224,7 @@ async fn an_api_server_that_takes_no_events_holds_nothing_up() {
     until("ready", || rig.health.readyz().ok.then_some(())).await;
     assert_eq!(rig.kernel.inside().state.virtual_servers.len(), 200);
     assert_eq!(rig.warnings.standing_now().len(), 200);
-    // Less and less often while it is refused, and then two a minute.
+    // Less and less often while requests are refused, and then two per minute.
     tokio::time::sleep(Duration::from_secs(10 * 60)).await;
     let asked = api.counters().requests(Verb::Create, Resource::EventsV1);
     assert!((3..=20).contains(&asked), "{asked}");
@@ -275,7 +276,7 @@ async fn a_nodes_weight_is_that_of_its_endpoints_where_the_configuration_says_so
     assert_eq!(rig.kernel.take_log().len(), 3);
     assert!(rig.warnings.standing_now().is_empty());
     assert!(off.warnings.standing_now().is_empty());
-    // A slice's own weight goes before its node's.
+    // A slice's own weight overrides its node's.
     api.apply(node("node-b", "9")).unwrap();
     api.apply(slice("web", &json!({"trimtab.dev/weight": "3"}), &here)).unwrap();
     until("the slice's", || (weights(&rig) == [3, 3, 1]).then_some(())).await;

@@ -1,11 +1,11 @@
-//! What each key gives when it is missing, null or zero: as in kube-proxy 1.36.
+//! The value of each key when it is missing, null or zero: as in kube-proxy 1.36.
 
 use serde_json::{Value, json};
 use trimtab_config::{fields, written};
 
 use crate::read;
 
-/// A key, and what it gives when it is missing or null, and when it is Go's zero, `zero`.
+/// A key, its value when it is missing or null, and its value when it is Go's zero, `zero`.
 struct Row {
     path: &'static str,
     missing: Value,
@@ -18,9 +18,9 @@ fn row(path: &'static str, missing: Value, zero: Value, gives: Value) -> Row {
 }
 
 fn rows() -> Vec<Row> {
-    // Where zero stands for the default.
+    // Where zero means the default.
     let same = |path, zero, default: Value| row(path, default.clone(), zero, default);
-    // Where null stands for the default, and zero for itself.
+    // Where null means the default, and zero means zero.
     let own = |path, default, zero: Value| row(path, default, zero.clone(), zero);
     vec![
         same("apiVersion", json!(""), json!("kubeproxy.config.k8s.io/v1alpha1")),
@@ -57,7 +57,7 @@ fn rows() -> Vec<Row> {
         same("logging.format", json!(""), json!("text")),
         same("logging.verbosity", json!(0), json!(0)),
         own("oomScoreAdj", json!(-999), json!(0)),
-        // Ours: null for the default, or for what the kernel has.
+        // Trimtab's own keys: null for the default, or for the kernel's setting.
         own("trimtab.drainTimeout", json!("15m0s"), json!("0s")),
         same("trimtab.nodeWeights", json!(false), json!(false)),
         same("trimtab.externalIPs.allowedCIDRs", json!([]), json!([])),
@@ -117,7 +117,7 @@ fn bits_of_marks_are_read_as_a_number_and_leave_those_of_masquerading() {
     for text in ["'0x30ff'", "0x30ff", "12543"] {
         assert_eq!(gives("trimtab.markBits", &format!("trimtab: {{markBits: {text}}}")), "0x30ff");
     }
-    // The default gives way; what is given has to.
+    // The default avoids the bit by itself; a configured value is refused.
     let masquerade =
         |bit| gives("trimtab.markBits", &format!("iptables: {{masqueradeBit: {bit}}}"));
     assert_eq!(

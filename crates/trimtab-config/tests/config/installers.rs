@@ -1,4 +1,4 @@
-//! What kubeadm, Kubespray, k3s and RKE2 give kube-proxy is taken as it is.
+//! The configurations that kubeadm, Kubespray, k3s and RKE2 give kube-proxy are accepted unchanged.
 
 use trimtab_config::{Config, written};
 
@@ -30,8 +30,8 @@ fn the_config_map_that_kubeadm_writes_on_every_cluster_is_taken() {
     ] {
         assert_eq!(value(&config, pointer), expected, "{pointer}");
     }
-    // Nothing else is said of a file that everybody has.
-    let mode = "config.yaml: mode is not given: taken as ipvs, the only one there is";
+    // There is no other note about a file that every cluster has.
+    let mode = "config.yaml: mode is not set: using ipvs, the only mode of Trimtab";
     assert_eq!(notes, [mode]);
 }
 
@@ -49,7 +49,7 @@ fn keys_that_kube_proxy_has_dropped_are_not_unknown() {
     let (config, notes) = read(OLDER).unwrap();
     assert_eq!(
         notes,
-        ["config.yaml: featureGates has no effect: they switch parts of kube-proxy",]
+        ["config.yaml: featureGates has no effect: they control features of kube-proxy",]
     );
     assert_eq!(value(&config, "/conntrack/maxPerCore"), "0");
 }

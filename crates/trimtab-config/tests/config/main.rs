@@ -8,7 +8,7 @@ use std::path::Path;
 
 use trimtab_config::{Config, Error, Notes, Overrides, parse, resolve};
 
-/// The configuration that a file's text gives on the host `node-a`, with what is noted.
+/// The configuration from a file's text on the host `node-a`, with the notes.
 fn read(text: &str) -> Result<(Config, Notes), Error> {
     let (file, mut notes) = parse(Path::new("config.yaml"), text)?;
     let overrides = Overrides { host: "node-a".to_owned(), ..Overrides::default() };

@@ -100,7 +100,7 @@ impl fmt::Display for IpsetError {
             Some(code::BUSY | code::REFERENCED) => "a rule or another set refers to the set",
             Some(code::EXIST_SETNAME2) => "a set with the new name exists",
             Some(code::TYPE_MISMATCH) => "the sets are of types that cannot replace each other",
-            Some(code::EXIST) => "the element is there already, or is not there",
+            Some(code::EXIST) => "the element already exists, or does not exist",
             Some(code::INVALID_CIDR) => "the network's prefix length is not one the set can hold",
             Some(code::INVALID_FAMILY) => "the set's type does not exist in this family",
             Some(code::IPADDR_IPV4) => "the set holds IPv4 addresses",

@@ -1,7 +1,8 @@
 //! Which of the two kinds of iptables has the node's rules.
 //!
 //! The rules of one kind are invisible to the programs of the other, and packets see both. So
-//! everybody on a node has to use the same kind: the one that its kubelet uses, and its CNI plug-in.
+//! everybody on a node has to use the same kind: the one that its kubelet uses, and its CNI
+//! plug-in.
 
 use std::fmt;
 
@@ -66,7 +67,8 @@ impl Survey {
             match PacketFilter::of(Some(backend), family).save() {
                 Ok(saved) => survey.get_or_insert_with(Self::default).add(&saved),
                 Err(error) if error.is_no_program() => {}
-                // One that fails says at least that it is there; it is heard of again when it is used.
+                // One that fails says at least that it is there; it is heard of again when it is
+                // used.
                 Err(_) => survey = survey.or(Some(Self::default())),
             }
         }
@@ -100,19 +102,24 @@ pub fn choose(nft: Option<Survey>, legacy: Option<Survey>) -> Choice {
     let choice = |backend, why: String| Choice { backend, why };
     let (nft, legacy) = match (nft, legacy) {
         (None, None) => {
-            return choice(None, "there are no programs of a certain kind".to_owned());
+            return choice(
+                None,
+                "no iptables-nft or iptables-legacy programs are \
+                installed"
+                    .to_owned(),
+            );
         }
         (Some(_), None) => {
-            return choice(Some(Backend::Nft), "there are no programs for legacy".to_owned());
+            return choice(Some(Backend::Nft), "iptables-legacy is not installed".to_owned());
         }
         (None, Some(_)) => {
-            return choice(Some(Backend::Legacy), "there are no programs for nft".to_owned());
+            return choice(Some(Backend::Legacy), "iptables-nft is not installed".to_owned());
         }
         (Some(nft), Some(legacy)) => (nft, legacy),
     };
     match (nft.kubelet, legacy.kubelet) {
-        (true, false) => choice(Some(Backend::Nft), "the kubelet's chains are there".to_owned()),
-        (false, true) => choice(Some(Backend::Legacy), "the kubelet's chains are there".to_owned()),
+        (true, false) => choice(Some(Backend::Nft), "the kubelet uses it".to_owned()),
+        (false, true) => choice(Some(Backend::Legacy), "the kubelet uses it".to_owned()),
         _ => {
             let backend = if legacy.rules > nft.rules { Backend::Legacy } else { Backend::Nft };
             choice(Some(backend), format!("nft has {} rules, legacy {}", nft.rules, legacy.rules))

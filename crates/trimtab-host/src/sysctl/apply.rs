@@ -42,7 +42,7 @@ pub fn raise_conntrack_buckets(sys: &Path, max_entries: u32) -> Result<Option<u3
     let buckets = max_entries / 4;
     match text.parse::<u32>() {
         Ok(present) if present < buckets => {
-            let reason = "conntrack: lookups slow down beyond four entries a bucket";
+            let reason = "conntrack: lookups slow down beyond four entries per bucket";
             write(&path, name, &text, &buckets.to_string(), reason).map(|()| Some(present))
         }
         _ => Ok(None),

@@ -51,7 +51,12 @@ pub fn wanted(kernel: KernelVersion, options: &Options) -> Vec<Sysctl> {
     // connection. From 5.9 on the kernel's own default, 1, sees to that. Before, 1 drops the first
     // packet, which costs the client a second; 0 sends it to the old real server instead.
     if (HAS_REUSE_MODE..REUSES_AT_ONCE).contains(&kernel) {
-        set("net/ipv4/vs/conn_reuse_mode", 0, "a reused client port would wait a second");
+        set(
+            "net/ipv4/vs/conn_reuse_mode",
+            0,
+            "connections that reuse a client port would be \
+            delayed by a second",
+        );
     }
     // Connections to a real server that is gone end at once instead of vanishing packet by packet
     // until they time out.
@@ -69,7 +74,7 @@ pub fn wanted(kernel: KernelVersion, options: &Options) -> Vec<Sysctl> {
         // an interface that is down.
         set("net/ipv4/conf/all/arp_ignore", 1, "strictARP: no ARP answers for VIPs");
         // And never name a VIP as the sender of a question.
-        set("net/ipv4/conf/all/arp_announce", 2, "strictARP: no ARP questions from VIPs");
+        set("net/ipv4/conf/all/arp_announce", 2, "strictARP: no ARP requests from VIPs");
     }
     all.extend(options.conntrack.sysctls());
     all

@@ -88,7 +88,7 @@ fn a_refusal_says_what_the_kernel_meant() {
         let unknown: Scheduler = "nosuch".parse().unwrap();
         let index = batch.add_virtual_server(&VirtualServer::new(gone, unknown));
         expected.insert(index, "this kernel has no scheduler nosuch (module ip_vs_nosuch)");
-        expected.insert(batch.add_virtual_server(&there), "the virtual server exists");
+        expected.insert(batch.add_virtual_server(&there), "the virtual server already exists");
         expected.insert(batch.add_real_server(&gone, &pod), "the virtual server does not exist");
         expected.insert(batch.delete_virtual_server(&gone), "the virtual server does not exist");
         expected.insert(
@@ -98,7 +98,7 @@ fn a_refusal_says_what_the_kernel_meant() {
         let heavy = RealServer { weight: u32::MAX, ..pod };
         expected.insert(
             batch.add_real_server(&there.frontend, &heavy),
-            "the weight is beyond 2147483647 or the lower threshold above the upper",
+            "the weight is greater than 2147483647, or the lower threshold is above the upper one",
         );
         // Two families without a tunnel.
         let six = masqueraded("fd00:244::5", 8080);

@@ -150,7 +150,10 @@ fn take(path: &str, document: Value, manifest: &mut Manifest) -> Result<(), Erro
         }
         _ => {
             let kind = if kind.is_empty() { "an object without a kind" } else { &kind };
-            manifest.notes.push(format!("{path}: {kind} {full_name}: skipped, not of use here"));
+            manifest.notes.push(format!(
+                "{path}: {kind} {full_name}: skipped, this kind is not \
+                used"
+            ));
             Ok(())
         }
     }

@@ -49,8 +49,8 @@ static ANNOTATIONS: [Annotation; 5] = [
             on: &["Service"],
             value: "`true` or `false`",
             default: "`false`",
-            meaning: "Schedule each UDP datagram by itself. For clients that expect no answer: an \
-                      answer would come from the pod's own address.",
+            meaning: "Schedule each UDP datagram separately. Only for clients that expect no \
+                answer, because an answer would come from the pod's own address.",
         },
         read: |value, tuning| boolean(value).map(|on| tuning.one_packet = on),
     },
@@ -60,8 +60,8 @@ static ANNOTATIONS: [Annotation; 5] = [
             on: &["Service"],
             value: "number",
             default: "`0`",
-            meaning: "The most connections of each endpoint, `0` for no limit. A client that finds \
-                      no endpoint with room is refused.",
+            meaning: "The maximum number of connections of each endpoint; `0` means no limit. \
+                Clients are refused when every endpoint is at its limit.",
         },
         read: |value, tuning| number(value).map(|most| tuning.max_connections = most),
     },
@@ -71,8 +71,8 @@ static ANNOTATIONS: [Annotation; 5] = [
             on: &["Service"],
             value: "duration up to 24h",
             default: "`trimtab.drainTimeout`",
-            meaning: "How long an endpoint that has left may keep its open TCP connections. `0s` \
-                      ends them at once.",
+            meaning: "How long a removed endpoint may keep its open TCP connections. `0s` closes \
+                them at once.",
         },
         read: |value, tuning| drain(value).map(|time| tuning.drain_timeout = Some(time)),
     },
@@ -93,7 +93,7 @@ pub(super) fn tuning(
     for (key, value) in annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
         let outcome = match ANNOTATIONS.iter().find(|annotation| annotation.known.key == key) {
             Some(annotation) => (annotation.read)(value, &mut tuning),
-            None => Err("no such annotation".to_owned()),
+            None => Err("unknown annotation".to_owned()),
         };
         if let Err(why) = outcome {
             let message = format!("{}: {why}; ignored", quoted(value));

@@ -177,7 +177,7 @@ fn decode(wire: Wire, name: &ObjectName, problems: &mut Problems) -> Option<Endp
         Some("IPv4") => Family::V4,
         Some("IPv6") => Family::V6,
         Some("FQDN") => {
-            skip("addressType".into(), "a slice of names is not proxied");
+            skip("addressType".into(), "a slice of DNS names is not proxied");
             return None;
         }
         other => {

@@ -29,8 +29,8 @@ pub fn annotations() -> Vec<Known> {
                 on: &["EndpointSlice"],
                 value: "number from 0 to 65535",
                 default: "the Node's weight, or `1`",
-                meaning: "The weight of each endpoint of the slice, for schedulers that know \
-                          weights, such as `wrr` and `wlc`. An endpoint of weight 0 gets no new \
+                meaning: "The weight of each endpoint of the slice, for schedulers that use \
+                    weights, such as `wrr` and `wlc`. An endpoint of weight 0 gets no new \
                           connections.",
             },
             Known {
@@ -38,8 +38,8 @@ pub fn annotations() -> Vec<Known> {
                 on: &["Node"],
                 value: "number from 0 to 65535",
                 default: "`1`",
-                meaning: "The weight of each endpoint on this Node whose slice states none. Counts \
-                          with `trimtab.nodeWeights: true` only.",
+                meaning: "The weight of each endpoint on this Node whose slice sets none. Used \
+                    only with `trimtab.nodeWeights: true`.",
             },
             Known {
                 key: LAST_CHANGE,
@@ -61,28 +61,29 @@ pub fn labels() -> Vec<Known> {
             on: &["Service"],
             value: "any",
             default: "",
-            meaning: "Another service proxy has this Service; Trimtab leaves it alone.",
+            meaning: "Another service proxy handles this Service; Trimtab ignores it.",
         },
         Known {
             key: SERVICE_NAME,
             on: &["EndpointSlice"],
             value: "name of a Service",
             default: "",
-            meaning: "The Service that the slice belongs to. A slice without it is left out.",
+            meaning: "The Service that the slice belongs to. A slice without this label is \
+                ignored.",
         },
         Known {
             key: HEADLESS,
             on: &["EndpointSlice"],
             value: "any",
             default: "",
-            meaning: "The slice belongs to a headless Service and is left out.",
+            meaning: "The slice belongs to a headless Service and is ignored.",
         },
         Known {
             key: ZONE,
             on: &["Node"],
             value: "name of a zone",
             default: "",
-            meaning: "The zone of this node, for endpoints with hints for zones.",
+            meaning: "The zone of this node, for endpoints with zone hints.",
         },
     ]
 }

@@ -107,7 +107,7 @@ impl Warnings {
     }
 
     fn end(&self, standing: &mut Standing, warning: &Warning) {
-        info!("no longer: {warning}");
+        info!("resolved: {warning}");
         let count = standing.counts.entry(warning.reason).or_default();
         *count = count.saturating_sub(1);
         metric::problems_now(warning.reason.as_str(), *count);

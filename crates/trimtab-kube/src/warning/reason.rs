@@ -40,36 +40,37 @@ impl WarningReason {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::RefusedAddress => {
-                "A VIP is loopback, link-local, multicast or unspecified. It is not served; \
-                 everything else of the Service is."
+                "A VIP is loopback, link-local, multicast or unspecified. It is not served; the \
+                 rest of the Service is."
             }
             Self::FrontendConflict => {
-                "Another Service has the same address, protocol and port, and goes first. This one \
-                 takes over when that one goes."
+                "Another Service has the same address, protocol and port, and takes precedence. \
+                 This one takes over when that one gives it up."
             }
             Self::InvalidAnnotation => {
-                "An annotation of Trimtab's on a Service, an EndpointSlice or a Node has a value \
-                 that cannot be used. It is ignored."
+                "A Trimtab annotation on a Service, an EndpointSlice or a Node has an invalid \
+                 value. It is ignored."
             }
             Self::InvalidValue => {
-                "Another field of the Service or of one of its EndpointSlices has a value that \
-                 cannot be used. The rest of the object is."
+                "Another field of the Service or of one of its EndpointSlices has an invalid \
+                 value. The rest of the object is used."
             }
             Self::TooManyFrontends => {
-                "The Service has more addresses and ports than one Service may have. Those past the \
-                 limit are not served."
+                "The Service has more frontends (addresses times ports) than one Service may \
+                 have. Those beyond the limit are not served."
             }
             Self::NoMarkLeft => {
-                "The Service has external traffic policy Local, and every firewall mark is taken. \
-                 Clients inside the cluster reach the endpoints on their own node only, as clients \
+                "The Service has external traffic policy Local, and all firewall marks are in \
+                 use. Clients inside the cluster reach the endpoints on their own node only, as \
+                 clients \
                  outside do."
             }
             Self::KernelRefused => {
-                "The kernel has refused something three times in a row, such as a scheduler that it \
-                 does not have. It is tried again, ever more rarely."
+                "The kernel has refused an object three times in a row, for example because it \
+                 lacks the scheduler. Trimtab retries with exponential back-off."
             }
             Self::HealthCheckPort => {
-                "This node cannot listen on the Service's health-check node port. It is tried again \
+                "This node cannot listen on the Service's health-check node port. Trimtab retries \
                  every 5 seconds."
             }
         }

@@ -63,7 +63,7 @@ impl Follower<'_> {
                 Ended::Failed(failure) if failure.is_expired() => {
                     info!(
                         kind = K::KIND.as_str(),
-                        "the API server has forgotten where the watch was: listing again"
+                        "the watch's resource version has expired: listing again"
                     );
                     self.pause(&mut backoff, &failure).await;
                 }
@@ -113,7 +113,7 @@ impl Follower<'_> {
                 Ok(()) if has_lived => {}
                 // Daily business, unless it goes on like that.
                 Err(Ended::Cut) if has_lived => {
-                    debug!(kind = K::KIND.as_str(), "a watch was cut");
+                    debug!(kind = K::KIND.as_str(), "a watch was interrupted");
                     metric::watch_failed(K::KIND.as_str());
                     self.pause(backoff, &Failure::Brief).await;
                 }
@@ -126,8 +126,8 @@ impl Follower<'_> {
         }
     }
 
-    /// One watch, from `revision` on, which is kept up to date. `answered` is set when the API server
-    /// answers.
+    /// One watch, from `revision` on, which is kept up to date. `answered` is set when the API
+    /// server answers.
     async fn watch<K: Watched>(
         &self,
         selection: &Selection,

@@ -31,11 +31,11 @@ pub struct CleanupArgs {
     /// A KubeProxyConfiguration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Whose objects to remove. Trimtab and kube-proxy's IPVS mode have the same; kube-proxy's are
-    /// also those of its modes iptables and nftables.
+    /// Whose objects to remove. Trimtab and kube-proxy's IPVS mode have the same objects; `kube-proxy` also
+    /// includes those of its iptables and nftables modes.
     #[arg(long, value_enum, default_value = "trimtab")]
     of: Proxy,
-    /// Print each object that would be removed, one a line, and remove none.
+    /// Print each object that would be removed, one per line, and remove nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -45,14 +45,14 @@ pub struct CleanupArgs {
 pub(super) enum Proxy {
     /// Trimtab's.
     Trimtab,
-    /// kube-proxy's, in whichever mode it ran.
+    /// kube-proxy's, of any of its modes.
     KubeProxy,
 }
 
-/// Removes what the arguments ask for.
+/// Runs `trimtab cleanup`.
 pub(super) fn cleanup(arguments: &CleanupArgs) -> anyhow::Result<ExitCode> {
     let (mut file, notes) = read_config(arguments.config.as_deref())?;
-    // What is left on the node does not depend on the mode that the file asks for.
+    // What is left on the node does not depend on the mode in the file.
     file.mode = Some("ipvs".to_owned());
     let (config, _notes) = resolve(&file, Overrides::default(), notes)?;
     logging::start(0, LogFormat::Text);
@@ -60,7 +60,7 @@ pub(super) fn cleanup(arguments: &CleanupArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Removes virtual servers and VIPs, then rules, sets and the dummy interface, of both families and
-/// both kinds of iptables. What fails is said, and the rest is removed all the same.
+/// both kinds of iptables. A failed removal is logged, and the others are still tried.
 pub(super) fn sweep(config: &Config, of: Proxy, dry_run: bool) -> anyhow::Result<()> {
     let kernel = Arc::new(kernel_options(config));
     let filters = PacketFilters::choose(kernel.iptables_backend);
@@ -93,11 +93,11 @@ pub(super) fn sweep(config: &Config, of: Proxy, dry_run: bool) -> anyhow::Result
         }
     }
     let failed = broom.failed;
-    anyhow::ensure!(failed == 0, "{failed} things could not be removed");
+    anyhow::ensure!(failed == 0, "{failed} removals failed");
     Ok(())
 }
 
-/// Removes things, or says that it would.
+/// Removes objects or, in a dry run, prints them.
 struct Broom {
     dry_run: bool,
     failed: usize,
@@ -120,7 +120,7 @@ impl Broom {
             Err(why) => {
                 self.failed += 1;
                 let first = objects.first().map_or("", String::as_str);
-                error!("cannot remove {first}, with {} in all: {why:#}", objects.len());
+                error!("cannot remove {first} (the first of {} objects): {why:#}", objects.len());
             }
         }
     }
@@ -141,7 +141,7 @@ impl Broom {
                     Err(error) if error.is_no_program() => continue,
                     Err(error) => {
                         self.failed += 1;
-                        error!("cannot look for the {family} packet-filter rules: {error}");
+                        error!("cannot read the {family} packet-filter rules: {error}");
                         continue;
                     }
                 };
@@ -163,7 +163,7 @@ impl Broom {
         Ok(())
     }
 
-    /// Takes away VIPs, virtual servers and elements as if every Service were gone.
+    /// Removes VIPs, virtual servers and elements as if every Service had been deleted.
     fn withdraw(&mut self, plane: &mut Linux, node_name: &str) -> Result<(), PortError> {
         let settings = Settings { drain_timeout: Duration::ZERO, ..Settings::new(node_name) };
         let mut reconciler = Reconciler::new(settings);
@@ -171,7 +171,7 @@ impl Broom {
         reconciler.set_local_addresses(trimtab_linux::host::local_addresses()?);
         adopt(&mut reconciler, plane)?;
         if !self.dry_run {
-            // Another configuration may have bound VIPs in the other way.
+            // An earlier configuration may have used the other `vipBinding`.
             plane.retire_other_binding(&HashSet::new())?;
         }
         while !reconciler.is_idle() {

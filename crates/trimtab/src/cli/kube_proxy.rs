@@ -1,7 +1,7 @@
 //! kube-proxy's command line, so that a DaemonSet need only change its image and command.
 //!
-//! kube-proxy ignores most of its flags, silently, once `--config` is given. Here a flag that is
-//! given always overrides the file.
+//! kube-proxy silently ignores most of its flags once `--config` is given. Here, flags always
+//! override the file.
 
 mod without_effect;
 
@@ -19,25 +19,24 @@ use without_effect::WithoutEffect;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "kube-proxy's flags")]
 pub struct KubeProxyFlags {
-    /// The mode; ipvs is the only one that Trimtab has.
+    /// The proxy mode; Trimtab only has ipvs.
     #[arg(long, value_name = "MODE")]
     proxy_mode: Option<String>,
     /// The name of this node's Node object. Default: the host's name.
     #[arg(long, value_name = "NAME")]
     hostname_override: Option<String>,
-    /// The kubeconfig file with the API server's address and the account. Default: the pod's service
-    /// account.
+    /// The kubeconfig file with the API server's address and credentials. Default: the pod's service account.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Address of the API server; overrides the one in the kubeconfig file.
     #[arg(long, value_name = "URL")]
     pub(super) master: Option<String>,
-    /// How much is logged: 0 for events, 2 for details, 5 for everything.
+    /// Verbosity of the log: 0 for events, 2 for details, 5 for everything.
     #[arg(long = "v", short = 'v', value_name = "LEVEL")]
     verbosity: Option<u8>,
 
-    /// The scheduler of Services that do not ask for another: rr, wrr, lc, wlc, mh or any other that
-    /// the kernel has.
+    /// The scheduler of Services without an annotation for it: rr, wrr, lc, wlc, mh or any other that the
+    /// kernel has.
     #[arg(long, value_name = "NAME")]
     ipvs_scheduler: Option<String>,
     /// How often the kernel is compared with what it should hold.
@@ -49,20 +48,20 @@ pub struct KubeProxyFlags {
     /// Never delete virtual servers in these networks.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     ipvs_exclude_cidrs: Option<Vec<String>>,
-    /// Answer ARP requests only for addresses of the interface that was asked.
+    /// Answer ARP requests only for addresses of the interface that receives them.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     ipvs_strict_arp: Option<bool>,
-    /// The IPVS timeout of idle TCP connections; 0 leaves the kernel's.
+    /// The IPVS timeout of idle TCP connections; 0 keeps the kernel's.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_tcp_timeout: Option<Period>,
-    /// The IPVS timeout of TCP connections after a FIN; 0 leaves the kernel's.
+    /// The IPVS timeout of TCP connections after a FIN; 0 keeps the kernel's.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_tcpfin_timeout: Option<Period>,
-    /// The IPVS timeout of UDP flows; 0 leaves the kernel's.
+    /// The IPVS timeout of UDP flows; 0 keeps the kernel's.
     #[arg(long, value_name = "TIME", value_parser = period)]
     ipvs_udp_timeout: Option<Period>,
 
-    /// The pods' network, or one of each family separated by a comma.
+    /// The pod network, or one of each family separated by a comma.
     #[arg(long, value_name = "CIDR")]
     cluster_cidr: Option<String>,
     /// How traffic from local pods is recognised: ClusterCIDR, NodeCIDR, BridgeInterface or
@@ -72,21 +71,21 @@ pub struct KubeProxyFlags {
     /// The bridge that local pods are behind, for --detect-local-mode=BridgeInterface.
     #[arg(long, value_name = "NAME")]
     pod_bridge_interface: Option<String>,
-    /// How the names of local pods' interfaces begin, for --detect-local-mode=InterfaceNamePrefix.
+    /// The prefix of the interface names of local pods, for --detect-local-mode=InterfaceNamePrefix.
     #[arg(long, value_name = "PREFIX")]
     pod_interface_name_prefix: Option<String>,
     /// The node's addresses that serve node ports: CIDRs separated by commas, or primary. Default:
     /// all of them.
     #[arg(long = "nodeport-addresses", value_name = "CIDR", value_delimiter = ',')]
     node_port_addresses: Option<Vec<String>>,
-    /// Masquerade everything that goes to a cluster IP.
+    /// Masquerade all traffic to cluster IPs.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     masquerade_all: Option<bool>,
-    /// The bit of the packet mark that asks for masquerading.
+    /// The bit of the packet mark that requests masquerading.
     #[arg(long, value_name = "BIT")]
     iptables_masquerade_bit: Option<i64>,
 
-    /// An address of the node; overrides the one of its family that the Node object states.
+    /// The node's own address; overrides the Node object's address of the same family.
     #[arg(long, value_name = "ADDRESS")]
     bind_address: Option<String>,
     /// Address and port where /healthz, /livez and /readyz are served.
@@ -95,7 +94,7 @@ pub struct KubeProxyFlags {
     /// Address and port where /metrics and /configz are served.
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics_bind_address: Option<String>,
-    /// Exit when one of these two addresses cannot be listened on.
+    /// Exit if the program cannot listen on one of these two addresses.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     bind_address_hard_fail: Option<bool>,
     /// Deprecated: the port of --healthz-bind-address; 0 switches it off.
@@ -104,41 +103,42 @@ pub struct KubeProxyFlags {
     /// Deprecated: the port of --metrics-bind-address; 0 switches it off.
     #[arg(long, value_name = "PORT")]
     metrics_port: Option<u16>,
-    /// How readily the kernel ends this process when memory is short, from -1000 to 1000.
+    /// The oom_score_adj of this process, from -1000 to 1000: how likely the kernel is to kill it when memory
+    /// is short.
     #[arg(long, value_name = "SCORE", allow_hyphen_values = true)]
     oom_score_adj: Option<i64>,
 
-    /// Connections to track for each CPU; 0 leaves the kernel's limit as it is.
+    /// Limit of tracked connections, per CPU; 0 keeps the kernel's limit.
     #[arg(long, value_name = "COUNT")]
     conntrack_max_per_core: Option<i64>,
-    /// The least number of connections to track.
+    /// The minimum for the limit of tracked connections.
     #[arg(long, value_name = "COUNT")]
     conntrack_min: Option<i64>,
-    /// How long an idle TCP connection is tracked; 0 leaves the kernel's time.
+    /// How long an idle TCP connection is tracked; 0 keeps the kernel's timeout.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_tcp_timeout_established: Option<Period>,
-    /// How long a half-closed TCP connection is tracked; 0 leaves the kernel's time.
+    /// How long a half-closed TCP connection is tracked; 0 keeps the kernel's timeout.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_tcp_timeout_close_wait: Option<Period>,
-    /// Accept TCP packets outside of the window as valid.
+    /// Treat TCP packets outside the window as valid.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     conntrack_tcp_be_liberal: Option<bool>,
-    /// How long a UDP flow without an answer is tracked; 0 leaves the kernel's time.
+    /// How long a UDP flow without an answer is tracked; 0 keeps the kernel's timeout.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_udp_timeout: Option<Period>,
-    /// How long a UDP flow with answers is tracked; 0 leaves the kernel's time.
+    /// How long a UDP flow with answers is tracked; 0 keeps the kernel's timeout.
     #[arg(long, value_name = "TIME", value_parser = period)]
     conntrack_udp_timeout_stream: Option<Period>,
 
-    /// Only do what needs more than CAP_NET_ADMIN and CAP_NET_RAW, which is to load kernel modules
-    /// and to set sysctls and timeouts, and exit.
+    /// Only do what needs more than CAP_NET_ADMIN and CAP_NET_RAW (load kernel modules, set sysctls and
+    /// timeouts), then exit.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) init_only: Option<bool>,
-    /// Remove everything that Trimtab or kube-proxy programmed, and nothing else, and exit.
+    /// Remove everything that Trimtab or kube-proxy programmed, and nothing else, then exit.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) cleanup: Option<bool>,
-    /// Write the configuration that results from file and flags, with all defaults, to this file as
-    /// YAML, and exit.
+    /// Write the configuration that results from file and flags, with all defaults, to this file as YAML,
+    /// then exit.
     #[arg(long, value_name = "FILE")]
     pub(super) write_config_to: Option<PathBuf>,
 
@@ -146,13 +146,13 @@ pub struct KubeProxyFlags {
     pub(super) without_effect: WithoutEffect,
 }
 
-/// Replaces the port of an address that may have none; whether it did.
+/// Replaces or adds the port of an address; returns whether it could.
 fn set_port(address: &mut Option<String>, default: &str, port: Option<u16>) -> bool {
     let Some(port) = port else { return false };
     let text = address.as_deref().filter(|text| !text.is_empty()).unwrap_or(default);
     let ip = text.parse::<std::net::SocketAddr>().map(|address| address.ip());
     let ip: Result<IpAddr, _> = ip.or_else(|_| text.parse());
-    // What is no address is refused by name later.
+    // An invalid address is refused later, with the field's name.
     if let Ok(ip) = ip {
         *address = Some(std::net::SocketAddr::new(ip, port).to_string());
     }
@@ -163,7 +163,7 @@ fn period(text: &str) -> Result<Period, String> {
     parse_duration(text).map(Period).map_err(|why| why.to_string())
 }
 
-/// Puts the value of a flag, if it is given, into the place of a field of the file.
+/// Overrides a field of the file with the value of a flag, if the flag is given.
 macro_rules! set {
     ($file:ident . $($field:ident).+, $path:literal, $flag:expr) => {
         if let Some(value) = &$flag {
@@ -175,7 +175,7 @@ macro_rules! set {
 pub(super) use set;
 
 impl KubeProxyFlags {
-    /// Puts every flag that is given into the file's place.
+    /// Overrides the file with every flag that is given.
     pub(super) fn apply(&self, file: &mut ConfigFile) {
         set!(file.mode, "mode", self.proxy_mode);
         set!(file.hostname_override, "hostnameOverride", self.hostname_override);

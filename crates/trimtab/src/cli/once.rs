@@ -1,4 +1,4 @@
-//! What `trimtab run` can do once, instead of running, besides `--cleanup` and `--init-only`.
+//! One-time actions of `trimtab run`, other than `--cleanup` and `--init-only`.
 
 use std::path::Path;
 

@@ -1,6 +1,5 @@
-//! The threads and tasks that the program consists of. None may end while the others go on: a node
-//! whose loop is gone, with probes that still answer, is worse than one whose program is started
-//! again.
+//! The threads and tasks that the program consists of. If one ends, the program exits: a node whose
+//! loop has died while its probes still answer is worse than a restart.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context as _, anyhow};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-/// Starts parts, and hears of their ends.
+/// Starts parts, and is notified when one ends.
 #[derive(Clone, Debug)]
 pub(super) struct Parts(UnboundedSender<Ended>);
 
@@ -21,16 +20,16 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// Why the program ends, if nobody told the part to.
+    /// The error with which the program exits if the part was not told to end.
     pub(super) fn into_error(self) -> anyhow::Error {
         let part = self.part;
         match self.outcome {
-            Ok(()) => anyhow!("{part} ended, which it never should"),
+            Ok(()) => anyhow!("{part} ended unexpectedly"),
             Err(error) => error.context(format!("{part} failed")),
         }
     }
 
-    /// What came of it, if it is this part.
+    /// The outcome, if it is this part.
     pub(super) fn outcome_of(self, part: &str) -> Option<anyhow::Result<()>> {
         (self.part == part).then_some(self.outcome)
     }
@@ -45,7 +44,7 @@ impl Parts {
     /// Starts a thread.
     ///
     /// # Errors
-    /// When the system has none left.
+    /// If the system cannot start another thread.
     pub(super) fn thread(
         &self,
         part: &'static str,
@@ -53,10 +52,10 @@ impl Parts {
     ) -> anyhow::Result<JoinHandle<()>> {
         let ended = self.0.clone();
         let run = move || {
-            // What the work held is dropped with it, and nobody else sees it.
+            // What a panic leaves inconsistent is dropped with the closure; nothing else uses it.
             let outcome = catch_unwind(AssertUnwindSafe(work))
                 .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", words(&*panic))));
-            // Nobody listens any more where the program ends already.
+            // The receiver is gone if the program is already exiting.
             let _ = ended.send(Ended { part, outcome });
         };
         let named = thread::Builder::new().name(part.to_owned());
@@ -105,7 +104,7 @@ pub(super) async fn until_end(
 
 fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }
 
 #[cfg(test)]
@@ -183,7 +182,7 @@ mod tests {
         parts.thread("sync", || panic!("out of {}", "luck")).unwrap();
         assert_eq!(next().await, "sync failed: panicked: out of luck");
         parts.thread("audit", || Ok(())).unwrap();
-        assert_eq!(next().await, "audit ended, which it never should");
+        assert_eq!(next().await, "audit ended unexpectedly");
         parts.task("probes", async { Err(anyhow!("the port is taken")) });
         assert_eq!(next().await, "probes failed: the port is taken");
         parts.task("addresses", async { panic!("no more") });

@@ -28,19 +28,19 @@ pub struct PlanArgs {
     /// Manifests: files, folders, or - for standard input.
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
     files: Vec<PathBuf>,
-    /// A KubeProxyConfiguration.
+    /// A KubeProxyConfiguration file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The node's name, instead of this host's.
+    /// The node's name. Default: this host's name.
     #[arg(long, value_name = "NAME")]
     hostname_override: Option<String>,
-    /// An address of the node, such as eth0=10.0.0.1; without any, this host's own.
+    /// An address of the node, such as eth0=10.0.0.1. Default: this host's own addresses.
     #[arg(long, value_name = "DEV=ADDRESS", value_parser = local_address)]
     local_address: Vec<LocalAddress>,
     /// Which address families to show.
     #[arg(long, value_enum, default_value = "both")]
     family: Families,
-    /// Which part to show; all of them, in sections, if not given.
+    /// Which part to show. Default: all of them, in sections.
     #[arg(short = 'o', long, value_enum)]
     output: Option<Output>,
 }
@@ -65,13 +65,13 @@ impl Families {
 fn local_address(text: &str) -> Result<LocalAddress, String> {
     let (interface, address) =
         text.split_once('=').ok_or("expected DEV=ADDRESS, such as eth0=10.0.0.1")?;
-    // With or without the length of its network, which does not matter here.
+    // With or without a prefix length, which is ignored.
     let address = address.split_once('/').map_or(address, |(address, _)| address);
     let address = address.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
     Ok(LocalAddress { interface: interface.into(), address })
 }
 
-/// Prints the plan; 2 if the input does not parse.
+/// Prints the plan; exit status 2 if the input does not parse.
 pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     let complain = |error: &dyn std::fmt::Display| {
         eprintln!("trimtab plan: {}", Printable(&error.to_string()));
@@ -81,7 +81,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
         Ok(read) => read,
         Err(error) => return complain(&error),
     };
-    // What a plan is for does not depend on the mode that the node is in now.
+    // A plan is always for IPVS, whatever mode the node uses now.
     file.mode = Some("ipvs".to_owned());
     let overrides =
         Overrides { hostname: arguments.hostname_override.clone(), ..Overrides::default() };
@@ -96,7 +96,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     let local = if arguments.local_address.is_empty() {
         trimtab_linux::host::local_addresses()?
     } else {
-        // As everywhere: an address on the dummy interface is a VIP, not the node's own.
+        // An address on the dummy interface is a VIP, not an address of the node.
         let given = arguments.local_address.iter();
         given.filter(|address| &*address.interface != DUMMY_INTERFACE).cloned().collect()
     };

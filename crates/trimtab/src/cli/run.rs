@@ -55,24 +55,24 @@ Examples:
   trimtab run --config config.yaml --write-config-to /dev/stdout
 
 Without --config, --kubeconfig and --manifests, Trimtab reaches the API server with the pod's own
-service account. SIGTERM ends it; the kernel goes on forwarding.")]
+service account. SIGTERM stops it; the kernel keeps forwarding.")]
 pub struct RunArgs {
-    /// A KubeProxyConfiguration. Flags override what it says.
+    /// A KubeProxyConfiguration file. Flags override it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Take objects from the manifests in this folder, read again when it changes, instead of from
-    /// the Kubernetes API.
+    /// Read objects from the manifests in this folder, again whenever it changes, instead of from the
+    /// Kubernetes API.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "master"])]
     manifests: Option<PathBuf>,
-    /// Where sysctls are read and written, instead of /proc/sys: in a container, where the host's
+    /// Where sysctls are read and written, instead of /proc/sys. In a container: the path where the host's
     /// /proc/sys is mounted.
     #[arg(long, value_name = "DIR")]
     sysctl_path: Option<String>,
-    /// Which kind of iptables the rules are written by: nft, legacy, or auto for the one that the
-    /// node's kubelet and most rules are in.
+    /// Which kind of iptables writes the rules: nft, legacy, or auto for the kind that the node's kubelet
+    /// uses, else the one with more rules.
     #[arg(long, value_name = "KIND")]
     iptables_backend: Option<String>,
-    /// What log lines look like.
+    /// The format of log lines.
     #[arg(long, alias = "logging-format", value_parser = LogFormat::ALL.map(LogFormat::name))]
     log_format: Option<String>,
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Puts every flag that is given into the file's place.
+    /// Overrides the file with every flag that is given.
     fn apply(&self, file: &mut ConfigFile) {
         self.flags.apply(file);
         set!(file.logging.format, "logging.format", self.log_format);
@@ -191,7 +191,7 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
                 Ok(())
             }
             () = config_changed => Err(anyhow::anyhow!(
-                "the configuration file changed: ending, to be started again with it"
+                "the configuration file changed: exiting, to be restarted with it"
             )),
         }
     };
@@ -213,8 +213,8 @@ fn settings(config: &Config, families: Vec<Family>) -> Settings {
     Settings { families, ..config.settings() }
 }
 
-/// Serves probes and metrics. An address that cannot be bound is retried, unless the configuration
-/// says that it ends the program.
+/// Serves probes and metrics. If it cannot listen on an address, it retries, unless the
+/// configuration says that the program must exit.
 fn start_servers(
     config: &Config,
     health: &Arc<Health>,
@@ -224,15 +224,15 @@ fn start_servers(
     let hard = config.bind_address_hard_fail;
     if let Some(address) = config.health_address {
         let routes = http::health_routes(Arc::clone(health));
-        parts.task("the server of probes", http::keep_listening(address, hard, routes));
+        parts.task("the probe server", http::keep_listening(address, hard, routes));
     }
     if let Some(address) = config.metrics_address {
         let routes = http::metrics_routes(metrics, config);
-        parts.task("the server of metrics", http::keep_listening(address, hard, routes));
+        parts.task("the metrics server", http::keep_listening(address, hard, routes));
     }
 }
 
-/// Starts whatever sends changes.
+/// Starts the source of changes: the API server's watches or the folder of manifests.
 async fn start_sources(
     arguments: &RunArgs,
     config: &Config,
@@ -320,7 +320,7 @@ mod tests {
             .collect();
         expected.sort_unstable();
         assert_eq!(file.origin.fields_set_by_flags().collect::<Vec<_>>(), expected);
-        // And what has no effect in the file has none as a flag, and says so.
+        // A key without effect in the file has no effect as a flag either, and says so.
         let named: Vec<&str> = arguments.flags.without_effect.given().collect();
         for (field, flag) in with_flag().filter(|(field, _)| field.without_effect.is_some()) {
             assert!(named.contains(&format!("--{flag}").as_str()), "{}", field.path);

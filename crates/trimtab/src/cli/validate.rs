@@ -26,7 +26,7 @@ pub struct ValidateArgs {
     file: PathBuf,
 }
 
-/// Prints notes and complaints; 2 if there is a complaint.
+/// Prints notes and complaints; exit status 2 if there is a complaint.
 pub(super) fn validate(arguments: &ValidateArgs) -> ExitCode {
     let (file, notes) = match read_config(Some(&arguments.file)) {
         Ok(read) => read,

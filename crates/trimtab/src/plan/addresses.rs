@@ -1,4 +1,4 @@
-//! VIPs, one a line.
+//! VIPs, one per line.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Sets as `ipset save` prints them, less what the kernel chooses at random.
+//! Sets as `ipset save` prints them, without what the kernel chooses at random.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! A plan as JSON, for programs: what there is, and which Service it is for.
+//! A plan as JSON, for programs: each object, and the Service that needs it.
 
 use serde_json::{Value, json};
 use trimtab_core::{Family, Frontend, Persistence, VirtualServerFlags};

@@ -14,7 +14,7 @@ pub(super) fn table<const N: usize>(
     text
 }
 
-/// A word as code; nothing for nothing.
+/// A word as code; an empty word stays empty.
 pub(super) fn code(word: &str) -> String {
     if word.is_empty() { String::new() } else { format!("`{word}`") }
 }

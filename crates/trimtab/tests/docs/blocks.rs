@@ -1,19 +1,19 @@
-//! Code blocks of README.md and the book, and what a reader is told about each of them.
+//! Code blocks of README.md and the book, and whether each says that it was run.
 
 use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 
 use crate::pages::{self, Page};
 
-/// How the note begins that stands before commands which nobody here has run.
+/// The beginning of the note before commands that the project has not run.
 const NOT_TRIED: &str = "Not tried";
 
 /// A fenced code block.
 pub(crate) struct Block {
-    /// The page and what the block begins with, for messages.
+    /// The page and the beginning of the block, for messages.
     pub(crate) place: String,
-    /// What it is in: `sh`, `yaml`, `text`.
+    /// Its language: `sh`, `yaml`, `text`.
     pub(crate) language: String,
-    /// What stands after the language and a comma.
+    /// The words after the language and a comma.
     pub(crate) mark: String,
     /// What is in it.
     pub(crate) text: String,

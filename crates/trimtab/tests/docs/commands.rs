@@ -1,4 +1,4 @@
-//! Command lines and configurations in README.md and the book are those that the program takes.
+//! The program accepts the command lines and configurations in README.md and the book.
 
 use std::iter;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::{blocks, pages};
 
 /// What ends a command in a shell.
 const ENDS: [&str; 8] = ["|", ">", ">>", "<", "2>", "&&", ";", "&"];
-/// What stands before a command that does not begin its line.
+/// What can precede a command in its line.
 const BEFORE: [&str; 6] = ["|", "&&", ";", "&", "sudo", "--"];
 
 /// The arguments of each call of `trimtab` in a text for a shell, the program's name first.

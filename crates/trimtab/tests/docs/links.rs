@@ -7,7 +7,8 @@ use pulldown_cmark::{Event, Tag, TagEnd};
 
 use crate::pages::{self, BOOK, Page};
 
-/// How a page of the book, which is also read away from the repository, links to a file outside.
+/// How a page of the book links to a file outside the book: by URL, because the book is also
+/// published.
 const REPOSITORY: [&str; 2] = [
     "https://github.com/trimtab/trimtab/blob/main/",
     "https://github.com/trimtab/trimtab/tree/main/",
@@ -74,7 +75,7 @@ fn normal(path: &Path) -> Option<PathBuf> {
     Some(parts)
 }
 
-/// What is wrong with a link, if anything is.
+/// The error in a link, if there is one.
 fn complaint(
     page: &Page,
     link: &str,

@@ -1,5 +1,5 @@
-//! The documentation against the program and against itself: every link leads somewhere, every
-//! command line exists, what is marked as run runs and prints what the page says.
+//! Checks the documentation: every link has a target, every command line exists, and blocks marked
+//! as run do run and print what the page says.
 
 mod blocks;
 mod commands;

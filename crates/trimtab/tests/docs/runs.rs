@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::blocks::{self, Block};
 use crate::pages;
 
-/// Runs a block with the program that was built; what it printed, or what went wrong.
+/// Runs a block with the program under test; returns its output, or the error.
 fn run(block: &Block) -> Result<String, String> {
     let program = Path::new(env!("CARGO_BIN_EXE_trimtab")).parent().expect("it is in a folder");
     let path = std::env::var("PATH").unwrap_or_default();

@@ -1,4 +1,5 @@
-//! From the API's shape to a Service: what its fields must be, and what is made of those that are not.
+//! From the API's shape to a Service: what its fields must be, and what is made of those that are
+//! not.
 
 use std::net::IpAddr;
 
@@ -19,7 +20,7 @@ pub(super) fn decode(wire: &Wire, problems: &mut Problems) -> Option<Service> {
     let default = Spec::default();
     let spec = wire.spec.as_ref().unwrap_or(&default);
     if wire.metadata.labels.get(PROXY_NAME).is_some() {
-        let message = "another service proxy has it".to_owned();
+        let message = "another service proxy handles it".to_owned();
         problems.add(Severity::Skipped, format!("metadata.labels[{PROXY_NAME}]"), message);
         return None;
     }
@@ -148,7 +149,7 @@ fn source_ranges(texts: Option<&[String]>, problems: &mut Problems) -> Option<Ve
             }
             Err(_) => problems.invalid(
                 format!("spec.loadBalancerSourceRanges[{index}]"),
-                format!("{} is not a CIDR; it lets nobody in", quoted(text)),
+                format!("{} is not a CIDR; it allows no client", quoted(text)),
             ),
         }
     }

@@ -1,12 +1,12 @@
-//! kube-proxy's flags that there is nothing to do for here.
+//! kube-proxy's flags that have no effect in Trimtab.
 
 use clap::Args;
 
 macro_rules! flags {
     ($($field:ident $flag:literal $(or $alias:literal)?;)*) => {
-        /// Accepted, so that a command line can be kept as it is; each one that is given is named in
-        /// the log. Those with an underscore are from releases with klog's own flags, which k3s
-        /// and RKE2 still pass.
+        /// Accepted, so that existing command lines keep working; the log names each one that is
+        /// given. Flags with an underscore are klog's own, from earlier releases; k3s and RKE2
+        /// still pass them.
         #[derive(Debug, Default, Args)]
         pub(crate) struct WithoutEffect {
             $(
@@ -22,7 +22,7 @@ macro_rules! flags {
         }
 
         impl WithoutEffect {
-            /// The names of those that are given.
+            /// The names of the flags that are given.
             pub(crate) fn given(&self) -> impl Iterator<Item = &'static str> {
                 [$(self.$field.is_some().then_some(concat!("--", $flag)),)*].into_iter().flatten()
             }
