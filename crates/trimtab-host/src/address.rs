@@ -1,4 +1,4 @@
-//! The addresses of the node, interface by interface.
+//! The addresses of the node's interfaces.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -53,7 +53,7 @@ impl InterfaceAddress {
         Family::of(self.address)
     }
 
-    /// Whether it is in 127.0.0.0/8 or is ::1, on whichever interface.
+    /// Whether it is in 127.0.0.0/8 or is ::1, on any interface.
     pub fn is_loopback(&self) -> bool {
         self.address.is_loopback()
     }
@@ -67,13 +67,13 @@ impl InterfaceAddress {
         }
     }
 
-    /// Whether nothing can arrive at it: duplicate address detection is under way or has failed.
+    /// Whether it cannot receive packets: duplicate address detection is in progress or has failed.
     pub fn is_tentative(&self) -> bool {
         self.flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed)
             && !self.flags.contains(AddressFlags::Optimistic)
     }
 
-    /// Whether it is on its way out and not to be chosen for new connections.
+    /// Whether it is deprecated: not to be used for new connections.
     pub fn is_deprecated(&self) -> bool {
         self.flags.contains(AddressFlags::Deprecated)
     }
@@ -92,11 +92,11 @@ impl fmt::Display for InterfaceAddress {
     }
 }
 
-/// All IPv4 and IPv6 addresses of this network namespace, with two dumps however many interfaces
-/// there are. Those of the dummy interface are among them: tell them apart by its index.
+/// All IPv4 and IPv6 addresses of this network namespace, with two dumps, however many interfaces
+/// there are. They include those of the dummy interface, which can be recognised by its index.
 ///
-/// `socket` is one of [`trimtab_netlink::Family::Route`], as in all of this crate that asks for one
-/// and does not say otherwise.
+/// `socket` must be of [`trimtab_netlink::Family::Route`], as everywhere in this crate unless
+/// stated otherwise.
 ///
 /// # Errors
 /// [`Error::List`] when either table cannot be read.
@@ -112,7 +112,7 @@ pub fn list(socket: &mut Socket) -> Result<Vec<InterfaceAddress>, Error> {
     Ok(found)
 }
 
-/// The addresses of interface `index`, or with 0 of all; names are not filled in.
+/// The addresses of interface `index`, or of all interfaces if it is 0; names are not filled in.
 pub(crate) fn dump(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>, NetlinkError> {
     let mut message = AddressMessage::default();
     message.header.index = index;
@@ -122,7 +122,7 @@ pub(crate) fn dump(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddre
     socket.dump(&mut batch, |found: &mut Vec<InterfaceAddress>, kind, payload| {
         if kind == RTM_NEWADDR
             && let Some(address) = decode(payload, &nameless)?
-            // A kernel without strict checking shows all interfaces.
+            // A kernel without strict checking returns all interfaces.
             && (index == 0 || address.index == index)
         {
             found.push(address);
@@ -137,8 +137,8 @@ pub(crate) fn host_address(payload: &[u8]) -> Option<IpAddr> {
     (found.prefix_len == found.family().host_prefix()).then_some(found.address)
 }
 
-/// `None` for families other than IPv4 and IPv6: a dump of all families shows also those of MCTP,
-/// phones and the like.
+/// `None` for families other than IPv4 and IPv6: a dump of all families also contains MCTP, Phonet
+/// and so on.
 fn decode(payload: &[u8], name: &Arc<str>) -> Result<Option<InterfaceAddress>, NetlinkError> {
     let malformed = || NetlinkError::malformed("address");
     let header = AddressHeader::parse(payload).map_err(malformed())?;
@@ -157,7 +157,8 @@ fn decode(payload: &[u8], name: &Arc<str>) -> Result<Option<InterfaceAddress>, N
             _ => {}
         }
     }
-    // IFA_ADDRESS is the peer's on a point-to-point interface, where IFA_LOCAL is there too.
+    // On a point-to-point interface, IFA_ADDRESS is the peer's address and IFA_LOCAL is the
+    // interface's own.
     Ok(local.or(peer).map(|address| InterfaceAddress {
         index: header.index,
         interface: Arc::clone(name),

@@ -1,22 +1,22 @@
-//! What became of many changes at once.
+//! The outcome of a batch of changes.
 
 use trimtab_netlink::{Batch, Errno, Error as NetlinkError, Report, Socket};
 
 use crate::Error;
 
-/// One change that was not made.
+/// A change that failed.
 #[derive(Debug)]
 pub struct Failed {
-    /// Its position in the slice that was to be applied, from 0.
+    /// Its position in the slice of changes, from 0.
     pub index: usize,
     /// Why not.
     pub error: Error,
 }
 
-/// What became of a slice of changes: all that are not named here were made.
+/// The outcome of a slice of changes: all changes that are not listed here were made.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// The changes that were not made, in order.
+    /// The failed changes, in order.
     pub failed: Vec<Failed>,
     /// Netlink messages sent.
     pub messages: usize,
@@ -32,7 +32,7 @@ impl Applied {
         self.failed.is_empty()
     }
 
-    /// The first failure as an error, for callers with one change or no use for the rest.
+    /// The first failure as an error, for callers with a single change or that only need the first.
     ///
     /// # Errors
     /// The first failure, if there is one.
@@ -51,8 +51,8 @@ impl Applied {
     }
 }
 
-/// Sends a batch of one message per change. A refusal that `is_fine` accepts means that the change
-/// was made before; `failed` words the others.
+/// Sends a batch of one message per change. An error that `is_fine` accepts means that the change
+/// had been made before; `failed` converts the others.
 pub(crate) fn apply_each(
     socket: &mut Socket,
     batch: &mut Batch,

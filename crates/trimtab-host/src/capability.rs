@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-/// A capability that programming the network takes (capabilities(7)).
+/// A capability that programming the network needs (capabilities(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// `CAP_NET_ADMIN`
@@ -35,15 +35,15 @@ impl Capability {
         }
     }
 
-    /// The first that is missing of those in `CapEff` of `/proc/self/status`. `None` where all are
-    /// there, or where nobody knows.
+    /// The first capability that is missing in `CapEff` of `/proc/self/status`; `None` if all are
+    /// there or if that is unknown.
     pub fn first_missing() -> Option<Self> {
         let status = std::fs::read_to_string(Path::new("/proc/self/status")).ok()?;
         let effective = effective(&status)?;
         Self::ALL.into_iter().find(|capability| effective & capability.bit() == 0)
     }
 
-    /// The missing one that explains what iptables said, if that looks like a want of one.
+    /// The missing capability that explains an error of iptables, if the message looks like it.
     pub(crate) fn missing_for(message: &str) -> Option<Self> {
         let wants = ["Permission denied", "Operation not permitted", "Can't open socket to ipset"];
         if wants.iter().any(|words| message.contains(words)) { Self::first_missing() } else { None }

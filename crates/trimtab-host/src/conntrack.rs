@@ -1,12 +1,12 @@
-//! Datagrams that the kernel tracks, to what had no virtual server when they first came.
+//! Deletes conntrack entries of UDP flows that are older than their virtual server.
 //!
-//! Address translation is decided on a flow's first packet. A client that keeps its port and asked
-//! before a virtual server was there is thus never masqueraded, and never hears an answer, for as
-//! long as it goes on asking. So what the kernel tracks of such flows is forgotten once the virtual
-//! server is there: their next packet is a first one again.
+//! Address translation is decided on a flow's first packet. If a client keeps its port and has sent
+//! datagrams before the virtual server existed, its flow is never masqueraded and it gets no answer
+//! for as long as it keeps sending. So the conntrack entries of such flows are deleted once the
+//! virtual server exists: the next packet then starts a new flow.
 //!
-//! The flows of a real server that leaves are not forgotten here. IPVS does that, by tuple, when it
-//! ends the connections of a real server that is gone (`expire_nodest_conn`, Linux 5.9).
+//! Entries of a removed real server are not deleted here. IPVS does that, by tuple, when it expires
+//! the connections of a deleted real server (`expire_nodest_conn`, Linux 5.9).
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,7 +33,7 @@ const FILTER_ORIGINAL: u16 = 1;
 /// `CTA_TUPLE_IP`, `CTA_TUPLE_PROTO`
 const TUPLE_IP: u16 = 1;
 const TUPLE_PROTOCOL: u16 = 2;
-/// `CTA_IP_V4_SRC` and its kin
+/// `CTA_IP_V4_SRC` and related attributes
 const V4_SOURCE: u16 = 1;
 const V4_DESTINATION: u16 = 2;
 const V6_SOURCE: u16 = 3;
@@ -46,12 +46,14 @@ const BY_DESTINATION: u32 = 1 << 1;
 const BY_PROTOCOL: u32 = 1 << 3;
 const BY_DESTINATION_PORT: u32 = 1 << 5;
 
-/// Up to this many times the kernel is asked for some flows; rather than more often, for all of UDP.
+/// For up to this many frontends there is one filtered dump each; for more, a single dump of all
+/// UDP flows.
 const FEW: usize = 4;
 
-/// Forgets UDP flows of `family` to `frontends` that nobody translated, those from before there was
-/// a virtual server; other frontends are passed over. Returns how many there were. The kernel looks
-/// its table through once for each of a few frontends, or once for many.
+/// Deletes the conntrack entries of untranslated UDP flows of `family` to `frontends`: those older
+/// than the virtual server. Other frontends are skipped. Returns how many
+/// entries were deleted. The kernel walks its table once for each frontend if there are few, or
+/// once for all if there are many.
 ///
 /// # Errors
 /// [`Error::List`] when the table cannot be read, [`Error::Send`] when the transport fails.
@@ -87,7 +89,7 @@ pub fn forget_unserved(
             message.attribute(*kind, value);
         }
     }
-    // A flow that has just ended is as good as forgotten.
+    // A flow that has just ended counts as deleted.
     let deleted = apply_each(socket, &mut batch, Errno::is_not_found, |_, source| Error::Send {
         what: "forgotten flows",
         source,
@@ -98,22 +100,22 @@ pub fn forget_unserved(
         .map(|()| unserved.len())
 }
 
-/// A UDP flow that is tracked.
+/// A tracked UDP flow.
 #[derive(Debug, PartialEq, Eq)]
 struct Flow {
-    /// Where its first packet went.
+    /// The original destination.
     to: SocketAddr,
-    /// Who answers, if anybody: another than `to` where the destination is translated.
+    /// The source of the reply direction: differs from `to` if the destination is translated.
     answerer: IpAddr,
-    /// The attributes that tell it from others.
+    /// The attributes that identify it.
     identity: Vec<(u16, Box<[u8]>)>,
 }
 
-/// Which UDP flows the kernel is to show: all, unless something is given. The caller chooses again.
+/// The kernel's filter for UDP flows: all by default. The caller filters again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Choice {
-    /// Where they went. An IPv6 address does not serve for a choice: the kernel shows all flows but
-    /// those to it (ctnetlink_filter_match_tuple).
+    /// Their original destination. Filtering by an IPv6 address does not work: the kernel returns
+    /// all flows except those to it (ctnetlink_filter_match_tuple).
     to: Option<Ipv4Addr>,
     port: Option<u16>,
 }
@@ -169,7 +171,7 @@ const fn header(family: Family) -> [u8; 4] {
     [number, 0, 0, 0]
 }
 
-/// Reads a flow; `None` for one that is not of UDP.
+/// Decodes a flow; `None` if it is not UDP.
 fn decode(payload: &[u8]) -> Result<Option<Flow>, DecodeError> {
     let (mut to, mut answerer) = (None, None);
     let mut identity = Vec::with_capacity(3);
@@ -188,7 +190,7 @@ fn decode(payload: &[u8]) -> Result<Option<Flow>, DecodeError> {
     Ok(to.zip(answerer).map(|(to, answerer)| Flow { to, answerer, identity }))
 }
 
-/// Where a UDP tuple leads.
+/// The destination of a UDP tuple.
 fn destination(tuple: &[u8]) -> Result<Option<SocketAddr>, DecodeError> {
     let address = address(tuple, [V4_DESTINATION, V6_DESTINATION])?;
     let (mut number, mut port) = (None, None);
@@ -211,7 +213,7 @@ fn destination(tuple: &[u8]) -> Result<Option<SocketAddr>, DecodeError> {
     Ok(address.zip(port).map(|(address, port)| SocketAddr::new(address, port)))
 }
 
-/// The address of a tuple that is in one of these attributes.
+/// The address in one of these attributes of a tuple.
 fn address(tuple: &[u8], kinds: [u16; 2]) -> Result<Option<IpAddr>, DecodeError> {
     for part in NlasIterator::new(tuple) {
         let part = part?;
@@ -235,7 +237,7 @@ fn address(tuple: &[u8], kinds: [u16; 2]) -> Result<Option<IpAddr>, DecodeError>
 mod tests {
     use super::*;
 
-    /// A message of the kernel about a flow, laid out as ctnetlink_fill_info does.
+    /// A kernel message about a flow, laid out as in ctnetlink_fill_info.
     fn message(protocol: Protocol, to: &str, answerer: &str) -> Vec<u8> {
         let (to, answerer): (SocketAddr, IpAddr) = (to.parse().unwrap(), answerer.parse().unwrap());
         let mut batch = Batch::new();

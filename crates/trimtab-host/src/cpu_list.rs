@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// The CPUs that the machine runs, whatever part of them this process may use. `sys` is `/sys` but
-/// for tests; where that does not tell, as many as this process may use.
+/// The number of online CPUs of the machine, even if this process may use only some of them. `sys`
+/// is `/sys` except in tests; if that cannot be read, the number of CPUs that this process may use.
 pub fn online(sys: &Path) -> u32 {
     count(sys, "online").unwrap_or_else(|| {
         std::thread::available_parallelism()
@@ -11,8 +11,8 @@ pub fn online(sys: &Path) -> u32 {
     })
 }
 
-/// The CPUs that the machine could have, for which the kernel keeps per-CPU data; `None` where
-/// `sys` does not tell.
+/// The number of possible CPUs, for which the kernel keeps per-CPU data; `None` if `sys` cannot be
+/// read.
 pub fn possible(sys: &Path) -> Option<u32> {
     count(sys, "possible")
 }
@@ -23,8 +23,8 @@ fn count(sys: &Path, list: &str) -> Option<u32> {
     u32::try_from(parse(&text)?.len()).ok()
 }
 
-/// The CPUs in a list, in order, each once; `None` for what is no list. Of what `cpulist_parse`
-/// (lib/bitmap-str.c) takes, numbers and ranges.
+/// The CPUs in a list, in order, each once; `None` if it is not a list. Supports numbers and
+/// ranges, a part of what `cpulist_parse` (lib/bitmap-str.c) accepts.
 pub fn parse(text: &str) -> Option<Vec<u16>> {
     let mut cpus: Vec<u16> = Vec::new();
     for part in text.trim().split(',') {
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_machines_cpus_count_and_not_those_that_a_container_may_use() {
-        // A cgroup or cpuset shows in what the scheduler lets this thread use.
+        // This respects a cgroup or cpuset.
         let mut one = rustix::thread::CpuSet::new();
         one.set(rustix::thread::sched_getcpu());
         let seen = std::thread::spawn(move || {

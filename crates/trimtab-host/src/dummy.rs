@@ -15,11 +15,11 @@ use trimtab_netlink::{Batch, Errno, Socket, flags};
 use crate::applied::apply_each;
 use crate::{Applied, Error, address, link};
 
-/// What the kernel calls the driver of dummy interfaces (drivers/net/dummy.c).
+/// The kernel's name of the driver of dummy interfaces (drivers/net/dummy.c).
 const KIND: &str = "dummy";
 
-/// A dummy interface that is there. Its index stays valid until somebody deletes it: then every
-/// change fails with "no such device" and [`ensure`] makes a new one.
+/// An existing dummy interface. Its index is valid until the interface is deleted: then every
+/// change fails with "no such device", and [`ensure`] creates a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dummy {
     index: u32,
@@ -29,7 +29,7 @@ pub struct Dummy {
 ///
 /// # Errors
 /// [`Error::NotDummy`] if an interface of another kind has the name, [`Error::Link`] if the kernel
-/// cannot be asked.
+/// cannot be queried.
 pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Dummy>, Error> {
     let found = link::find(socket, name).map_err(|source| Error::link("look up", name, source))?;
     match found {
@@ -42,7 +42,7 @@ pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Dummy>, Error> {
     }
 }
 
-/// The dummy interface with this name, created if it is not there.
+/// The dummy interface with this name, created if it is missing.
 ///
 /// # Errors
 /// As [`find`].
@@ -94,8 +94,8 @@ impl Dummy {
             .collect())
     }
 
-    /// Binds addresses, /32 or /128 each; one that is there already counts as done. IPv6 addresses
-    /// are usable at once, without duplicate address detection: nobody could be asked.
+    /// Adds addresses, as /32 or /128; an existing one counts as done. IPv6 addresses are usable at
+    /// once, without duplicate address detection: the interface has no neighbours.
     ///
     /// # Errors
     /// [`Error::Send`] when the transport fails; refused addresses are in [`Applied`].
@@ -105,7 +105,7 @@ impl Dummy {
         self.change(socket, "add", kind, all, addresses, Errno::is_exists)
     }
 
-    /// Unbinds addresses; one that is not there counts as done.
+    /// Deletes addresses; a missing one counts as done.
     ///
     /// # Errors
     /// As [`Dummy::add`].
@@ -115,7 +115,7 @@ impl Dummy {
         })
     }
 
-    /// Deletes the interface with all its addresses; one that is gone counts as done.
+    /// Deletes the interface with all its addresses; a missing one counts as done.
     ///
     /// # Errors
     /// [`Error::Link`].

@@ -1,4 +1,4 @@
-//! What can go wrong with the host.
+//! Errors of this crate.
 
 use std::io;
 use std::net::IpAddr;
@@ -10,11 +10,11 @@ use trimtab_netlink::Error as NetlinkError;
 use crate::capability::Capability;
 use crate::ipset::{IpsetError, SetHeader};
 
-/// A failed step, with what it was about.
+/// A failed step, with its object.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A batch could not be handed to the kernel; it is unknown what of it was done.
+    /// A batch could not be sent to the kernel; it is unknown which part of it was applied.
     #[error("cannot send a batch of {what}: {source}")]
     Send {
         /// Of what.
@@ -40,7 +40,7 @@ pub enum Error {
         /// The kernel's error.
         source: NetlinkError,
     },
-    /// The name of our dummy interface belongs to an interface of another kind.
+    /// An interface of another kind has the name of our dummy interface.
     #[error("interface {name} is {kind} interface, not a dummy: rename or delete it")]
     NotDummy {
         /// The interface.
@@ -48,7 +48,7 @@ pub enum Error {
         /// Its driver.
         kind: Box<str>,
     },
-    /// Something was deleted by somebody else while it was being changed.
+    /// Another program deleted an object while it was being changed.
     #[error("{0} was deleted while it was being changed")]
     Vanished(Box<str>),
     /// An address could not be bound or unbound.
@@ -80,7 +80,7 @@ pub enum Error {
     Ipset {
         /// The command.
         step: &'static str,
-        /// The set, or what else it was about.
+        /// The set, or the other object concerned.
         set: Box<str>,
         /// The kernel's error.
         source: IpsetError,
@@ -97,7 +97,7 @@ pub enum Error {
         /// The kernel's error.
         source: IpsetError,
     },
-    /// The kernel speaks other versions of the ipset protocol.
+    /// The kernel supports only other versions of the ipset protocol.
     #[error(
         "the kernel supports versions {oldest} to {newest} of the ipset protocol; 6 or 7 is needed"
     )]
@@ -107,7 +107,7 @@ pub enum Error {
         /// Its newest.
         newest: u8,
     },
-    /// The kernel has other revisions of a type of set.
+    /// The kernel supports only other revisions of a set type.
     #[error(
         "the kernel has revisions {oldest} to {newest} of ipset type {set_type}; Trimtab supports \
          none of them"
@@ -120,7 +120,7 @@ pub enum Error {
         /// Its newest.
         newest: u8,
     },
-    /// A set of another type has the name, and rules refer to it.
+    /// A set of another type has the name, and rules refer to it, so it cannot be replaced.
     #[error(
         "set {set} is a {found} to which {references} rules or sets refer, and cannot become a \
          {wanted}: delete those rules, or the set"
@@ -149,7 +149,7 @@ pub enum Error {
         /// The name.
         set: Box<str>,
     },
-    /// A set is full and another of its elements has the reason why it could not grow.
+    /// A set is full. The failure of another of its elements says why it could not grow.
     #[error("set {set} is full and could not be replaced by a larger one")]
     NoRoom {
         /// The set.
@@ -181,7 +181,7 @@ pub enum Error {
         program: Box<str>,
         /// Its exit status, in words.
         status: Box<str>,
-        /// The line of its input that it did not like, where it said which.
+        /// The line of its input that it rejected, if it named one.
         line: Option<Box<str>>,
         /// What it said.
         message: Box<str>,
@@ -240,7 +240,7 @@ pub enum Error {
     KernelVersion {
         /// Where it should be.
         path: Box<Path>,
-        /// What is there, or why it cannot be read.
+        /// The file's content, or why it cannot be read.
         text: Box<str>,
     },
 }
@@ -277,7 +277,7 @@ impl Error {
         }
     }
 
-    /// The error of the netlink transport or of the kernel, where there is one.
+    /// The error of the netlink transport or of the kernel, if there is one.
     pub fn netlink(&self) -> Option<&NetlinkError> {
         match self {
             Self::Send { source, .. }
@@ -299,7 +299,7 @@ impl Error {
         }
     }
 
-    /// What was to be changed does not exist (any more).
+    /// Whether the object to change does not exist (any more).
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Vanished(_)) || self.netlink().is_some_and(NetlinkError::is_not_found)
     }
@@ -320,23 +320,23 @@ impl Error {
         }
     }
 
-    /// An ipset has no room for the element.
+    /// Whether an ipset has no room for the element.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::NoRoom { .. }) || self.ipset_error().is_some_and(IpsetError::is_full)
     }
 
-    /// An element was there before it was added, or not there when it was deleted.
+    /// Whether an element already existed when it was added, or was missing when it was deleted.
     pub fn is_repeat(&self) -> bool {
         self.ipset_error().is_some_and(IpsetError::is_repeat)
     }
 
-    /// An ipset has another type than is needed.
+    /// Whether an ipset has the wrong type.
     pub fn is_type_mismatch(&self) -> bool {
         matches!(self, Self::ForeignSet { .. })
             || self.ipset_error().is_some_and(IpsetError::is_type_mismatch)
     }
 
-    /// A rule or a set refers to an ipset that was to be destroyed.
+    /// Whether an ipset could not be destroyed because a rule or a set refers to it.
     pub fn is_busy(&self) -> bool {
         self.ipset_error().is_some_and(IpsetError::is_busy)
     }

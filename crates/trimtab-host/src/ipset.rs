@@ -1,12 +1,12 @@
 //! ipsets over netfilter netlink, without the `ipset` program.
 //!
 //! [`Client`] is the kernel's interface, command by command, for any set name; [`ensure`] and
-//! [`apply_growing`] are what a proxy wants of it: sets that are there, of the right type, and never
-//! too small. Elements are [`trimtab_core::SetElement`]s.
+//! [`apply_growing`] are what a proxy needs: they create missing sets, replace those of a wrong
+//! type, and enlarge full ones. Elements are [`trimtab_core::SetElement`]s.
 //!
 //! Many elements travel in one message and many messages in one `sendmsg`. When the kernel refuses
-//! an element it says which, and leaves the rest of that message untried; the client then sends the
-//! rest again, so that one bad element never hides behind another.
+//! an element, it reports which one and skips the rest of that message; the client then sends the
+//! rest again, so that every refused element is found.
 
 mod change;
 mod client;

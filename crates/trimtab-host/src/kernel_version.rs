@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// A kernel's version, as far as abilities depend on it.
+/// A kernel's version, as far as features depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KernelVersion {
     /// The first number.
@@ -16,12 +16,12 @@ pub struct KernelVersion {
 }
 
 impl KernelVersion {
-    /// A version by its numbers.
+    /// A version from its numbers.
     pub const fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
     }
 
-    /// The version in `sys/kernel/osrelease` below `proc`, which is `/proc` but for tests.
+    /// The version in `sys/kernel/osrelease` below `proc`, which is `/proc` except in tests.
     ///
     /// # Errors
     /// [`Error::KernelVersion`] when there is none.
@@ -43,13 +43,13 @@ impl fmt::Display for KernelVersion {
     }
 }
 
-/// A text that does not begin with two numbers.
+/// If the text does not begin with two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a kernel version: expected two numbers, such as 6.1")]
 pub struct NotAVersion;
 
-/// Reads a release such as `6.1.0-18-amd64`; distributions write what they like behind the second
-/// number.
+/// Parses a release such as `6.1.0-18-amd64`; distributions append various suffixes after the
+/// second number.
 impl FromStr for KernelVersion {
     type Err = NotAVersion;
 

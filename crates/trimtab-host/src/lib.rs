@@ -1,4 +1,4 @@
-//! Everything of the host that is not IPVS itself.
+//! Everything in the kernel that Trimtab programs besides IPVS.
 //!
 //! | module | what it programs | how |
 //! |---|---|---|
@@ -7,11 +7,11 @@
 //! | [`address`] | the node's addresses | rtnetlink |
 //! | [`route_monitor`], [`rules::RuleMonitor`] | nothing: word of what changes | netlink multicast |
 //! | [`ipset`] | the sets that the rules match | netfilter netlink, batched |
-//! | [`conntrack`] | flows from before a virtual server was there | netfilter netlink |
+//! | [`conntrack`] | UDP flows that are older than their virtual server | netfilter netlink |
 //! | [`rules`] | a constant set of packet-filter rules | iptables-save, iptables-restore |
 //! | [`nftables`] | tables that kube-proxy's nftables mode left | netfilter netlink |
-//! | [`capability`], [`modules`] | what the process may do, and what the kernel has to load | /proc, modprobe |
-//! | [`sysctl`], [`kernel_version`] | what the kernel must be told once | /proc/sys |
+//! | [`capability`], [`modules`] | the process's capabilities, and kernel modules | /proc, modprobe |
+//! | [`sysctl`], [`kernel_version`] | kernel settings | /proc/sys |
 //!
 //! The kernel objects have kube-proxy's names, so that either can take a node over from the other.
 //! Whatever changes many things takes a slice of them and reports which failed ([`Applied`]); a

@@ -1,4 +1,4 @@
-//! Looking up, creating and deleting network interfaces over rtnetlink.
+//! Looks up, creates and deletes network interfaces over rtnetlink.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const INFO_KIND: u16 = 1;
 /// Length of `struct ifinfomsg` (include/uapi/linux/rtnetlink.h).
 const HEADER: usize = 16;
 
-/// What is asked about an interface.
+/// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) index: u32,
@@ -59,7 +59,7 @@ fn get(socket: &mut Socket, message: &LinkMessage) -> Result<Option<Link>, Error
     }
 }
 
-/// Makes a dummy interface and leaves it down.
+/// Creates a dummy interface and leaves it down.
 pub(crate) fn create_dummy(socket: &mut Socket, name: &str) -> Result<(), Error> {
     let mut message = LinkMessage::default();
     message.attributes = vec![
@@ -105,7 +105,7 @@ pub(crate) fn names(socket: &mut Socket) -> Result<HashMap<u32, Arc<str>>, Error
     })
 }
 
-/// Statistics are most of an interface's answer, and a node has an interface per pod.
+/// Skips statistics, which would be most of the answer; a node has an interface per pod.
 fn without_statistics() -> LinkAttribute {
     LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])
 }

@@ -1,9 +1,10 @@
-//! VIPs bound by a route instead of an address.
+//! Binds VIPs by routes instead of addresses.
 //!
-//! A route of type `local` makes a VIP's packets local just as an address does, and the kernel
-//! finds routes by a trie where it walks a list of addresses. Besides, connections of the node
-//! itself then carry the node's address instead of the VIP. Each is what
-//! `ip route add local VIP/32 dev lo table local proto 116 metric 1024 scope host src NODE` adds.
+//! A route of type `local` makes a VIP's packets local just as an address does, but the kernel
+//! keeps routes in a trie, whereas adding an address walks the whole list of addresses. Also, the
+//! node's own connections then have the node's address as source instead of the VIP. Each route is
+//! what `ip route add local VIP/32 dev lo table local proto 116 metric 1024 scope host src NODE`
+//! adds.
 
 use std::net::IpAddr;
 
@@ -19,12 +20,13 @@ use trimtab_netlink::{Batch, Error as NetlinkError, Socket, flags};
 use crate::applied::apply_each;
 use crate::{Applied, Error};
 
-/// The protocol number that marks a route as ours; none of `RTPROT_*`
-/// (include/uapi/linux/rtnetlink.h) nor of iproute2's rt_protos.
+/// The protocol number that marks a route as ours; neither `RTPROT_*`
+/// (include/uapi/linux/rtnetlink.h) nor iproute2's rt_protos use it.
 pub const PROTOCOL: u8 = 116;
 
-/// The kernel's own local routes have metric 0. With another one, ours never replaces nor is taken
-/// for one of those, and a VIP may have both while it moves from one to the other.
+/// The kernel's own local routes have metric 0. With another metric, ours neither replaces nor is
+/// confused with those, and a VIP can have both while it is moved from an address to a route or
+/// back.
 const METRIC: u32 = 1024;
 
 /// The loopback device has index 1 in every network namespace (`LOOPBACK_IFINDEX`,
@@ -36,7 +38,7 @@ const LOOPBACK: u32 = 1;
 pub struct LocalRoute {
     /// The VIP.
     pub vip: IpAddr,
-    /// The source address of the node's own connections to it; without one, the VIP itself.
+    /// The source address of the node's own connections to it; if `None`, the VIP itself.
     pub source: Option<IpAddr>,
 }
 
@@ -49,7 +51,7 @@ pub fn list(socket: &mut Socket) -> Result<Vec<LocalRoute>, Error> {
     for family in Family::ALL {
         let mut message = RouteMessage::default();
         message.header = header(family);
-        // A request to dump must not say more (valid_fib_dump_req, net/ipv4/fib_frontend.c).
+        // A dump request must not have other fields (valid_fib_dump_req, net/ipv4/fib_frontend.c).
         message.header.destination_prefix_length = 0;
         message.header.scope = RouteScope::Universe;
         let mut batch = Batch::new();
@@ -64,7 +66,7 @@ pub fn list(socket: &mut Socket) -> Result<Vec<LocalRoute>, Error> {
         });
         match found {
             Ok(mut routes) => all.append(&mut routes),
-            // The table comes into being with its first route (fib_new_table).
+            // The kernel creates the table with its first route (fib_new_table).
             Err(error) if error.is_not_found() => {}
             Err(source) => return Err(Error::List { what: "local routes", source }),
         }
@@ -72,7 +74,7 @@ pub fn list(socket: &mut Socket) -> Result<Vec<LocalRoute>, Error> {
     Ok(all)
 }
 
-/// Adds routes; one that is there already counts as done, and gets the new source.
+/// Adds routes; an existing one counts as done, and gets the new source.
 ///
 /// # Errors
 /// [`Error::Send`] when the transport fails; refused routes are in [`Applied`].
@@ -91,7 +93,7 @@ pub fn add(socket: &mut Socket, routes: &[LocalRoute]) -> Result<Applied, Error>
     .map_err(|source| Error::Send { what: "local routes", source })
 }
 
-/// Deletes the routes of these VIPs, whatever their source; one that is not there counts as done.
+/// Deletes the routes of these VIPs, whatever their source; a missing one counts as done.
 ///
 /// # Errors
 /// As [`add`].
@@ -145,8 +147,8 @@ pub(crate) fn vip(payload: &[u8]) -> Option<IpAddr> {
     decode(payload).ok()?.map(|route| route.vip)
 }
 
-/// `None` for a route that is not ours: a kernel without strict checking shows all tables, and one
-/// with it all of our protocol.
+/// `None` for a route that is not ours: a kernel without strict checking returns all tables, and
+/// one with strict checking every route of our protocol.
 fn decode(payload: &[u8]) -> Result<Option<LocalRoute>, NetlinkError> {
     let malformed = || NetlinkError::malformed("route");
     let header = RouteHeader::parse(payload).map_err(malformed())?;

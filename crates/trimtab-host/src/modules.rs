@@ -1,7 +1,7 @@
 //! Kernel modules that are loaded before they are needed.
 //!
-//! The kernel loads most by itself when they are first used. What it does not, such as the tables
-//! of the older kind of iptables, takes `modprobe` and `CAP_SYS_MODULE`.
+//! The kernel loads most of them on first use. Others, such as the tables of legacy iptables, need
+//! `modprobe` and `CAP_SYS_MODULE`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use trimtab_core::SetId;
 
 use crate::rules::Backend;
 
-/// What the sets and rules need of the kernel, whatever kind of iptables.
+/// Modules for the sets and rules, for both kinds of iptables.
 const ALWAYS: [&str; 13] = [
     "dummy",
     "ip_set",
@@ -104,17 +104,17 @@ fn module_name(line: &str) -> Option<String> {
     Some(name.replace('-', "_"))
 }
 
-/// What became of an attempt to load modules.
+/// The outcome of loading modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// Those that the kernel has now and had not before.
+    /// The modules that have been loaded.
     pub loaded: Vec<String>,
-    /// What `modprobe` complained of, or why there is none, in one line; empty if all went well.
+    /// The error of `modprobe`, or that it is not installed, in one line; empty if all went well.
     pub complaint: String,
 }
 
-/// Loads the modules that the kernel does not show, in one run of `modprobe`, which goes on after
-/// one that it does not find. A module that is built in may be complained of: it need not be
+/// Loads the modules that the kernel does not list, in one run of `modprobe`, which continues after
+/// a module that it does not find. There may be errors about built-in modules, which need not be
 /// loaded.
 pub fn load(modules: &[String]) -> Loaded {
     let has = |module: &&String| Path::new("/sys/module").join(module).exists();

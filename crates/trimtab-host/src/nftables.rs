@@ -1,4 +1,4 @@
-//! Tables of nftables, of which kube-proxy's nftables mode leaves one in each family.
+//! nftables tables: kube-proxy's nftables mode leaves one in each family.
 
 use netlink_packet_core::NlasIterator;
 use trimtab_core::Family;
@@ -16,13 +16,13 @@ const BEGIN: u16 = 16;
 const END: u16 = 17;
 /// `NFTA_TABLE_NAME`
 const NAME: u16 = 1;
-/// What kube-proxy calls its table in either family.
+/// The name of kube-proxy's table in either family.
 pub const KUBE_PROXY: &str = "kube-proxy";
 
 /// The families in which there is a table `kube-proxy`.
 ///
 /// # Errors
-/// [`Error::List`] when the tables cannot be read. A kernel without nftables has none.
+/// [`Error::List`] when the tables cannot be read. On a kernel without nftables there are none.
 pub fn kube_proxy_tables(socket: &mut Socket) -> Result<Vec<Family>, Error> {
     let mut batch = Batch::new();
     // `NFPROTO_UNSPEC`: of every family.
@@ -33,7 +33,7 @@ pub fn kube_proxy_tables(socket: &mut Socket) -> Result<Vec<Family>, Error> {
     });
     match listed {
         Ok(found) => Ok(found),
-        // Nobody answers for this subsystem (nfnetlink_rcv_msg).
+        // The kernel lacks this subsystem (nfnetlink_rcv_msg).
         Err(NetlinkError::Refused(refusal)) if refusal.errno.0 == libc::EINVAL => Ok(Vec::new()),
         Err(source) => Err(Error::List { what: "nftables tables", source }),
     }
@@ -45,7 +45,8 @@ pub fn kube_proxy_tables(socket: &mut Socket) -> Result<Vec<Family>, Error> {
 /// [`Error::Send`] when the kernel refuses.
 pub fn delete_kube_proxy_table(socket: &mut Socket, family: Family) -> Result<bool, Error> {
     let mut batch = Batch::new();
-    // `struct nfgenmsg`: the resource of a transaction's brackets is the subsystem.
+    // `struct nfgenmsg`: in the messages that begin and end a transaction, the resource is the
+    // subsystem.
     let bracket = [0, 0, SUBSYSTEM.to_be_bytes()[0], SUBSYSTEM.to_be_bytes()[1]];
     batch.message(BEGIN, flags::REQUEST).put(&bracket);
     let mut message = batch.message(DELETE, flags::REQUEST);

@@ -1,40 +1,41 @@
-//! What becomes known of objects, as a stream of changes.
+//! Changes of objects, as a stream.
 
 use tokio::time::Instant;
 use trimtab_core::objects::{EndpointSlice, ObjectName, Service};
 
 use crate::objects::{Decoded, NodeState};
 
-/// Changes that became known together: a page of a list, or what a watch had ready.
+/// Changes that arrived together: a page of a list, or the events that a watch had ready.
 #[derive(Debug)]
 pub struct Arrival {
     /// When they did.
     pub at: Instant,
-    /// In the order in which they are to be taken in.
+    /// In the order in which they must be processed.
     pub changes: Vec<Change>,
 }
 
 impl Arrival {
-    /// Changes that became known just now.
+    /// Changes that arrive now.
     pub fn now(changes: Vec<Change>) -> Self {
         Self { at: Instant::now(), changes }
     }
 }
 
-/// Something that became known.
+/// One change.
 #[derive(Debug)]
 pub enum Change {
-    /// A complete list of one kind begins: objects that do not turn up before its end are gone.
+    /// A complete list of one kind begins: objects that do not appear before its end have been
+    /// deleted.
     Begin(Kind),
     /// A Service was listed, added or changed.
     Service(Box<Decoded<Service>>),
     /// A Service was deleted.
     ServiceGone(ObjectName),
-    /// An EndpointSlice was listed, added or changed, perhaps saying when its cause happened.
+    /// An EndpointSlice was listed, added or changed, perhaps with the time of the change's cause.
     Slice(Box<Decoded<EndpointSlice>>, Option<jiff::Timestamp>),
     /// An EndpointSlice was deleted.
     SliceGone(ObjectName),
-    /// Our Node object was listed, added or changed, or is gone.
+    /// Our Node object was listed, added, changed or deleted.
     Node(Option<NodeState>),
     /// A Node was listed, added or changed, perhaps with a weight for its endpoints.
     NodeWeight(Decoded<u16>),
@@ -53,7 +54,7 @@ pub enum Kind {
     Slices,
     /// Our Node.
     Node,
-    /// The metadata of all Nodes, where the configuration asks for their weights.
+    /// The metadata of all Nodes, if the configuration uses their weights.
     NodeWeights,
 }
 

@@ -1,7 +1,7 @@
-//! Whether the API server is heard: for the log, /healthz and the metrics.
+//! Contact with the API server: for the log, /healthz and the metrics.
 //!
-//! What is programmed stays while the API server is away, so its silence makes the node's proxy
-//! neither unhealthy nor unready, as with kube-proxy; it has to be seen all the same.
+//! The kernel keeps forwarding while the API server is unavailable, so that makes the node's proxy
+//! neither unhealthy nor unready, as with kube-proxy; but users must be able to see it.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::Kind;
 use crate::failure::Failure;
 use trimtab_metrics as metric;
 
-/// What is known of the API server, shared by all who follow it.
+/// The state of the contact with the API server, shared by all watches.
 #[derive(Debug, Default)]
 pub struct Contact {
     state: Mutex<State>,
@@ -23,11 +23,11 @@ pub struct Contact {
 #[derive(Debug, Default)]
 struct State {
     heard: Option<Instant>,
-    /// Kinds that cannot be followed now.
+    /// Kinds whose watch currently fails.
     failing: BTreeSet<Kind>,
-    /// Since when there are any.
+    /// Since when there has been such a kind.
     lost: Option<Instant>,
-    /// Classes of failures that the log has since then.
+    /// Classes of failures that have been logged since then.
     logged: BTreeSet<String>,
 }
 
@@ -38,7 +38,7 @@ impl Contact {
         metric::api_server_heard();
     }
 
-    /// A kind is followed, perhaps again.
+    /// The watch of a kind works, perhaps again.
     pub fn follows(&self, kind: Kind) {
         self.heard();
         let mut state = self.state();
@@ -53,8 +53,8 @@ impl Contact {
         }
     }
 
-    /// An attempt to follow a kind failed. The first failure of its class is a warning; what is
-    /// wrong need not be repeated at every attempt.
+    /// A list or watch of a kind failed. The first failure of its class is logged as a warning; it
+    /// is not repeated at every attempt.
     pub fn failed(&self, kind: Kind, failure: &Failure) {
         metric::watch_failed(kind.as_str());
         let mut state = self.state();
@@ -72,12 +72,12 @@ impl Contact {
         }
     }
 
-    /// How long nothing has been heard; `None` before the first answer.
+    /// How long the API server has sent nothing; `None` before the first answer.
     pub fn silence(&self) -> Option<Duration> {
         self.state().heard.map(|heard| heard.elapsed())
     }
 
-    /// Whether every kind is followed.
+    /// Whether the watches of all kinds work.
     pub fn is_whole(&self) -> bool {
         self.state().failing.is_empty()
     }

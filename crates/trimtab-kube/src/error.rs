@@ -1,10 +1,10 @@
-//! What ends a source of objects, or keeps it from starting.
+//! Errors that end a source of objects, or prevent it from starting.
 
 use std::path::PathBuf;
 
 use crate::manifest;
 
-/// Why objects cannot be had.
+/// Why objects cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,13 +24,13 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<kube::config::KubeconfigError>,
     },
-    /// There is neither a kubeconfig nor a pod's account.
+    /// There is neither a kubeconfig nor a pod's service account.
     #[error(
         "no kubeconfig is set (--kubeconfig, or clientConnection.kubeconfig in the \
          configuration) and this is not a pod with a service account: {0}"
     )]
     NoAccount(#[source] Box<kube::config::InClusterError>),
-    /// The address given for the API server is no URL.
+    /// The address given for the API server is not a URL.
     #[error("--master: {master:?} is not a URL: {source}")]
     Master {
         /// What was given.
@@ -38,7 +38,7 @@ pub enum Error {
         /// What is wrong with it.
         source: http::uri::InvalidUri,
     },
-    /// The API server would have to be reached through a proxy.
+    /// The API server is only reachable through a proxy.
     #[error(
         "the kubeconfig or the environment names a proxy for the API server, and proxies are not \
          supported: remove proxy-url, or add the server to NO_PROXY"

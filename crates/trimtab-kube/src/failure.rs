@@ -1,17 +1,17 @@
-//! What can go wrong with a request to the API server.
+//! Failures of requests to the API server.
 
 use std::time::Duration;
 
 /// Why a list or a watch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// No connection, or none that lasts.
+    /// No connection could be established, or it broke.
     #[error("cannot reach it: {0}")]
     Unreachable(String),
-    /// The connection is there and nothing comes.
+    /// The connection is open but no data arrives.
     #[error("it has sent nothing for {} s", .0.as_secs())]
     Silent(Duration),
-    /// An answer that is not the one asked for.
+    /// An error response.
     #[error("it answers {code}: {message}")]
     Refused {
         /// The HTTP status.
@@ -24,10 +24,10 @@ pub enum Failure {
     /// The answer is not what the API documents.
     #[error("its answer cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
-    /// A line of a watch that does not end.
+    /// A line of a watch is too long.
     #[error("a watch event is longer than {0} bytes")]
     TooLong(usize),
-    /// A watch that ends as soon as it has begun.
+    /// A watch ends as soon as it has begun.
     #[error("it closes a watch immediately")]
     Brief,
 }
@@ -47,7 +47,7 @@ impl Failure {
         Self::Unreachable(text)
     }
 
-    /// Whether the API server no longer has the revision or page that was asked for.
+    /// Whether the requested revision or page has expired.
     pub(super) fn is_expired(&self) -> bool {
         matches!(self, Self::Refused { code: 410, .. })
     }
@@ -60,7 +60,7 @@ impl Failure {
         }
     }
 
-    /// What kind of failure it is: one log line for each kind is enough.
+    /// The class of the failure: one log line for each class is enough.
     pub(crate) fn class(&self) -> String {
         match self {
             Self::Unreachable(_) | Self::Silent(_) | Self::Brief => "unreachable".to_owned(),

@@ -1,4 +1,4 @@
-//! Noticing that the files of a folder changed, and that nobody is writing them any more.
+//! Detects that the files of a folder have changed and are no longer being written.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,25 +14,25 @@ use tokio::time::Instant;
 /// How long the folder must be quiet before it is read: editors and ConfigMap updates touch several
 /// names in a row.
 const QUIET: Duration = Duration::from_millis(50);
-/// How long to wait for somebody who has a file open and writes nothing any more.
+/// How long to wait for a program that keeps a file open without writing to it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What happened to a name in the folder.
+/// What happened to a file in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     /// It is being written, and will be closed.
     Written,
     /// It is complete, or gone.
     Done,
-    /// Nobody knows: there were too many events.
+    /// Unknown: events were lost because there were too many.
     Unknown,
 }
 
-/// What is known of a folder since it was last read.
+/// Events of a folder since it was last read.
 #[derive(Debug, Default)]
 struct Touched {
     last: Option<Instant>,
-    /// Files that are being written, each with when that was last seen.
+    /// Files that are being written, each with the time of the last write.
     writing: BTreeMap<OsString, Instant>,
 }
 
@@ -46,7 +46,7 @@ impl Touched {
         }
     }
 
-    /// When the folder can be read; `None` while there is no reason to.
+    /// When the folder can be read; `None` if nothing has changed.
     fn ready(&self) -> Option<Instant> {
         let quiet = self.last? + QUIET;
         let written = self.writing.values().max().map(|last| *last + PATIENCE);
@@ -54,17 +54,17 @@ impl Touched {
     }
 }
 
-/// A watch on the names in a folder.
+/// A watch on the files of a folder.
 pub struct Watch {
     events: mpsc::Receiver<(OsString, Event)>,
     touched: Touched,
 }
 
 impl Watch {
-    /// Watches from a thread of its own, which waits in the kernel and ends with the program.
+    /// Watches from a separate thread, which blocks in the kernel and ends with the program.
     ///
     /// # Errors
-    /// inotify's own, such as that there is no such folder.
+    /// inotify's errors, for example if the folder does not exist.
     pub fn new(folder: &Path) -> std::io::Result<Self> {
         let descriptor = inotify::init(inotify::CreateFlags::CLOEXEC)?;
         let what = WatchFlags::CLOSE_WRITE
@@ -92,8 +92,8 @@ impl Watch {
         Ok(Self { events, touched: Touched::default() })
     }
 
-    /// Waits for a change, then for those who write to be done, and then for quiet; `false` when there
-    /// will be none any more.
+    /// Waits for a change, then until writers are done, and then for a quiet period; returns
+    /// `false` if there will be no more changes.
     pub async fn changed(&mut self) -> bool {
         loop {
             let event = match self.touched.ready() {
@@ -112,7 +112,8 @@ impl Watch {
     }
 }
 
-/// A file that is made or modified is open, and a CLOSE_WRITE will follow; a link is there at once.
+/// A file that was created or modified is open, and a CLOSE_WRITE will follow; a link is complete
+/// at once.
 fn meaning(events: ReadFlags, is_file: impl Fn() -> bool) -> Event {
     if events.contains(ReadFlags::QUEUE_OVERFLOW) {
         Event::Unknown
@@ -157,7 +158,7 @@ mod tests {
         let mut watch = Watch::new(&folder).unwrap();
         let mut slow = std::fs::File::create(folder.join("slow.yaml")).unwrap();
         slow.write_all(b"kind: Service\n").unwrap();
-        // Another file is complete meanwhile.
+        // Another file is completed meanwhile.
         std::fs::write(folder.join("other.yaml"), "kind: Service\n").unwrap();
         let soon = Duration::from_millis(500);
         assert!(tokio::time::timeout(soon, watch.changed()).await.is_err(), "read too early");

@@ -1,4 +1,4 @@
-//! What Kubernetes knows, as values of this project; and what it is told.
+//! Kubernetes objects as values of this project, and Events sent to Kubernetes.
 //!
 //! ```text
 //! API server ──► watch ─────┐
@@ -10,15 +10,15 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`change`] | what becomes known of objects, as a stream |
+//! | [`change`] | changes of objects, as a stream |
 //! | [`watch`] | lists and watches of the API server |
-//! | [`objects`] | decoding: API objects as slim values, and what is wrong with them |
+//! | [`objects`] | decoding: API objects as slim values, and their problems |
 //! | [`manifest`], [`manifests`] | objects from files; from a folder, again whenever it changes |
-//! | [`folder`] | noticing that files changed |
-//! | [`contact`] | whether the API server is heard |
-//! | [`warning`] | what people are told is wrong with their objects |
+//! | [`folder`] | detecting changed files |
+//! | [`contact`] | contact with the API server |
+//! | [`warning`] | warnings to users about problems with their objects |
 //!
-//! Nothing here knows the kernel or decides what it should hold.
+//! Nothing here accesses the kernel or decides what it should hold.
 
 pub mod change;
 pub mod contact;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 pub use read::{Manifest, read_paths, read_text};
 
-/// What is wrong with a manifest.
+/// Errors in manifests.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read.

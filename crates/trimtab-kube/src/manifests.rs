@@ -10,8 +10,8 @@ use crate::manifest::{Manifest, read_paths};
 use crate::objects::{NodeObject, NodeState};
 use crate::{Arrival, Change, Error, Kind};
 
-/// Reads the folder, and again whenever it changes, until the receiver is gone. A state that does
-/// not parse is logged and the one before stays.
+/// Reads the folder, and again whenever it changes, until the receiver is gone. If it cannot be
+/// parsed, an error is logged and the previous state stays.
 ///
 /// # Errors
 /// When the folder cannot be watched, or cannot be read at the start.
@@ -40,7 +40,7 @@ pub async fn follow(
     Ok(())
 }
 
-/// Sends everything as complete lists; `false` when nobody listens any more.
+/// Sends everything as complete lists; returns `false` if the receiver is gone.
 async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Arrival>) -> bool {
     for note in &manifest.notes {
         warn!("{note}");
@@ -63,8 +63,7 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Arrival>) ->
     changes.send(Arrival::now(all)).await.is_ok()
 }
 
-/// What the manifests say of our Node. That they need not have one is no reason to keep traffic
-/// away.
+/// Our Node in the manifests. A missing Node must not keep traffic away from this node.
 fn node_state(node: Option<NodeObject>) -> NodeState {
     let state = node.and_then(|node| node.decoded.value);
     state.unwrap_or_else(|| NodeState { eligible: true, ..NodeState::default() })

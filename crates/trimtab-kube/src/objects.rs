@@ -1,8 +1,8 @@
-//! Kubernetes objects, decoded straight into the slim values that decisions are made of.
+//! Kubernetes objects, decoded directly into the slim values that the reconciler uses.
 //!
 //! The API's shapes are mirrored field by field, only the fields used, and every field optional:
-//! one object with a strange value must not spoil the page of objects it came with. What cannot be
-//! used is named in [`Decoded::problems`] and left out.
+//! one object with an invalid value must not make the whole page of a list fail. Invalid values are
+//! reported in [`Decoded::problems`] and left out.
 
 mod annotations;
 mod decoded;

@@ -1,13 +1,13 @@
-//! Warnings: what is wrong with people's objects, said where they look.
+//! Warnings: problems with objects, reported where users look.
 //!
 //! ```text
 //! Sync, health checks ──► Warnings ──► log, metrics
 //!                            └──► Board ──► Publisher ──► Events, by the API server
 //! ```
 //!
-//! Whoever finds something wrong states all that is wrong at its place now; [`Warnings`] works out
-//! what is new and what is over. It never waits: the [`Board`] is a value of bounded size that the
-//! [`Publisher`] reads in its own time.
+//! Each source of findings states all its current findings; [`Warnings`] works out which are new
+//! and which are over. It never waits: the [`Board`] is a value of bounded size that the
+//! [`Publisher`] reads at its own pace.
 
 mod board;
 mod bucket;
@@ -25,12 +25,12 @@ pub use reason::WarningReason;
 
 use trimtab_core::objects::ObjectName;
 
-/// Something wrong at one place.
+/// One problem, found at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind of thing.
+    /// The kind of problem.
     pub reason: WarningReason,
-    /// What it is and what is done about it, in words.
+    /// The message: what is wrong, and how it is handled.
     pub message: String,
 }
 
@@ -50,14 +50,14 @@ pub struct Regarding {
 pub enum ObjectKind {
     /// A Service.
     Service,
-    /// An EndpointSlice of a Service that is not known.
+    /// An EndpointSlice whose Service is unknown.
     EndpointSlice,
     /// A Node.
     Node,
 }
 
 impl ObjectKind {
-    /// As objects spell it.
+    /// The kind's name in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Service => "Service",
@@ -75,14 +75,14 @@ impl ObjectKind {
     }
 }
 
-/// All findings of one kind about one object: one log line, one Event.
+/// All findings of one kind on one object: one log line, one Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The object.
     pub regarding: Regarding,
     /// The kind.
     pub reason: WarningReason,
-    /// The findings in words, at most 1024 bytes.
+    /// The text of the findings, at most 1024 bytes.
     pub note: String,
 }
 

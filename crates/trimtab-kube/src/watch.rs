@@ -29,8 +29,8 @@ pub async fn watch(
     timing: &Timing,
 ) {
     let follower = Follower { client: &client, contact, timing, changes: &changes };
-    // Services with the label belong to another proxy and headless ones need none, so the API
-    // server is asked not to send them at all.
+    // Services with the label belong to another proxy, and headless ones need none, so selectors
+    // exclude both.
     let services = Selection {
         labels: "!service.kubernetes.io/service-proxy-name",
         fields: "spec.clusterIP!=None".to_owned(),

@@ -1,4 +1,4 @@
-//! What a node is like before anything is programmed: read, and nothing changed.
+//! Reads the state of a node before anything is programmed, and changes nothing.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use trimtab_netlink::Socket;
 use crate::connection_table;
 use crate::options::Options;
 
-/// What was found on a node. What could not be read is `None`, or missing from a list.
+/// The state of a node. What could not be read is `None`, or missing from a list.
 #[derive(Debug)]
 pub struct Preflight {
     /// The kernel's version.
@@ -29,20 +29,20 @@ pub struct Preflight {
     pub kinds: Vec<(Backend, Survey)>,
     /// The families whose programs are missing.
     pub without_programs: Vec<Family>,
-    /// Sysctls that have another value than they need.
+    /// Sysctls with a wrong value.
     pub sysctls: Vec<WrongSysctl>,
-    /// What kube-proxy left in another mode, in words.
+    /// A description of what kube-proxy left in another mode.
     pub leftovers: Vec<String>,
-    /// IPVS's connection table, where it is too small: its buckets, and the size to load IPVS with.
+    /// IPVS's connection table, if it is too small: its buckets, and the size to load IPVS with.
     pub small_connection_table: Option<(u32, u32)>,
     /// Virtual servers in the kernel, whoever made them.
     pub virtual_servers: Option<usize>,
 }
 
-/// A sysctl that has another value than it needs.
+/// A sysctl with a wrong value.
 #[derive(Debug)]
 pub struct WrongSysctl {
-    /// The sysctl with the value that it needs.
+    /// The sysctl and the value that it must have.
     pub wanted: Sysctl,
     /// The value that it has; `None` if the kernel does not show it yet.
     pub current: Option<String>,
@@ -51,7 +51,7 @@ pub struct WrongSysctl {
 }
 
 impl Preflight {
-    /// Looks at this node.
+    /// Reads the state of this node.
     pub fn read(options: &Options) -> Self {
         let kinds: Vec<(Backend, Survey)> = Backend::ALL
             .into_iter()
@@ -67,7 +67,7 @@ impl Preflight {
         let kernel = KernelVersion::read(Path::new("/proc")).ok();
         let mut wanted = vec!["ip_vs".to_owned()];
         wanted.extend(modules::wanted(options.scheduler.name(), iptables.backend));
-        // Asking for IPVS's state loads the module where it is missing.
+        // Querying IPVS loads the module if it is missing.
         let has_ipvs = Path::new("/proc/net/ip_vs").exists();
         let client = has_ipvs
             .then(|| trimtab_ipvs::Client::connect(&trimtab_ipvs::ModuleOptions::default()).ok())

@@ -1,4 +1,4 @@
-//! `trimtab check`: what a node lacks, and what would be in the way, each with its remedy.
+//! `trimtab check`: what a node lacks and what prevents Trimtab from serving, each with its remedy.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,15 +8,15 @@ use trimtab_host::kernel_version::KernelVersion;
 use trimtab_host::modules::Availability;
 use trimtab_linux::{Preflight, WrongSysctl};
 
-/// The first kernel without the old troubles of IPVS with reused client ports.
+/// The first kernel without the old problems of IPVS with reused client ports.
 const GOOD_KERNEL: KernelVersion = KernelVersion::new(5, 9);
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Trimtab starts, and something is worse than it could be, or will be changed.
+    /// Trimtab starts, but something is not optimal, or Trimtab will change it.
     Warning,
     /// Trimtab does not start, or does not serve.
     Problem,
@@ -35,13 +35,13 @@ impl fmt::Display for Level {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// How much it matters.
+    /// Its severity.
     pub level: Level,
-    /// What was looked at, in a word or two.
+    /// What was checked, in a word or two.
     pub subject: &'static str,
     /// What was found.
     pub text: String,
-    /// What to do about it; empty where nothing needs to be done.
+    /// What to do about it; empty if there is nothing to do.
     pub remedy: String,
 }
 
@@ -60,8 +60,8 @@ impl Finding {
     }
 }
 
-/// Judges what was found on a node. `taken` are the addresses of Trimtab's own ports on which another
-/// program listens.
+/// Evaluates what was found on a node. `taken` has the addresses of Trimtab's own ports on which
+/// another program listens.
 pub fn findings(node: &Preflight, taken: &[SocketAddr]) -> Vec<Finding> {
     let mut all = vec![kernel(node.kernel)];
     all.extend(modules(&node.modules));
@@ -102,8 +102,8 @@ fn modules(modules: &[(String, Availability)]) -> Vec<Finding> {
     };
     let mut all = Vec::new();
     let absent = of(Availability::Absent);
-    // Some kernels have the parts of iptables under other names, and every one has what it needs of
-    // them where iptables works; without IPVS and ipset nothing does.
+    // Some kernels have the parts of iptables under other names; if iptables works, they have what
+    // it needs. Only IPVS and ipset are indispensable.
     let (needed, perhaps): (Vec<&str>, Vec<&str>) = absent
         .into_iter()
         .partition(|name| name.starts_with("ip_vs") || name.starts_with("ip_set"));
@@ -270,7 +270,7 @@ mod tests {
 
     use super::*;
 
-    /// A node on which nothing is wrong.
+    /// A node without problems.
     fn good() -> Preflight {
         Preflight {
             kernel: Some(KernelVersion::new(6, 1)),
@@ -291,7 +291,7 @@ mod tests {
         WrongSysctl { wanted, current: Some("0".to_owned()), is_writable }
     }
 
-    /// What is not as it should be, of a good node with one thing changed.
+    /// The findings that are not ok, for a good node with one change.
     fn after(change: impl FnOnce(&mut Preflight)) -> Vec<(Level, &'static str)> {
         let mut node = good();
         change(&mut node);

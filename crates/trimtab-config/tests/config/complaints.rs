@@ -21,7 +21,10 @@ fn a_complaint_names_the_file_and_the_field() {
         ("healthzBindAddress: here:1", "healthzBindAddress: \"here:1\" is not an address"),
         ("clusterCIDR: 10.244.0.0", "clusterCIDR[0]: \"10.244.0.0\" is not a CIDR"),
         ("clusterCIDR: '10.0.0.0/8,10.1.0.0/16'", "clusterCIDR: expected one CIDR"),
-        ("nodePortAddresses: [primary, 10.0.0.0/8]", "nodePortAddresses: primary cannot be combined"),
+        (
+            "nodePortAddresses: [primary, 10.0.0.0/8]",
+            "nodePortAddresses: primary cannot be combined",
+        ),
         ("nodePortAddresses: primary", "nodePortAddresses: expected a list, found \"primary\""),
         ("detectLocalMode: magic", "detectLocalMode: unknown mode \"magic\""),
         (

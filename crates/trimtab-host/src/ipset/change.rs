@@ -1,4 +1,4 @@
-//! Adding and deleting elements, many a message.
+//! Adds and deletes elements, many per message.
 
 use std::iter;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use super::{Client, IpsetError, element};
 use crate::{Applied, Error};
 
 /// The kernel answers a refused element with a copy of the whole message, so messages are kept
-/// small; at this size their headers are under two in a hundred bytes.
+/// small; at this size their headers take less than 2 % of the bytes.
 const MESSAGE_BYTES: usize = 4 << 10;
 
 /// One change of a set.
@@ -22,17 +22,17 @@ pub struct Change<'a> {
     pub set: &'a str,
     /// Which element.
     pub element: SetElement,
-    /// Whether the element comes or goes.
+    /// Whether the element is added or deleted.
     pub add: bool,
 }
 
 impl<'a> Change<'a> {
-    /// An element that comes.
+    /// Adds an element.
     pub const fn add(set: &'a str, element: SetElement) -> Self {
         Self { set, element, add: true }
     }
 
-    /// An element that goes.
+    /// Deletes an element.
     pub const fn delete(set: &'a str, element: SetElement) -> Self {
         Self { set, element, add: false }
     }
@@ -46,7 +46,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// What to make of adding an element that is there, or deleting one that is not.
+/// How to handle adding an existing element, or deleting a missing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
     /// It counts as done.
@@ -55,7 +55,7 @@ pub enum Repeat {
     Refuse,
 }
 
-/// Whether to go on behind an element for which its set has no room.
+/// Whether to continue after an element for which its set has no room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnFull {
     TryRest,
@@ -63,11 +63,11 @@ pub(super) enum OnFull {
 }
 
 impl Client {
-    /// Makes changes in their order. Neighbours that do the same to the same set share a message,
-    /// so sorting by set makes for few messages; no order is needed to be correct.
+    /// Makes changes in order. Neighbouring changes of the same kind to the same set share a
+    /// message, so sorting by set saves messages; correctness does not depend on the order.
     ///
-    /// An element that is refused does not stop the others. The rest of its message is sent again
-    /// after the other messages: only then can an order between sets differ from the slice's.
+    /// A refused element does not stop the others. The rest of its message is sent again after the
+    /// other messages; only in this case does the order between sets differ from the slice's.
     ///
     /// # Errors
     /// [`Error::Send`] when the transport fails: then it is unknown what was done. Refused elements
@@ -120,8 +120,9 @@ impl Client {
     }
 }
 
-/// The messages that [`Client::change`] sends for these changes, for who counts or measures them
-/// without a kernel: of the newest protocol, and without what cannot be sent.
+/// The messages that [`Client::change`] sends for these changes, for tests and benchmarks that
+/// count or measure them without a kernel: of the newest protocol, and without elements that cannot
+/// be sent.
 pub fn messages(changes: &[Change<'_>], repeat: Repeat) -> Batch {
     let mut batch = Batch::new();
     let mut ranges = Vec::new();
@@ -155,8 +156,8 @@ fn line(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
-/// Splits a range of changes into what fits a message each, leaving out and reporting what the
-/// kernel could not take.
+/// Splits a range of changes into parts that fit a message each; leaves out and reports elements
+/// that the kernel cannot hold.
 fn split(
     changes: &[Change<'_>],
     range: Range<usize>,
@@ -198,7 +199,8 @@ fn impossible(change: &Change<'_>) -> Option<Error> {
     }
 }
 
-/// Notes what was refused of a message; returns what of it was not tried and should be.
+/// Records the refused element of a message; returns the part of the message that the kernel
+/// skipped and that must be sent again.
 fn refused(
     applied: &mut Applied,
     changes: &[Change<'_>],
@@ -211,7 +213,7 @@ fn refused(
         .and_then(|line| line.checked_sub(1))
         .filter(|index| message.contains(index));
     let Some(index) = index else {
-        // The whole message: no such set, say.
+        // The whole message was refused, for example because the set does not exist.
         for index in message.clone() {
             let refusal = Refusal { echo: Box::default(), ..refusal.clone() };
             fail(applied, changes, index, NetlinkError::Refused(refusal));

@@ -11,12 +11,12 @@ use super::{IpsetError, SetHeader, element};
 use crate::applied::apply_each;
 use crate::{Applied, Error};
 
-/// What new sets start with, as kube-proxy's do; the kernel doubles it as the set fills.
+/// The initial hash size of new sets, as in kube-proxy; the kernel doubles it as the set fills.
 const HASH_SIZE: u32 = 1024;
 
-/// The revisions of a type that this client can make, oldest and newest. The oldest knows SCTP; the
-/// newest of the kernel's that add nothing we use would only keep an older `ipset` program, such as
-/// the one in a kube-proxy image, from reading the set.
+/// The oldest and newest revision of a type that this client creates. The oldest supports SCTP.
+/// Newer revisions of the kernel add nothing that we use, and would only prevent an older `ipset`
+/// program, such as the one in a kube-proxy image, from reading the set.
 const fn revisions(set_type: SetType) -> (u8, u8) {
     match set_type {
         SetType::HashIp => (0, 5),
@@ -33,26 +33,27 @@ pub struct Set {
     pub header: SetHeader,
     /// Its elements, in no particular order.
     pub elements: Vec<SetElement>,
-    /// Elements that no [`SetElement`] can say, such as ICMP types: none of ours.
+    /// The number of elements that a [`SetElement`] cannot represent, such as ICMP types: they are
+    /// not ours.
     pub others: usize,
 }
 
-/// A connection to the kernel's ipsets, those of the network namespace it was opened in.
+/// A connection to the kernel's ipsets in the network namespace where it was opened.
 #[derive(Debug)]
 pub struct Client {
     pub(super) socket: Socket,
     pub(super) protocol: u8,
-    /// The revision to make sets of each type with, once asked for.
+    /// The revision with which to create sets of each type, once known.
     revisions: Vec<((SetType, Family), u8)>,
 }
 
 impl Client {
-    /// Opens a socket and agrees on a protocol version with the kernel, which loads its ipset
-    /// module if need be.
+    /// Opens a socket and negotiates the protocol version with the kernel, which loads its ipset
+    /// module if necessary.
     ///
     /// # Errors
     /// [`Error::Ipset`] when the kernel has no ipsets or the caller lacks `CAP_NET_ADMIN`;
-    /// [`Error::IpsetProtocol`] when it speaks another version.
+    /// [`Error::IpsetProtocol`] when it supports no common version.
     pub fn open() -> Result<Self, Error> {
         let failed = |source| Error::ipset("open", "ipset", source);
         let socket = Socket::open_echoing(trimtab_netlink::Family::Netfilter).map_err(failed)?;
@@ -142,11 +143,11 @@ impl Client {
         }
     }
 
-    /// Creates sets. One that is there with the same parameters counts as done.
+    /// Creates sets. An existing one with the same parameters counts as done.
     ///
     /// # Errors
     /// [`Error::Send`] when the transport fails, [`Error::IpsetType`] or [`Error::Ipset`] when the
-    /// kernel does not say which revisions it has; refused sets are in [`Applied`].
+    /// kernel's revisions cannot be read; refused sets are in [`Applied`].
     pub fn create(&mut self, sets: &[SetSpec<'_>]) -> Result<Applied, Error> {
         let mut batch = Batch::new();
         for set in sets {
@@ -169,7 +170,7 @@ impl Client {
         self.each(Command::Destroy, "destroy", sets)
     }
 
-    /// Takes all elements out of sets.
+    /// Removes all elements of sets.
     ///
     /// # Errors
     /// [`Error::Send`] when the transport fails; refused sets are in [`Applied`].
@@ -177,7 +178,7 @@ impl Client {
         self.each(Command::Flush, "flush", sets)
     }
 
-    /// Gives a set another name.
+    /// Renames a set.
     ///
     /// # Errors
     /// [`Error::Ipset`].
@@ -185,7 +186,7 @@ impl Client {
         self.two(Command::Rename, "rename", set, name)
     }
 
-    /// Exchanges what two names stand for, in one step for all packets and rules.
+    /// Swaps the names of two sets, atomically for packets and rules.
     ///
     /// # Errors
     /// [`Error::Ipset`], with [`IpsetError::is_type_mismatch`] if their types or families differ.
@@ -238,8 +239,8 @@ impl Client {
         Ok(())
     }
 
-    /// The newest revision of a type that both sides know; asking makes the kernel load the type's
-    /// module.
+    /// The newest revision of a type that both sides support; the query makes the kernel load the
+    /// type's module.
     fn revision(&mut self, set_type: SetType, family: Family) -> Result<u8, Error> {
         if let Some((_, revision)) =
             self.revisions.iter().find(|(known, _)| *known == (set_type, family))
@@ -280,7 +281,7 @@ impl Client {
     ) -> Result<Applied, Error> {
         let mut batch = Batch::new();
         for set in sets {
-            // Without EXCL, newer kernels take the destruction of a set that is not there for done.
+            // Without EXCL, newer kernels report success for destroying a missing set.
             wire::begin(&mut batch, command, flags::REQUEST | flags::EXCL, self.protocol)
                 .attribute_text(attr::SETNAME, set);
         }
@@ -346,7 +347,7 @@ impl Client {
     }
 }
 
-/// Shows the attributes of one byte in an answer.
+/// Prints the one-byte attributes of an answer.
 fn each_byte(payload: &[u8], mut visit: impl FnMut(u16, u8)) -> Result<(), NetlinkError> {
     for attribute in NlasIterator::new(payload.get(wire::HEADER..).unwrap_or(&[])) {
         let attribute = attribute.map_err(NetlinkError::malformed("ipset answer"))?;

@@ -1,4 +1,4 @@
-//! Elements on the wire.
+//! The wire format of elements.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,14 +9,14 @@ use trimtab_netlink::Builder;
 
 use super::wire::{NOMATCH, attr, data};
 
-/// What an element takes in a message at most, headers and line number included: two IPv6
+/// The maximum size of an element in a message, including headers and line number: two IPv6
 /// addresses, port, protocol, prefix length.
 pub(super) const MAX_SIZE: usize = 96;
 
-/// The mask of a mark of which every bit counts.
+/// The mask of a mark that uses all bits.
 const WHOLE_MARK: u32 = u32::MAX;
 
-/// Writes an element; `line` comes back with the kernel's refusal of it.
+/// Writes an element; the kernel returns `line` if it refuses the element.
 pub(super) fn encode(message: &mut Builder<'_>, element: &SetElement, line: u32) {
     message.nested(attr::DATA, |message| {
         match *element {
@@ -56,7 +56,7 @@ fn encode_ip(message: &mut Builder<'_>, kind: u16, ip: IpAddr) {
 }
 
 /// Reads an element of a set of this type and family; `None` for one that a [`SetElement`] cannot
-/// say, such as an ICMP type or an exception (`nomatch`).
+/// represent, such as an ICMP type or an exception (`nomatch`).
 pub(super) fn decode(
     value: &[u8],
     set_type: SetType,
@@ -177,7 +177,7 @@ pub(super) mod tests {
     fn encoded(element: &SetElement) -> Vec<u8> {
         let mut batch = Batch::new();
         encode(&mut batch.message(0, 0), element, 7);
-        // Behind the message's header and the nest's own.
+        // After the header of the message and that of the nested attribute.
         batch.as_bytes()[20..].to_vec()
     }
 

@@ -1,4 +1,4 @@
-//! Sets that are there, of the right type, and large enough.
+//! Ensures that sets exist, have the right type, and are large enough.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,11 @@ use super::change::OnFull;
 use super::{Change, Client, Repeat, Set, SetHeader};
 use crate::{Applied, Error};
 
-/// How many elements a set may hold unless asked for more, as with kube-proxy and the `ipset`
-/// program.
+/// The default maximum number of elements, as in kube-proxy and the `ipset` program.
 const MAX_ELEMENTS: u32 = 65536;
 
-/// The name under which a replacement is prepared, and what it replaced is destroyed. One found at
-/// the beginning was left by an earlier process that ended in between.
+/// The temporary name for preparing a replacement and for destroying the replaced set. If a set
+/// with this name exists at the beginning, an earlier process left it when it was interrupted.
 const TEMPORARY: &str = "KUBE-TRIMTAB-TMP";
 
 /// A set that should be there.
@@ -23,7 +22,7 @@ pub struct SetSpec<'a> {
     pub name: &'a str,
     /// Its type.
     pub set_type: SetType,
-    /// The family of its addresses; bitmaps of ports have none, whatever this says.
+    /// The family of its addresses; ignored for bitmaps of ports, which have none.
     pub family: Family,
     /// How many elements it should have room for, at least; bitmaps always hold all ports.
     pub max_elements: u32,
@@ -44,26 +43,26 @@ impl SetSpec<'static> {
     }
 }
 
-/// What was done to have a set.
+/// What was done to ensure a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ensured {
-    /// It was not there and is now, empty.
+    /// It was missing and has been created, empty.
     Created,
-    /// It was there, with its elements.
+    /// It existed, with its elements.
     Adopted,
-    /// It was there and too small, or its elements would have expired: a fitting one with the same
-    /// elements took its place.
+    /// It existed but was too small, or its elements would have expired: it was replaced by a
+    /// suitable one with the same elements.
     Grown,
-    /// A set of another type or family, or with marks where there should be none or the reverse, had
-    /// the name: an empty one took its place.
+    /// A set of another type or family, or one that wrongly had or lacked marks, had the name: it
+    /// was replaced by an empty one.
     Replaced,
 }
 
-/// Sees to it that sets are there. Each gets a result of its own, in the order of `sets`.
+/// Ensures that sets exist. There is one result for each, in the order of `sets`.
 ///
 /// # Errors
-/// [`Error::Send`] or [`Error::Ipset`] when the sets that are there cannot be listed or the
-/// transport fails.
+/// [`Error::Send`] or [`Error::Ipset`] when the existing sets cannot be listed or the transport
+/// fails.
 pub fn ensure(
     client: &mut Client,
     sets: &[SetSpec<'_>],
@@ -91,7 +90,7 @@ pub fn ensure(
         .collect())
 }
 
-/// What became of changes for which sets may have grown.
+/// The outcome of changes for which sets may have grown.
 #[derive(Debug, Default)]
 pub struct Grown<'a> {
     /// The changes.
@@ -137,7 +136,8 @@ pub fn apply_growing<'a>(
                 }
             }
             Err(error) => {
-                // One error holds the reason; the others of this set say that they wait for room.
+                // One error has the reason; the errors of the set's other elements say that the set
+                // is full.
                 let mut reason = Some(error);
                 for index in indexes {
                     let error = reason.take().unwrap_or_else(|| Error::NoRoom { set: set.into() });
@@ -182,8 +182,8 @@ fn grow_by(client: &mut Client, set: &str, more: u32) -> Result<u32, Error> {
     Ok(room)
 }
 
-/// Puts a set with these parameters and the same elements in the place of the one with this name.
-/// No packet ever misses an element: the new set is complete when the names are exchanged.
+/// Replaces a set by one with these parameters and the same elements. No packet ever misses an
+/// element: the new set is complete before the names are swapped.
 fn copy(client: &mut Client, set: &SetSpec<'_>) -> Result<(), Error> {
     let Some(Set { header, elements, others }) = client.list(set.name)? else {
         return Err(Error::Vanished(set.name.into()));
@@ -204,8 +204,8 @@ fn copy(client: &mut Client, set: &SetSpec<'_>) -> Result<(), Error> {
     exchanged.and(dropped)
 }
 
-/// Puts an empty set in the place of one of another type. The kernel lets two sets change places
-/// only if rules could not tell; where they could, it must be free to be destroyed.
+/// Replaces a set of another type by an empty one. The kernel swaps two sets only if they are
+/// compatible for rules; otherwise no rule may refer to the old set, so that it can be destroyed.
 fn replace(client: &mut Client, set: &SetSpec<'_>, header: &SetHeader) -> Result<(), Error> {
     drop_temporary(client)?;
     client.create_sized(&SetSpec { name: TEMPORARY, ..*set }, 0)?;

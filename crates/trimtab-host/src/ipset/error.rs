@@ -1,4 +1,4 @@
-//! What the kernel says about ipsets, asked by question.
+//! The kernel's ipset errors.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ mod code {
     pub(super) const INVALID_PROTO: i32 = 4354;
 }
 
-/// A failed ipset request: ipset has error numbers of its own above 4096.
+/// A failed ipset request. ipset has error numbers of its own, above 4096.
 #[derive(Debug)]
 pub struct IpsetError(NetlinkError);
 
@@ -34,48 +34,49 @@ impl IpsetError {
         Self(source)
     }
 
-    /// The error of the transport below.
+    /// The underlying transport error.
     pub const fn netlink(&self) -> &NetlinkError {
         &self.0
     }
 
-    /// The set does not exist.
+    /// Whether the set does not exist.
     pub fn is_not_found(&self) -> bool {
         self.0.is_not_found()
     }
 
-    /// A set with this name and other parameters exists.
+    /// Whether a set with this name and other parameters exists.
     pub fn is_exists(&self) -> bool {
         self.0.is_exists() || self.is(code::EXIST_SETNAME2)
     }
 
-    /// The element was there before it was added, or not there when it was deleted or tested.
+    /// Whether the element already existed when it was added, or was missing when it was deleted or
+    /// tested.
     pub fn is_repeat(&self) -> bool {
         self.is(code::EXIST)
     }
 
-    /// The set holds as many elements as it may, or its bitmap ends before the port: a larger set
-    /// would take the element.
+    /// Whether the set is full, or its bitmap ends before the port: a larger set would accept the
+    /// element.
     pub fn is_full(&self) -> bool {
         self.is(code::FULL)
     }
 
-    /// The two sets cannot take each other's place.
+    /// Whether the two sets cannot be swapped.
     pub fn is_type_mismatch(&self) -> bool {
         self.is(code::TYPE_MISMATCH)
     }
 
-    /// A rule or another set refers to the set.
+    /// Whether a rule or another set refers to the set.
     pub fn is_busy(&self) -> bool {
         self.is(code::BUSY) || self.is(code::REFERENCED)
     }
 
-    /// The kernel has no such type of set, or not this revision of it.
+    /// Whether the kernel lacks the set type, or this revision of it.
     pub fn is_unknown_type(&self) -> bool {
         self.is(code::FIND_TYPE)
     }
 
-    /// A capability is missing.
+    /// Whether a capability is missing.
     pub fn is_not_permitted(&self) -> bool {
         self.0.is_not_permitted()
     }

@@ -1,4 +1,4 @@
-//! What the kernel lists of a set besides its elements.
+//! The parameters of a set in the kernel's listing.
 
 use netlink_packet_core::{DecodeError, NLA_HEADER_SIZE, NlaBuffer, NlasIterator, parse_string};
 use trimtab_core::{Family, SetElement, SetType};
@@ -21,13 +21,13 @@ pub struct SetHeader {
     pub revision: u8,
     /// How many elements it may hold; none for bitmaps.
     pub max_elements: Option<u32>,
-    /// The buckets of its hash now; none for bitmaps.
+    /// The current number of hash buckets; none for bitmaps.
     pub hash_size: Option<u32>,
     /// First and last port of a bitmap.
     pub ports: Option<(u16, u16)>,
-    /// Seconds after which an element goes away by itself, for sets that have such a thing.
+    /// Seconds after which elements expire, for sets with a timeout.
     pub timeout: Option<u32>,
-    /// How many elements it holds; none for kernels that do not say.
+    /// How many elements it holds; none on kernels that do not report it.
     pub elements: Option<u32>,
     /// How many rules and sets refer to it.
     pub references: u32,
@@ -35,7 +35,7 @@ pub struct SetHeader {
     pub marks: bool,
 }
 
-/// What one message of a listing holds.
+/// The content of one message of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Listed<'a> {
     pub(super) name: String,
@@ -92,7 +92,7 @@ impl<'a> Listed<'a> {
         Ok(listed)
     }
 
-    /// Reads the elements into `elements`; returns how many had no [`SetElement`].
+    /// Reads the elements into `elements`; returns how many a [`SetElement`] cannot represent.
     pub(super) fn elements(
         &self,
         header: &SetHeader,

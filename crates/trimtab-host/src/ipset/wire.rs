@@ -1,11 +1,11 @@
-//! The kernel's numbers (include/uapi/linux/netfilter/ipset/ip_set.h, nfnetlink.h).
+//! The kernel's constants (include/uapi/linux/netfilter/ipset/ip_set.h, nfnetlink.h).
 
 use trimtab_core::{Family, SetType};
 use trimtab_netlink::{Batch, Builder};
 
 /// `NFNL_SUBSYS_IPSET`
 const SUBSYSTEM: u16 = 6;
-/// `IPSET_PROTOCOL`, the newest that this client speaks, and `IPSET_PROTOCOL_MIN`.
+/// `IPSET_PROTOCOL`, the newest version that this client supports, and `IPSET_PROTOCOL_MIN`.
 pub(super) const PROTOCOL: u8 = 7;
 pub(super) const PROTOCOL_MIN: u8 = 6;
 /// `IPSET_MAXNAMELEN` with its final NUL.
@@ -47,7 +47,7 @@ pub(super) mod attr {
     pub(in super::super) const FLAGS: u16 = 6;
     pub(in super::super) const DATA: u16 = 7;
     pub(in super::super) const ADT: u16 = 8;
-    /// The number of the element that was refused; the same in a message and in an element.
+    /// The number of the refused element; the same attribute in a message and in an element.
     pub(in super::super) const LINENO: u16 = 9;
     pub(in super::super) const PROTOCOL_MIN: u16 = 10;
     pub(in super::super) const REVISION_MIN: u16 = 10;
@@ -95,7 +95,7 @@ pub(super) const fn family_number(set_type: SetType, family: Family) -> u8 {
 /// Begins a message: netfilter's header and the protocol version.
 pub(super) fn begin(batch: &mut Batch, command: Command, flags: u16, protocol: u8) -> Builder<'_> {
     let mut message = batch.message(command.kind(), flags);
-    // struct nfgenmsg: family, version and resource, none of which ipset reads.
+    // struct nfgenmsg: family, version and resource; ipset ignores all of them.
     message.put(&[0; HEADER]);
     message.attribute_u8(attr::PROTOCOL, protocol);
     message

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Error;
 use crate::objects::{EndpointSliceObject, NodeObject, ServiceObject};
 
-/// The objects of one or more files, in the order in which they stand there.
+/// The objects of one or more files, in the files' order.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     /// Services, each with the file it is in.
@@ -20,7 +20,7 @@ pub struct Manifest {
     pub slices: Vec<(String, EndpointSliceObject)>,
     /// Nodes, by name.
     pub nodes: BTreeMap<String, NodeObject>,
-    /// What was left out, and why, in words.
+    /// Messages about what was left out, and why.
     pub notes: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
     for entry in fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
         let extension = file.extension().and_then(|extension| extension.to_str());
-        // Through the links that a mounted ConfigMap is made of.
+        // Follows the symbolic links of a mounted ConfigMap.
         if matches!(extension, Some("yaml" | "yml" | "json")) && file.is_file() {
             found.push(file);
         }
@@ -89,7 +89,7 @@ fn documents(path: &str, text: &str) -> Result<Vec<Value>, Error> {
             .collect::<Result<_, _>>()
             .map_err(|error| syntax(format!("not JSON: {error}")));
     }
-    // The limits are meant for files from strangers; a dump of a large cluster passes them.
+    // The default limits are for untrusted files; a dump of a large cluster exceeds them.
     let options = serde_saphyr::options! { budget: None, strict_booleans: true };
     serde_saphyr::from_multiple_with_options(text, options)
         .map_err(|error| syntax(format!("not YAML: {error}")))
@@ -110,7 +110,7 @@ fn take(path: &str, document: Value, manifest: &mut Manifest) -> Result<(), Erro
         let version = fields.get("apiVersion").cloned();
         let Some(Value::Array(items)) = fields.remove("items") else { return Ok(()) };
         for mut item in items {
-            // The items of a ServiceList need not say again what they are.
+            // The items of a ServiceList may omit their kind.
             if let Value::Object(item) = &mut item
                 && !item.contains_key("kind")
             {
@@ -159,7 +159,7 @@ fn take(path: &str, document: Value, manifest: &mut Manifest) -> Result<(), Erro
     }
 }
 
-/// Where an object stands, for messages.
+/// The place of an object, for messages.
 struct Place<'a> {
     path: &'a str,
     kind: &'a str,

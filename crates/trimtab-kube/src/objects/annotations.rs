@@ -11,10 +11,10 @@ use super::metadata::Entries;
 use trimtab_core::duration::parse_duration;
 
 const PREFIX: &str = "trimtab.dev/";
-/// Longer than any rollout; a longer wish is a slip of the pen.
+/// Longer than any rollout; a longer value is a mistake.
 const LONGEST_DRAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One of them: what the reference says of it, and how it is read.
+/// One annotation: its description for the reference, and its parser.
 struct Annotation {
     known: Known,
     read: fn(&str, &mut Tuning) -> Result<(), String>,
@@ -78,12 +78,12 @@ static ANNOTATIONS: [Annotation; 5] = [
     },
 ];
 
-/// What the reference says of them.
+/// Their descriptions for the reference.
 pub(super) fn known() -> impl Iterator<Item = Known> {
     ANNOTATIONS.iter().map(|annotation| annotation.known)
 }
 
-/// Reads all of them. One that cannot be used is named and has no effect.
+/// Reads all of them. An invalid one is reported and has no effect.
 pub(super) fn tuning(
     annotations: &Entries,
     ports: &[ServicePort],
@@ -137,7 +137,7 @@ fn flags(value: &str) -> Result<VirtualServerFlags, String> {
     Ok(flags)
 }
 
-/// A flag named after one scheduler means something else, or nothing, to another.
+/// A scheduler's flag has another meaning, or none, for another scheduler.
 fn check_flags(annotations: &Entries, tuning: &mut Tuning, problems: &mut Problems) {
     let (Some(words), Some(scheduler)) =
         (annotations.get("trimtab.dev/scheduler-flags"), tuning.scheduler)

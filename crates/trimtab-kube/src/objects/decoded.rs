@@ -2,36 +2,36 @@
 
 use trimtab_core::objects::ObjectName;
 
-/// One object as it was decoded.
+/// One decoded object.
 #[derive(Clone, Debug)]
 pub struct Decoded<T> {
     /// `namespace/name`.
     pub name: ObjectName,
     /// `metadata.uid`.
     pub uid: Box<str>,
-    /// The value, unless there is nothing in it for a service proxy.
+    /// The value, unless the object does not concern a service proxy.
     pub value: Option<T>,
-    /// What could not be used.
+    /// Values that could not be used.
     pub problems: Vec<FieldProblem>,
 }
 
-/// Something in an object that could not be used.
+/// A value in an object that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldProblem {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// Where it is, such as `spec.ports[1].port`.
+    /// The field, such as `spec.ports[1].port`.
     pub field: String,
-    /// What is wrong and what is done about it.
+    /// What is wrong, and how it is handled.
     pub message: String,
 }
 
-/// How bad a [`FieldProblem`] is.
+/// The severity of a [`FieldProblem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The object is not for a service proxy; worth a note where somebody asks about it.
+    /// The object does not concern a service proxy; shown only on request.
     Skipped,
-    /// A wish that is not granted; everything else of the object is.
+    /// A setting that is ignored; the rest of the object is used.
     Ignored,
     /// A value that the API does not allow.
     Invalid,
@@ -61,7 +61,7 @@ impl Problems {
     }
 }
 
-/// A value as it appears in a message: quoted, and cut where it is long.
+/// A value for a message: quoted, and truncated if it is long.
 pub(super) fn quoted(value: &str) -> String {
     const LONGEST: usize = 60;
     match value.char_indices().nth(LONGEST) {

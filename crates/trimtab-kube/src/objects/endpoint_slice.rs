@@ -21,11 +21,11 @@ pub(super) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigge
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct EndpointSliceObject {
-    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    /// `metadata.resourceVersion`: where a watch continues after this object.
     pub(crate) revision: Option<String>,
     /// What it says.
     pub decoded: Decoded<EndpointSlice>,
-    /// When the change that led to this version of the slice happened, if it says so.
+    /// When the change that led to this version of the slice happened, if the annotation is set.
     pub changed: Option<jiff::Timestamp>,
 }
 
@@ -47,7 +47,7 @@ struct EndpointWire {
     hints: Option<HintsWire>,
 }
 
-/// The first of `addresses`, read without a copy of its text: there may be a hundred thousand. The
+/// The first of `addresses`, read without copying its text: there may be a hundred thousand. The
 /// API says that all addresses of an endpoint are interchangeable and that only the first is to be
 /// used.
 #[derive(Debug, Default, PartialEq)]
@@ -55,7 +55,7 @@ enum FirstAddress {
     #[default]
     Missing,
     Ip(IpAddr),
-    /// What is there instead.
+    /// The invalid text, if it is not an address.
     Other(Box<str>),
 }
 
@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for FirstAddressVisitor {
     }
 }
 
-/// One address as it is written.
+/// One address, as written in the object.
 struct Text(FirstAddress);
 
 impl<'de> Deserialize<'de> for Text {

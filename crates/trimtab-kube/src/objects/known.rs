@@ -1,20 +1,20 @@
-//! The annotations and labels that are read, for the reference.
+//! The annotations and labels that Trimtab reads, for the reference.
 
 use super::annotations as of_services;
 use super::endpoint_slice::{HEADLESS, LAST_CHANGE, SERVICE_NAME, WEIGHT};
 use super::node::ZONE;
 use super::service::PROXY_NAME;
 
-/// What the reference says of an annotation or a label.
+/// The description of an annotation or a label for the reference.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
     /// Its key.
     pub key: &'static str,
-    /// The kinds of objects that it is read on.
+    /// The kinds of objects on which it is read.
     pub on: &'static [&'static str],
     /// What values it takes.
     pub value: &'static str,
-    /// What an object without it gets.
+    /// The default for an object without it.
     pub default: &'static str,
     /// What it means.
     pub meaning: &'static str,

@@ -1,4 +1,4 @@
-//! `metadata`, as far as it matters here.
+//! `metadata`: the fields that are used.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,13 +33,13 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    /// `namespace/name`; an object without a namespace is in `default`, as kubectl would have it.
+    /// `namespace/name`; an object without a namespace is in `default`, as in kubectl.
     pub(super) fn object_name(&self) -> ObjectName {
         let namespace = self.namespace.as_deref().unwrap_or("default");
         ObjectName::new(namespace, self.name.as_deref().unwrap_or_default())
     }
 
-    /// `creationTimestamp` in seconds since 1970; an object without one is the youngest of all.
+    /// `creationTimestamp` in seconds since 1970; an object without one counts as the youngest.
     pub(super) fn created(&self) -> i64 {
         self.creation_timestamp
             .as_deref()

@@ -18,18 +18,18 @@ const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct NodeObject {
-    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    /// `metadata.resourceVersion`: where a watch continues after this object.
     pub(crate) revision: Option<String>,
     /// What it says.
     pub decoded: Decoded<NodeState>,
-    /// The weight of the endpoints on it, if it says so.
+    /// The weight of the endpoints on it, if the annotation is set.
     pub weight: Decoded<u16>,
 }
 
-/// What a Node object says.
+/// The fields of a Node that are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeState {
-    /// What decisions depend on.
+    /// The part that the reconciler uses.
     pub facts: NodeFacts,
     /// Whether load balancers should send new connections here: it is not about to be deleted.
     pub eligible: bool,

@@ -7,13 +7,13 @@ use super::decoded::{Decoded, Problems};
 use super::endpoint_slice::{WEIGHT, weight};
 use super::metadata::Metadata;
 
-/// The weight of a Node, read from its metadata: nothing else of it is asked for.
+/// The weight of a Node, read from its metadata; nothing else is requested.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct NodeWeightObject {
-    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    /// `metadata.resourceVersion`: where a watch continues after this object.
     pub(crate) revision: Option<String>,
-    /// What it says; no value for a Node without the annotation.
+    /// The weight; no value for a Node without the annotation.
     pub decoded: Decoded<u16>,
 }
 

@@ -1,4 +1,4 @@
-//! Services: the API's shape, as far as it is used.
+//! Services: the fields of the API object that are used.
 
 mod validate;
 
@@ -18,7 +18,7 @@ pub(super) const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct ServiceObject {
-    /// `metadata.resourceVersion`: where a watch goes on after this object.
+    /// `metadata.resourceVersion`: where a watch continues after this object.
     pub(crate) revision: Option<String>,
     /// What it says.
     pub decoded: Decoded<Service>,

@@ -1,4 +1,4 @@
-//! What is to be said, between those who find and the one who says.
+//! Warnings to publish, between the sources of findings and the publisher.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +9,11 @@ use super::Warning;
 use super::event::EventKey;
 use trimtab_metrics as metric;
 
-/// Warnings that may stand at once; more are in the log and the metrics only.
+/// The most warnings at one time; further ones are only in the log and the metrics.
 const CAPACITY: usize = 1024;
 
-/// Warnings that stand, and what of that has not been looked at. Bounded, and never waits.
+/// Current warnings, and the changes that the publisher has not taken yet. It has a bounded size
+/// and never waits.
 #[derive(Debug, Default)]
 pub struct Board {
     state: Mutex<State>,
@@ -22,12 +23,12 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct State {
     standing: HashSet<EventKey>,
-    /// Those whose beginning has been taken and whose end has not.
+    /// Warnings whose beginning the publisher has taken, but not their end.
     heard: HashSet<EventKey>,
     unseen: HashMap<EventKey, Posted>,
 }
 
-/// What became of one warning.
+/// A change of one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Posted {
     /// It stands.
@@ -37,7 +38,7 @@ pub(super) enum Posted {
 }
 
 impl Board {
-    /// A warning stands from now on. Where there is no room it is counted and forgotten.
+    /// A warning begins. If there is no room, it is counted and dropped.
     pub(super) fn post(&self, warning: &Warning) {
         let mut state = self.state();
         if state.standing.len() >= CAPACITY {
@@ -65,7 +66,7 @@ impl Board {
         }
     }
 
-    /// Takes what has not been looked at.
+    /// Takes the pending changes.
     pub(super) fn take(&self) -> Vec<(EventKey, Posted)> {
         let mut state = self.state();
         let taken: Vec<_> = state.unseen.drain().collect();
@@ -78,7 +79,7 @@ impl Board {
         taken
     }
 
-    /// Waits until there is something to look at.
+    /// Waits until there are pending changes.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -110,7 +111,7 @@ mod tests {
             board.post(&warning(number));
         }
         assert_eq!(board.take().len(), CAPACITY);
-        // The one without room is not there to be over either.
+        // A warning that was dropped has no end either.
         board.withdraw(&warning(CAPACITY));
         assert!(board.take().is_empty());
         board.withdraw(&warning(0));

@@ -3,40 +3,41 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Lets a burst through and then one at a time, less often while that is of no use. Time is an
-/// argument.
+/// A token bucket: allows a burst, then single requests, at a rate that adapts to their usefulness.
+/// Time is an argument.
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
     burst: u32,
-    /// The shortest and the longest time between two tokens.
+    /// The shortest and the longest interval between two tokens.
     limits: RangeInclusive<Duration>,
     period: Duration,
     tokens: u32,
-    /// When the last of the tokens in it came.
+    /// When the last token was added.
     filled: Duration,
 }
 
 impl Bucket {
-    /// Full at time zero; a token comes after the shortest of the times given.
+    /// Full at time zero; tokens are added at the shortest interval.
     pub(super) const fn new(burst: u32, limits: RangeInclusive<Duration>) -> Self {
         let period = *limits.start();
         Self { burst, limits, period, tokens: burst, filled: Duration::ZERO }
     }
 
-    /// What the last token was spent on was of use: tokens come twice as often, within the limits.
+    /// The last request was useful: doubles the rate, within the limits.
     pub(super) fn speed_up(&mut self) {
         self.period = (self.period / 2).max(*self.limits.start());
     }
 
-    /// It was not: the rest of the burst is gone, and tokens come half as often, within the limits.
-    /// The next one is late by a `part` of that, 0 to 1, so that nodes do not keep in step.
+    /// The last request was not useful: drops the rest of the burst and halves the rate, within the
+    /// limits. The next token is delayed by a `part`, 0 to 1, of the interval, so that nodes do not
+    /// act in step.
     pub(super) fn slow_down(&mut self, now: Duration, part: f64) {
         self.tokens = 0;
         self.period = (self.period * 2).min(*self.limits.end());
         self.filled = now + self.period.mul_f64(part);
     }
 
-    /// Takes a token, or says when there will be one.
+    /// Takes a token, or returns when there will be one.
     pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
         let passed = now.saturating_sub(self.filled).as_nanos() / self.period.as_nanos().max(1);
         let passed = u32::try_from(passed).unwrap_or(u32::MAX);
@@ -72,7 +73,7 @@ mod tests {
             }
         }
         assert_eq!(passed, 3 + 9);
-        // After quiet there is a burst again, and no more than that.
+        // After a quiet period there is a full burst again, but not more.
         now = 1000 * second;
         assert_eq!((0..9).filter(|_| bucket.take(now).is_ok()).count(), 3);
     }

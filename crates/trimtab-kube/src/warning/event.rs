@@ -1,7 +1,7 @@
 //! A warning as an Event.
 //!
-//! A problem that follows from the objects is found by every node of a cluster, so its Event has
-//! the same name everywhere: the first node's is made, the others learn that it is there.
+//! Every node of a cluster finds a problem that follows from the objects, so its Event has the same
+//! name everywhere: the first node creates it, the others get "already exists".
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -19,7 +19,7 @@ const LONGEST_INSTANCE: usize = 128;
 /// The longest name is 253 bytes, of which the hash takes 17.
 const LONGEST_STEM: usize = 236;
 
-/// What a warning says and about what: equal warnings have equal keys, on every node.
+/// A key from a warning's content and object: equal warnings have equal keys on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct EventKey(u64);
 
@@ -35,7 +35,7 @@ impl EventKey {
         Self(hash.finish())
     }
 
-    /// A number from 0 to 1 that belongs to this warning on this node.
+    /// A number from 0 to 1, fixed for this warning on this node.
     pub(super) fn fraction(self, node: &str, salt: u64) -> f64 {
         let hash = self.on(node).take(&salt.to_ne_bytes());
         f64::from(hash.finish_u32()) / f64::from(u32::MAX)
@@ -55,7 +55,7 @@ pub(super) fn namespace(warning: &Warning) -> &str {
     }
 }
 
-/// The name of a warning's Event: that of the object with a hash behind it.
+/// The name of a warning's Event: the object's name followed by a hash.
 pub(super) fn name(warning: &Warning, node: &str) -> String {
     let key = EventKey::of(warning);
     let hash = if warning.reason.is_of_this_node() { key.on(node).finish() } else { key.0 };
@@ -64,7 +64,7 @@ pub(super) fn name(warning: &Warning, node: &str) -> String {
     format!("{stem}.{hash:016x}")
 }
 
-/// The Event, as it is first made.
+/// The Event for its creation.
 pub(super) fn event(warning: &Warning, node: &str, now: Timestamp) -> Event {
     let regarding = &warning.regarding;
     let instance = cut(node, LONGEST_INSTANCE);
@@ -94,7 +94,7 @@ pub(super) fn event(warning: &Warning, node: &str, now: Timestamp) -> Event {
     }
 }
 
-/// The merge patch for an Event that is said for the `count`th time.
+/// The merge patch that repeats an Event for the `count`th time.
 pub(super) fn repeat(count: u32, now: Timestamp) -> Value {
     json!({"series": {"count": count, "lastObservedTime": MicroTime(now)}})
 }

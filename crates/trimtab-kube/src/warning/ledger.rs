@@ -1,4 +1,4 @@
-//! What is wrong now, and from whom that is known.
+//! The current findings, by source.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use super::note::note;
 use super::{Finding, Regarding, Warning, WarningReason};
 use trimtab_metrics as metric;
 
-/// Who found something: each states all it finds, and takes back only what it stated.
+/// A source of findings: each states all its findings, and withdraws only its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// The fields of a Service.
@@ -21,14 +21,14 @@ pub enum Origin {
     Slice(ObjectName),
     /// The annotations of a Node.
     Node(ObjectName),
-    /// What a Service asks for and does not get.
+    /// What a Service requests but cannot get.
     Claims(ObjectName),
     /// The listeners on a Service's health-check node port.
     HealthCheck(ObjectName),
 }
 
-/// What is wrong now. What is new is logged, counted and posted on the board, each once; what is
-/// over is taken down.
+/// The current findings. A new warning is logged, counted and posted on the board once; one that is
+/// over is removed.
 #[derive(Debug, Default)]
 pub struct Warnings {
     standing: Mutex<Standing>,
@@ -42,12 +42,12 @@ struct Standing {
 }
 
 impl Warnings {
-    /// Nothing is wrong yet. Without a board there are no Events.
+    /// Without findings. Without a board there are no Events.
     pub fn new(board: Option<Arc<Board>>) -> Self {
         Self { standing: Mutex::default(), board }
     }
 
-    /// States all that `origin` finds wrong now.
+    /// Replaces the findings of `origin`.
     pub fn set(&self, origin: &Origin, regarding: impl FnOnce() -> Regarding, found: &[Finding]) {
         let mut standing = self.standing();
         if found.is_empty() && !standing.by_origin.contains_key(origin) {
@@ -66,7 +66,7 @@ impl Warnings {
         }
     }
 
-    /// `origin` finds nothing wrong any more, or is gone.
+    /// Removes the findings of `origin`.
     pub fn clear(&self, origin: &Origin) {
         let mut standing = self.standing();
         for warning in standing.by_origin.remove(origin).unwrap_or_default() {
@@ -74,7 +74,7 @@ impl Warnings {
         }
     }
 
-    /// Clears every origin that is not to be kept.
+    /// Clears every origin that `keep` rejects.
     pub fn retain(&self, keep: impl Fn(&Origin) -> bool) {
         let mut standing = self.standing();
         let gone: Vec<Origin> =
@@ -86,7 +86,7 @@ impl Warnings {
         }
     }
 
-    /// What is wrong now, in words and in order.
+    /// The text of the current warnings, sorted.
     pub fn standing_now(&self) -> Vec<String> {
         let standing = self.standing();
         let mut all: Vec<String> =

@@ -1,13 +1,13 @@
-//! Many findings as one text that an Event can hold.
+//! Joins findings into one text that fits an Event.
 
 use std::fmt::Write as _;
 
 /// The longest `note` of an Event, in bytes (Kubernetes' pkg/apis/core/validation/events.go).
 const LONGEST: usize = 1024;
-/// Room for saying how many more there are.
+/// Room for the number of messages left out.
 const MORE: usize = 32;
 
-/// Joins messages, as many as fit, and says how many more there are.
+/// Joins as many messages as fit, and appends how many are left out.
 pub(super) fn note<'a>(messages: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = String::new();
     let mut left_out = 0;
@@ -30,7 +30,7 @@ pub(super) fn note<'a>(messages: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-/// The beginning of a text, at most so many bytes, cut between characters.
+/// The beginning of a text, at most `longest` bytes, cut between characters.
 pub(super) fn cut(text: &str, longest: usize) -> &str {
     let mut end = longest.min(text.len());
     while !text.is_char_boundary(end) {

@@ -15,7 +15,7 @@ use super::schedule::{EventRequest, Outcome, Schedule};
 use super::{Warning, event};
 use trimtab_metrics as metric;
 
-/// Longer than any healthy API server takes.
+/// Longer than any healthy API server takes to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends what is on a board as Events, one request at a time.
@@ -32,13 +32,13 @@ impl std::fmt::Debug for Publisher {
 }
 
 impl Publisher {
-    /// A publisher for what this node finds.
+    /// A publisher for the warnings of this node.
     pub fn new(client: Client, node: &str, board: Arc<Board>) -> Self {
         Self { client, node: node.to_owned(), board }
     }
 
     /// Publishes until the task is dropped. Nothing waits for it, and it never fails: an Event that
-    /// cannot be sent is counted and tried again later.
+    /// cannot be sent is counted and retried later.
     pub async fn run(self) {
         let epoch = Instant::now();
         let mut schedule = Schedule::new(&self.node);

@@ -9,17 +9,17 @@ pub enum WarningReason {
     RefusedAddress,
     /// Another Service has the frontend.
     FrontendConflict,
-    /// An annotation of ours whose value cannot be used.
+    /// A Trimtab annotation with an invalid value.
     InvalidAnnotation,
-    /// Any other field whose value cannot be used.
+    /// Any other field with an invalid value.
     InvalidValue,
     /// More frontends than one Service may have.
     TooManyFrontends,
-    /// No firewall mark is left for the view that clients inside the cluster should have.
+    /// No firewall mark is left for the view of clients inside the cluster.
     NoMarkLeft,
     /// The kernel has refused something several times in a row.
     KernelRefused,
-    /// A health-check node port that cannot be listened on.
+    /// A health-check node port on which the program cannot listen.
     HealthCheckPort,
 }
 
@@ -86,12 +86,12 @@ impl WarningReason {
             Self::TooManyFrontends => "TooManyFrontends",
             Self::NoMarkLeft => "NoMarkLeft",
             Self::KernelRefused => "KernelRefused",
-            // kube-proxy's word for the same.
+            // kube-proxy's name for it.
             Self::HealthCheckPort => "FailedToStartServiceHealthcheck",
         }
     }
 
-    /// What was being done: `action` of the Event.
+    /// The `action` of the Event.
     pub const fn action(self) -> &'static str {
         match self {
             Self::RefusedAddress => "BindAddress",
@@ -102,8 +102,8 @@ impl WarningReason {
         }
     }
 
-    /// Whether its Event is one for each node. Anything else follows from the objects, or from the
-    /// kernel that nodes have in common, so that many find it.
+    /// Whether each node has an Event of its own. Other problems follow from the objects, or from
+    /// the kernel version that nodes have in common, so many nodes find the same.
     pub const fn is_of_this_node(self) -> bool {
         matches!(self, Self::HealthCheckPort)
     }

@@ -1,13 +1,14 @@
-//! When which Event is sent: pure, time is an argument.
+//! Decides when to send which Event: pure code, time is an argument.
 //!
 //! Thousands of nodes find the same problem in the same object, within the same second. Each waits
-//! for its own part of [`SPREAD`], the first makes the Event, and the others are told that it is
-//! there already, which writes nothing. The one that made it repeats it for as long as the problem
-//! lasts; the others ask again ever more rarely, so that an Event outlives the node that made it.
+//! for its own part of [`SPREAD`]. The first creates the Event, and the others get "already
+//! exists", which writes nothing. The node that created the Event repeats it while the problem
+//! lasts; the others try again less and less often, so that an Event outlives the node that created
+//! it.
 //!
-//! However much is wrong, all nodes together stay within what an API server bears: a node begins at
-//! its own part of [`SPREAD`], and goes on half as often after each request that was of no use
-//! because another node had been first, or because the API server refused it.
+//! However many problems there are, all nodes together must not overload the API server: a node
+//! begins at its own part of [`SPREAD`], and halves its rate after each request that was useless
+//! because another node had been first or because the API server refused it.
 
 use std::time::Duration;
 
@@ -19,13 +20,14 @@ use super::event::EventKey;
 
 /// The time over which nodes spread the first Event of a problem.
 const SPREAD: Duration = Duration::from_secs(60);
-/// Before that, time for what else may be found together with it.
+/// A delay before that, to collect other findings for the same warning.
 const DELAY: Duration = Duration::from_secs(1);
-/// API servers forget an Event an hour after its last write; it is repeated in half the time.
+/// API servers delete an Event an hour after its last write; it is repeated after half of that.
 const REPEAT: Duration = Duration::from_secs(30 * 60);
-/// A problem that comes and goes is not repeated sooner than this.
+/// The Event of a problem that comes and goes is not repeated sooner than this.
 const LEAST_REPEAT: Duration = Duration::from_secs(5 * 60);
-/// The first and the longest time until a node asks again whether another's Event is still there.
+/// The first and the longest time until a node tries again whether another node's Event still
+/// exists.
 const ASK_AGAIN: Duration = Duration::from_secs(60 * 60);
 const MOST_DOUBLINGS: u32 = 3;
 /// The first and the longest pause after a failure.
@@ -34,7 +36,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10 * 60);
 /// Requests of one node: a burst of these, then two a minute.
 const BURST: u32 = 10;
 const PERIOD: Duration = Duration::from_secs(30);
-/// As rarely as requests that are of no use get.
+/// The longest interval that useless requests lead to.
 const LONGEST_PERIOD: Duration = Duration::from_secs(10 * 60);
 
 /// The Events of one node.
@@ -43,7 +45,7 @@ pub(super) struct Schedule {
     node: String,
     entries: HashMap<EventKey, Entry>,
     bucket: Bucket,
-    /// Nothing is sent before: this node's part of the time over which all spread.
+    /// Nothing is sent before this time: this node's part of [`SPREAD`].
     gate: Duration,
 }
 
@@ -51,22 +53,22 @@ pub(super) struct Schedule {
 struct Entry {
     warning: Warning,
     state: State,
-    /// Whether the problem stands.
+    /// Whether the problem exists now.
     stands: bool,
-    /// When something is to be sent.
+    /// When to send next.
     due: Option<Duration>,
-    /// When it was last sent, by whomever.
+    /// When it was last written, by any node.
     said: Option<Duration>,
     failures: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Not said, or forgotten by the API server.
+    /// Not created, or deleted by the API server.
     Unsaid,
-    /// Made by this node, and said so many times.
+    /// Created by this node and sent this many times.
     Ours(u32),
-    /// Made by another; asked so many times.
+    /// Created by another node; tried this many times.
     Theirs(u32),
 }
 
@@ -79,14 +81,14 @@ pub(super) enum EventRequest {
     Repeat(EventKey, Warning, u32),
 }
 
-/// What came of it.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It is there.
     Said,
-    /// Another node has made it.
+    /// Another node has created it.
     Known,
-    /// The API server has forgotten it.
+    /// The API server has deleted it.
     Forgotten,
     /// It could not be sent, or was refused.
     Failed,
@@ -102,11 +104,12 @@ impl Schedule {
         }
     }
 
-    /// A problem stands from now on.
+    /// A problem begins.
     pub(super) fn begin(&mut self, key: EventKey, warning: Warning, now: Duration) {
         let spread = DELAY + SPREAD.mul_f64(key.fraction(&self.node, 0));
         if self.entries.values().all(|entry| entry.due.is_none()) {
-            // The first of perhaps thousands, whose earliest would be now on every node.
+            // This may be the first of thousands of problems, which every node finds now: spread
+            // them.
             self.gate = now + spread;
         }
         let entry = self.entries.entry(key).or_insert_with(|| Entry {
@@ -128,7 +131,7 @@ impl Schedule {
         });
     }
 
-    /// A problem is over. What was said stays until the API server forgets it.
+    /// A problem is over. Its Event stays until the API server deletes it.
     pub(super) fn end(&mut self, key: EventKey, now: Duration) {
         self.entries.retain(|_, entry| {
             entry.stands || entry.said.is_some_and(|said| said + ASK_AGAIN > now)
@@ -142,7 +145,7 @@ impl Schedule {
         }
     }
 
-    /// What to send now, or when there will be something.
+    /// What to send now, or when to send next.
     pub(super) fn next(&mut self, now: Duration) -> Result<EventRequest, Option<Duration>> {
         let first = self.entries.iter().filter_map(|(key, entry)| Some((entry.due?, *key))).min();
         let Some((due, key)) = first else { return Err(None) };
@@ -152,7 +155,7 @@ impl Schedule {
         }
         self.bucket.take(now).map_err(Some)?;
         let Some(entry) = self.entries.get_mut(&key) else { return Err(None) };
-        // Until its outcome is known nothing else is sent for it.
+        // Nothing else is sent for it until the outcome is known.
         entry.due = None;
         let warning = entry.warning.clone();
         Ok(match entry.state {
@@ -161,7 +164,7 @@ impl Schedule {
         })
     }
 
-    /// Takes note of what came of sending.
+    /// Records the outcome of a request.
     pub(super) fn settle(&mut self, key: EventKey, outcome: Outcome, now: Duration) {
         match outcome {
             Outcome::Said => self.bucket.speed_up(),
@@ -182,7 +185,7 @@ impl Schedule {
                 let times = if let State::Theirs(times) = entry.state { times } else { 0 };
                 entry.state = State::Theirs(times.saturating_add(1));
                 let pause = ASK_AGAIN * (1 << times.min(MOST_DOUBLINGS));
-                // Wide enough that nodes that began together do not go on asking together.
+                // Wide enough that nodes that began together do not keep sending together.
                 pause.mul_f64(0.5 + 1.5 * key.fraction(&self.node, u64::from(times) + 1))
             }
             Outcome::Forgotten => {
@@ -220,7 +223,7 @@ mod tests {
         (EventKey::of(&warning), warning)
     }
 
-    /// What is sent until `end`, each with `outcome`.
+    /// What is sent until `end` if each request has this `outcome`.
     fn sent(
         schedule: &mut Schedule,
         end: Duration,
@@ -263,7 +266,7 @@ mod tests {
 
     #[test]
     fn however_much_is_wrong_all_nodes_together_ask_little() {
-        // A tenth of a large cluster, so a tenth of what its API server would see.
+        // A tenth of a large cluster, so a tenth of the load on its API server.
         const NODES: usize = 500;
         let mut told = hashbrown::HashSet::new();
         let mut nodes: Vec<Schedule> =
@@ -360,7 +363,7 @@ mod tests {
             assert_eq!(schedule.next(now), Err(Some(again)));
         }
         assert!(matches!(schedule.next(again), Ok(EventRequest::Repeat(_, _, 2))));
-        // Another node's clean-up, or an hour of silence: it is made again.
+        // The Event was deleted, or expired after an hour: it is created again.
         schedule.settle(key, Outcome::Forgotten, again);
         assert!(matches!(schedule.next(again), Ok(EventRequest::Create(..))));
     }
@@ -384,14 +387,14 @@ mod tests {
         assert!((5..12).contains(&all.len()), "{}", all.len());
     }
 
-    /// An API server with one Event, which it forgets an hour after the last write.
+    /// An API server with one Event, which it deletes an hour after the last write.
     #[derive(Default)]
     struct Server {
         last_write: Option<Duration>,
         writes: u32,
         refused: u32,
         by_second: HashMap<u64, u32>,
-        /// The longest time without the Event after it was first made.
+        /// The longest time without the Event after it was first created.
         longest_gap: Duration,
     }
 
@@ -431,7 +434,7 @@ mod tests {
             .collect();
         let mut maker = None;
         while let Some((now, node)) = wakes.pop_first() {
-            // The node that made the Event dies in the morning.
+            // The node that created the Event fails in the morning.
             if now > 24 * HOUR || (now > 6 * HOUR && maker == Some(node)) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Pauses between attempts that fail.
+//! Back-off between failing attempts.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,9 +10,9 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after one more failure: twice as long each time within `limits`, of which a random
-    /// half is left out, so that nodes that lost the API server together do not return together.
-    /// `chance` is in 0..1.
+    /// The pause after another failure: it doubles each time, within `limits`, and up to half of it
+    /// is left out at random, so that nodes that lost the API server together do not return
+    /// together. `chance` is in 0..1.
     pub(super) fn next(&mut self, limits: &RangeInclusive<Duration>, chance: f64) -> Duration {
         let doubled = limits.start().saturating_mul(1 << self.failures.min(16));
         self.failures += 1;

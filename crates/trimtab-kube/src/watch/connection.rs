@@ -16,16 +16,16 @@ use crate::Error;
 
 /// How long a connection may take to be established.
 const CONNECT: Duration = Duration::from_secs(10);
-/// A host that has gone without a word is noticed after 15 + 3 x 5 s by its silence (tcp(7),
-/// TCP_KEEPIDLE and so on), and after 30 s by what it does not acknowledge (TCP_USER_TIMEOUT).
-/// client-go takes 30 to 45 s by its HTTP/2 pings.
+/// A host that has disappeared is noticed after 15 + 3 x 5 s without answers to keepalives (tcp(7),
+/// TCP_KEEPIDLE and so on), or after 30 s without an acknowledgement of sent data
+/// (TCP_USER_TIMEOUT). client-go takes 30 to 45 s by its HTTP/2 pings.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// Connects to the API server, through a kubeconfig or as the pod's own account; `master` overrides
-/// the address that either gives.
+/// Connects to the API server, through a kubeconfig or as the pod's service account; `master`
+/// overrides the address of either.
 ///
 /// # Errors
 /// A kubeconfig that cannot be read or used, or neither a kubeconfig nor an account.
@@ -50,7 +50,7 @@ pub async fn connect(kubeconfig: Option<&Path>, master: Option<&str>) -> Result<
             master.parse().map_err(|source| Error::Master { master: master.to_owned(), source })?;
     }
     if config.cluster_url.scheme_str() == Some("http") && config.root_cert.is_none() {
-        // Nothing to trust: else all certificates of the host would be read for it.
+        // Without TLS no certificates are needed; by default all of the host's would be read.
         config.root_cert = Some(Vec::new());
     }
     if config.proxy_url.is_some() {
@@ -60,8 +60,8 @@ pub async fn connect(kubeconfig: Option<&Path>, master: Option<&str>) -> Result<
     client(config).map_err(|source| Error::Connect(Box::new(source)))
 }
 
-/// kube's own stack but for two things: dead connections are noticed, and nothing is retried out of
-/// sight.
+/// kube's own stack, except that dead connections are noticed and that nothing is retried
+/// internally.
 fn client(config: kube::Config) -> Result<Client, kube::Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);

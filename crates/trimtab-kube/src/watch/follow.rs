@@ -1,4 +1,4 @@
-//! Following one kind of object: a list, then one watch after the other.
+//! Follows one kind of object: a list, then one watch after the other.
 
 use std::pin::{Pin, pin};
 
@@ -21,10 +21,10 @@ use crate::failure::Failure;
 use crate::{Arrival, Change};
 use trimtab_metrics as metric;
 
-/// Changes that are handed on together at most: a wake-up each would take longer than the change.
+/// The most changes that are sent together: a wake-up for each would take longer than the change.
 const TOGETHER: usize = 256;
 
-/// What following a kind needs.
+/// The inputs and outputs of following one kind.
 #[derive(Clone, Copy)]
 pub(super) struct Follower<'a> {
     pub(super) client: &'a Client,
@@ -33,9 +33,9 @@ pub(super) struct Follower<'a> {
     pub(super) changes: &'a Sender<Arrival>,
 }
 
-/// How a list or a watch ended, other than by success.
+/// Why a list or a watch ended early.
 enum Ended {
-    /// Nobody takes changes any more.
+    /// The receiver of changes is gone.
     NotWanted,
     /// The connection ended in the middle of a watch, as it does when an API server restarts.
     Cut,
@@ -73,7 +73,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Lists everything, page by page; returns the revision that watches go on from.
+    /// Lists everything, page by page; returns the revision from which watches continue.
     async fn list<K: Watched>(&self, selection: &Selection) -> Result<String, Ended> {
         let mut next = None;
         let mut changes = vec![Change::Begin(K::KIND)];
@@ -94,7 +94,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Watches again and again, until only a list helps.
+    /// Watches repeatedly, until a new list is needed.
     async fn watch_from<K: Watched>(
         &self,
         selection: &Selection,
@@ -104,14 +104,14 @@ impl Follower<'_> {
         loop {
             let mut answered = None;
             let ended = self.watch::<K>(selection, &mut revision, &mut answered).await;
-            // From the answer on: what never came to an answer has only kept us waiting.
+            // Counted from the answer on: waiting for an answer does not count.
             let has_lived = answered.is_some_and(|at: Instant| at.elapsed() >= self.timing.proven);
             if has_lived {
                 backoff.reset();
             }
             match ended {
                 Ok(()) if has_lived => {}
-                // Daily business, unless it goes on like that.
+                // Normal, unless it keeps happening.
                 Err(Ended::Cut) if has_lived => {
                     debug!(kind = K::KIND.as_str(), "a watch was interrupted");
                     metric::watch_failed(K::KIND.as_str());
@@ -126,8 +126,8 @@ impl Follower<'_> {
         }
     }
 
-    /// One watch, from `revision` on, which is kept up to date. `answered` is set when the API
-    /// server answers.
+    /// One watch, from `revision` on; updates `revision`. `answered` is set when the API server
+    /// answers.
     async fn watch<K: Watched>(
         &self,
         selection: &Selection,
@@ -142,7 +142,7 @@ impl Follower<'_> {
         let mut lines = Lines::default();
         let mut is_proven = false;
         loop {
-            // The API server is back when the watch has proved itself, not before.
+            // The API server counts as back only once the watch works.
             let patience = if is_proven { self.timing.quiet_watch } else { self.timing.proven };
             let Ok(first) = timeout(patience, piece(body.as_mut())).await else {
                 if is_proven {
@@ -155,7 +155,7 @@ impl Follower<'_> {
             let mut changes = Vec::new();
             let mut end = None;
             let mut next = Some(first);
-            // Whatever else is ready now goes with it.
+            // Whatever else is ready is sent with it.
             while let Some(piece_or_end) = next.take() {
                 end = take::<K>(piece_or_end, &mut lines, revision, &mut changes);
                 if end.is_none() && changes.len() < TOGETHER {
@@ -199,7 +199,7 @@ async fn piece(mut body: Pin<&mut Body>) -> Result<Option<Bytes>, Ended> {
         match body.frame().await {
             None => return Ok(None),
             Some(Err(_)) => return Err(Ended::Cut),
-            // Trailers say nothing here.
+            // Trailers are ignored.
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
@@ -209,7 +209,7 @@ async fn piece(mut body: Pin<&mut Body>) -> Result<Option<Bytes>, Ended> {
     }
 }
 
-/// Takes in what came of a watch; returns how the watch ended, if it did.
+/// Processes an event of a watch; returns how the watch ended, if it did.
 fn take<K: Watched>(
     piece: Result<Option<Bytes>, Ended>,
     lines: &mut Lines,
@@ -250,7 +250,8 @@ fn take_lines<K: Watched>(
     Ok(())
 }
 
-/// Whether a watch that failed like this can go on from its revision; else a list is due.
+/// Whether a watch can continue from its revision after this failure; otherwise a new list is
+/// needed.
 fn is_resumable(failure: &Failure) -> bool {
     match failure {
         Failure::Unreachable(_) | Failure::Silent(_) | Failure::Brief => true,

@@ -1,18 +1,18 @@
-//! Lines from pieces of a stream.
+//! Splits a stream into lines.
 
 use crate::failure::Failure;
 
-/// Longer than any object: etcd takes 1.5 MiB unless told otherwise.
+/// Longer than any object: etcd's default limit is 1.5 MiB.
 const LONGEST: usize = 32 << 20;
-/// More than this is not kept for the next line.
+/// A buffer larger than this is not kept for the next line.
 const KEPT: usize = 64 << 10;
 
-/// Pieces that have arrived, and how much of them has been taken.
+/// Data that has arrived, and how much of it has been returned.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     buffer: Vec<u8>,
     taken: usize,
-    /// Where the search for the end of the line goes on.
+    /// Where the search for the end of the line continues.
     searched: usize,
 }
 
@@ -35,7 +35,7 @@ impl Lines {
         Ok(())
     }
 
-    /// The next whole line, without its end. Empty lines are passed over.
+    /// The next whole line, without its end. Empty lines are skipped.
     pub(super) fn next(&mut self) -> Option<&[u8]> {
         loop {
             let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');

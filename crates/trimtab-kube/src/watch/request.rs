@@ -15,14 +15,14 @@ use crate::failure::Failure;
 
 /// Objects in a page of a list: client-go's choice, some hundred kilobytes of JSON.
 const PAGE: &str = "500";
-/// Who asks, for the API server's log.
+/// The user agent, for the API server's log.
 const AGENT: &str = concat!("trimtab/", env!("CARGO_PKG_VERSION"), " (linux) node-proxy");
-/// As much of an answer that is no Status object as is worth a log line.
+/// How much of an answer that is not a Status object is logged.
 const EXCERPT: usize = 200;
 /// The longest `Retry-After` that is respected.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// Which objects of a kind are asked for.
+/// Selects the objects of a kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selection {
     /// A label selector, or nothing.
@@ -32,7 +32,7 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// One page of a list; `next` is the token that the page before ended with.
+    /// One page of a list; `next` is the previous page's continue token.
     pub(super) fn list<K: Watched>(&self, next: Option<&str>) -> Request<Body> {
         let mut query = self.query();
         query.append_pair("limit", PAGE);
@@ -42,7 +42,7 @@ impl Selection {
         request::<K>("List", &query.finish())
     }
 
-    /// A watch of what happens after `revision`.
+    /// A watch of changes after `revision`.
     pub(super) fn watch<K: Watched>(&self, revision: &str, seconds: u64) -> Request<Body> {
         let mut query = self.query();
         query
@@ -64,7 +64,7 @@ impl Selection {
     }
 }
 
-/// `list` is `List` or nothing: the name of what is asked for where only metadata is.
+/// `list` is `List` or nothing: part of the type's name if only metadata is requested.
 fn request<K: Watched>(list: &str, query: &str) -> Request<Body> {
     let accept = if K::METADATA_ONLY {
         format!("application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1")
@@ -101,7 +101,7 @@ pub(super) async fn send(
     Err(Failure::Refused { code, message, retry_after })
 }
 
-/// The whole body, as long as it keeps coming.
+/// The whole body; fails if data stops arriving.
 pub(super) async fn read(response: Response<Body>, patience: Duration) -> Result<Vec<u8>, Failure> {
     let mut body = response.into_body();
     let mut bytes = Vec::new();
@@ -129,7 +129,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Page<K> {
     pub(super) metadata: PageMetadata,
-    // The type parameter would ask for a default otherwise.
+    // Otherwise the derive would require `Default` of the type parameter.
     #[serde(default = "Vec::new")]
     pub(super) items: Vec<K>,
 }
@@ -160,7 +160,7 @@ pub(super) struct Bookmark {
     pub(super) metadata: PageMetadata,
 }
 
-/// What the API server says about a request (`Status`, meta/v1).
+/// The API server's error response (`Status`, meta/v1).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Status {

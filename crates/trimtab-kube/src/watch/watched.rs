@@ -1,17 +1,17 @@
-//! The kinds of objects that are followed.
+//! The kinds of objects that are watched.
 
 use serde::de::DeserializeOwned;
 
 use crate::objects::{EndpointSliceObject, NodeObject, NodeWeightObject, ServiceObject};
 use crate::{Change, Kind};
 
-/// An object that a [`Change`] can be made of.
+/// An object that can become a [`Change`].
 pub(super) trait Watched: DeserializeOwned + Send {
     /// What it is.
     const KIND: Kind;
-    /// Where all of them are.
+    /// The API path of the kind.
     const PATH: &'static str;
-    /// Whether their metadata is all that is asked for.
+    /// Whether only metadata is requested.
     const METADATA_ONLY: bool = false;
 
     /// `metadata.resourceVersion`.

@@ -31,10 +31,10 @@ pub struct CheckArgs {
     config: Option<PathBuf>,
 }
 
-/// Prints what was found; 1 if something keeps Trimtab from serving.
+/// Prints the findings; exit status 1 if there is a problem.
 pub(super) fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = read_config(arguments.config.as_deref()).and_then(|(mut file, notes)| {
-        // What is checked does not depend on the mode that the node is in now.
+        // The checks are for IPVS, whatever mode the node uses now.
         file.mode = Some("ipvs".to_owned());
         resolve(&file, Overrides::default(), notes)
     });

@@ -1,5 +1,5 @@
-//! From the API's shape to a Service: what its fields must be, and what is made of those that are
-//! not.
+//! From the API object to a Service: validates its fields, and decides how invalid ones are
+//! handled.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use super::{PROXY_NAME, Port, Spec, Status, Wire};
 use crate::objects::annotations::tuning;
 use crate::objects::decoded::{Problems, Severity, quoted};
 
-/// `sessionAffinityConfig.clientIP.timeoutSeconds` where it is not given, and its range, as the API
+/// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, and its range, as the API
 /// documents them.
 const AFFINITY_SECONDS: u32 = 10_800;
 const LONGEST_AFFINITY: i64 = 86_400;
