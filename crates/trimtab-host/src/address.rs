@@ -132,8 +132,8 @@ pub(crate) fn dump(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddre
 }
 
 /// The address of a message about one, if it stands for itself alone, as a VIP does.
-pub(crate) fn host_address(payload: &[u8]) -> Option<IpAddr> {
-    let found = decode(payload, &Arc::from("")).ok()??;
+pub(crate) fn host_address(message: AddressMessage) -> Option<IpAddr> {
+    let found = of(message, &Arc::from(""))?;
     (found.prefix_len == found.family().host_prefix()).then_some(found.address)
 }
 
@@ -145,7 +145,11 @@ fn decode(payload: &[u8], name: &Arc<str>) -> Result<Option<InterfaceAddress>, N
     if !matches!(header.family, AddressFamily::Inet | AddressFamily::Inet6) {
         return Ok(None);
     }
-    let message = AddressMessage::parse(payload).map_err(malformed())?;
+    Ok(of(AddressMessage::parse(payload).map_err(malformed())?, name))
+}
+
+fn of(message: AddressMessage, name: &Arc<str>) -> Option<InterfaceAddress> {
+    let header = message.header;
     let mut local = None;
     let mut peer = None;
     let mut flags = AddressFlags::from_bits_retain(u32::from(header.flags.bits()));
@@ -159,7 +163,7 @@ fn decode(payload: &[u8], name: &Arc<str>) -> Result<Option<InterfaceAddress>, N
     }
     // On a point-to-point interface, IFA_ADDRESS is the peer's address and IFA_LOCAL is the
     // interface's own.
-    Ok(local.or(peer).map(|address| InterfaceAddress {
+    local.or(peer).map(|address| InterfaceAddress {
         index: header.index,
         interface: Arc::clone(name),
         address,
@@ -172,7 +176,7 @@ fn decode(payload: &[u8], name: &Arc<str>) -> Result<Option<InterfaceAddress>, N
             other => Scope::Other(other.into()),
         },
         flags,
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -143,40 +143,46 @@ fn message(route: &LocalRoute) -> RouteMessage {
 }
 
 /// The VIP of a message about a route, if it is ours.
-pub(crate) fn vip(payload: &[u8]) -> Option<IpAddr> {
-    decode(payload).ok()?.map(|route| route.vip)
+pub(crate) fn vip(message: &RouteMessage) -> Option<IpAddr> {
+    is_ours(&message.header).then(|| of(message)).flatten().map(|route| route.vip)
 }
 
 /// `None` for a route that is not ours: a kernel without strict checking returns all tables, and
 /// one with strict checking every route of our protocol.
 fn decode(payload: &[u8]) -> Result<Option<LocalRoute>, NetlinkError> {
     let malformed = || NetlinkError::malformed("route");
-    let header = RouteHeader::parse(payload).map_err(malformed())?;
+    if !is_ours(&RouteHeader::parse(payload).map_err(malformed())?) {
+        return Ok(None);
+    }
+    Ok(of(&RouteMessage::parse(payload).map_err(malformed())?))
+}
+
+fn is_ours(header: &RouteHeader) -> bool {
     let family = match header.address_family {
         AddressFamily::Inet => Family::V4,
         AddressFamily::Inet6 => Family::V6,
-        _ => return Ok(None),
+        _ => return false,
     };
     // A kernel without several IPv6 tables keeps all routes in the main one
     // (CONFIG_IPV6_MULTIPLE_TABLES).
     let main = family == Family::V6 && header.table == RouteHeader::RT_TABLE_MAIN;
-    if u8::from(header.protocol) != PROTOCOL
-        || !(header.table == RT_TABLE_LOCAL || main)
-        || header.kind != RouteType::Local
-        || header.destination_prefix_length != family.host_prefix()
-    {
-        return Ok(None);
-    }
+    u8::from(header.protocol) == PROTOCOL
+        && (header.table == RT_TABLE_LOCAL || main)
+        && header.kind == RouteType::Local
+        && header.destination_prefix_length == family.host_prefix()
+}
+
+fn of(message: &RouteMessage) -> Option<LocalRoute> {
     let mut vip = None;
     let mut source = None;
-    for attribute in RouteMessage::parse(payload).map_err(malformed())?.attributes {
+    for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Destination(address) => vip = ip(&address),
-            RouteAttribute::PrefSource(address) => source = ip(&address),
+            RouteAttribute::Destination(address) => vip = ip(address),
+            RouteAttribute::PrefSource(address) => source = ip(address),
             _ => {}
         }
     }
-    Ok(vip.map(|vip| LocalRoute { vip, source }))
+    vip.map(|vip| LocalRoute { vip, source })
 }
 
 fn ip(address: &RouteAddress) -> Option<IpAddr> {

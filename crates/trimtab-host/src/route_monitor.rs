@@ -3,20 +3,25 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
-use libc::{
-    RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK, RTNLGRP_IPV4_IFADDR,
-    RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK,
-};
-use socket2::SockFilter;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _};
+use libc::{RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK};
+use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::sys::AsyncSocket as _;
+use rtnetlink::{MulticastGroup, new_multicast_connection};
+use socket2::{SockFilter, SockRef};
+use tokio::task::JoinHandle;
 
-use crate::subscription::{Heard, RECEIVE_BUFFER, Subscription};
+use crate::subscription::{RECEIVE_BUFFER, enlarge};
 use crate::{Error, VipBinding, address, local_route};
 
 /// How long to wait before a lost subscription is made again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Datagrams read before what they say is told: a burst goes on.
+/// Events taken before what they say is told: a burst goes on.
 const BURST: usize = 4096;
 
 /// What changed since the last time.
@@ -40,30 +45,55 @@ impl RouteChanges {
         !self.addresses && !self.interface && self.unbound.is_empty()
     }
 
-    fn hear(&mut self, own: u32, heard: Heard<(u16, &[u8])>) {
-        let (kind, payload) = match heard {
-            Heard::Message(message) => message,
-            Heard::Lost => {
+    fn hear(&mut self, own: u32, event: Event) {
+        let message = match event {
+            NetlinkPayload::InnerMessage(message) => message,
+            // The kernel had no room for some: anything may have changed.
+            NetlinkPayload::Overrun(_) => {
                 self.addresses = true;
                 self.interface = true;
                 return;
             }
+            _ => return,
         };
-        match kind {
-            // The interface's number is at the same place in both headers.
-            RTM_NEWLINK | RTM_DELLINK => self.interface |= interface(payload) == Some(own),
-            RTM_NEWADDR | RTM_DELADDR if interface(payload) != Some(own) => self.addresses = true,
-            RTM_DELADDR => self.unbound.extend(address::host_address(payload)),
-            RTM_DELROUTE => self.unbound.extend(local_route::vip(payload)),
+        match message {
+            RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link) => {
+                self.interface |= link.header.index == own;
+            }
+            RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address)
+                if address.header.index != own =>
+            {
+                self.addresses = true;
+            }
+            RouteNetlinkMessage::DelAddress(address) => {
+                self.unbound.extend(address::host_address(address));
+            }
+            RouteNetlinkMessage::DelRoute(route) => self.unbound.extend(local_route::vip(&route)),
             _ => {}
         }
     }
 }
 
-/// The number in `struct ifinfomsg` or `struct ifaddrmsg`.
-fn interface(payload: &[u8]) -> Option<u32> {
-    let place = INTERFACE as usize - HEADER as usize;
-    Some(u32::from_ne_bytes(payload.get(place..place + 4)?.try_into().ok()?))
+type Event = NetlinkPayload<RouteNetlinkMessage>;
+
+/// A connection that only listens.
+struct Subscription {
+    events: BoxStream<'static, Event>,
+    connection: JoinHandle<()>,
+    /// The connection's socket, for another filter.
+    socket: OwnedFd,
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
 }
 
 /// A subscription to changes of addresses, of one interface and of what binds VIPs.
@@ -110,9 +140,9 @@ impl RouteMonitor {
     pub fn follow(&mut self, own: u32) -> Result<(), Error> {
         self.own = own;
         match &self.subscription {
-            Some(subscription) => {
-                subscription.filter(&filter(own, self.binding)).map_err(Error::Monitor)
-            }
+            Some(subscription) => SockRef::from(&subscription.socket)
+                .attach_filter(&filter(own, self.binding))
+                .map_err(Error::Monitor),
             None => Ok(()),
         }
     }
@@ -146,34 +176,37 @@ impl RouteMonitor {
     }
 }
 
+/// Takes in the next event and those that are there already.
 async fn hear(
     subscription: &mut Subscription,
     own: u32,
     changes: &mut RouteChanges,
 ) -> io::Result<()> {
-    let mut hear = |heard: Heard<(u16, &[u8])>| changes.hear(own, heard);
-    subscription.next(&mut hear).await?;
+    let lost = || io::Error::new(io::ErrorKind::UnexpectedEof, "the connection has ended");
+    changes.hear(own, subscription.events.next().await.ok_or_else(lost)?);
     for _ in 1..BURST {
-        if !subscription.next_ready(&mut hear)? {
-            break;
+        match subscription.events.next().now_or_never() {
+            Some(Some(event)) => changes.hear(own, event),
+            Some(None) => return Err(lost()),
+            None => break,
         }
     }
     Ok(())
 }
 
 fn open(own: u32, binding: VipBinding, buffer: usize) -> io::Result<Subscription> {
-    let groups: &[u32] = match binding {
-        VipBinding::Address => &[RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR],
-        VipBinding::Route => &[
-            RTNLGRP_LINK,
-            RTNLGRP_IPV4_IFADDR,
-            RTNLGRP_IPV6_IFADDR,
-            RTNLGRP_IPV4_ROUTE,
-            RTNLGRP_IPV6_ROUTE,
-        ],
+    use MulticastGroup::{Ipv4Ifaddr, Ipv4Route, Ipv6Ifaddr, Ipv6Route, Link};
+    let groups: &[MulticastGroup] = match binding {
+        VipBinding::Address => &[Link, Ipv4Ifaddr, Ipv6Ifaddr],
+        VipBinding::Route => &[Link, Ipv4Ifaddr, Ipv6Ifaddr, Ipv4Route, Ipv6Route],
     };
-    let protocol = netlink_sys::protocols::NETLINK_ROUTE;
-    Subscription::open(protocol, groups, buffer, &filter(own, binding))
+    let (mut connection, _requests, events) = new_multicast_connection(groups)?;
+    let socket = connection.socket_mut().socket_mut();
+    enlarge(socket, buffer)?;
+    SockRef::from(&*socket).attach_filter(&filter(own, binding))?;
+    let socket = socket.as_fd().try_clone_to_owned()?;
+    let events = events.map(|(message, _)| message.payload).boxed();
+    Ok(Subscription { events, connection: tokio::spawn(connection), socket })
 }
 
 /// Length of `struct nlmsghdr` (include/uapi/linux/netlink.h), and where its type is.
@@ -225,46 +258,49 @@ fn filter(own: u32, binding: VipBinding) -> [SockFilter; 15] {
 
 #[cfg(test)]
 mod tests {
-    use netlink_packet_core::Emitable;
     use netlink_packet_route::AddressFamily;
     use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+    use netlink_packet_route::link::LinkMessage;
 
     use super::*;
 
-    fn on(index: u32, prefix_len: u8) -> Vec<u8> {
+    fn on(index: u32, prefix_len: u8) -> AddressMessage {
         let mut message = AddressMessage::default();
         message.header.index = index;
         message.header.family = AddressFamily::Inet;
         message.header.prefix_len = prefix_len;
         message.attributes.push(AddressAttribute::Local([10, 96, 0, 1].into()));
-        let mut bytes = vec![0; message.buffer_len()];
-        message.emit(&mut bytes);
-        bytes
+        message
     }
 
-    fn heard(own: u32, kind: u16, payload: &[u8]) -> RouteChanges {
+    fn link(index: u32) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message
+    }
+
+    fn heard(message: RouteNetlinkMessage) -> RouteChanges {
         let mut changes = RouteChanges::default();
-        changes.hear(own, Heard::Message((kind, payload)));
+        changes.hear(5, NetlinkPayload::InnerMessage(message));
         changes
     }
 
     #[test]
     fn each_event_is_taken_for_what_it_is() {
+        use RouteNetlinkMessage::{DelAddress, DelLink, NewAddress, NewLink};
         let none = RouteChanges::default();
         let addresses = RouteChanges { addresses: true, ..none.clone() };
         let interface = RouteChanges { interface: true, ..none.clone() };
         let unbound = RouteChanges { unbound: vec![[10, 96, 0, 1].into()], ..none.clone() };
-        assert_eq!(heard(5, RTM_NEWADDR, &on(2, 24)), addresses);
-        assert_eq!(heard(5, RTM_DELADDR, &on(2, 32)), addresses);
-        assert_eq!(heard(5, RTM_NEWADDR, &on(5, 32)), none, "that was us");
-        assert_eq!(heard(5, RTM_DELADDR, &on(5, 32)), unbound);
-        assert_eq!(heard(5, RTM_DELADDR, &on(5, 24)), none, "not a VIP");
-        // Only the number of the interface is read of these.
-        assert_eq!(heard(5, RTM_DELLINK, &on(5, 0)), interface);
-        assert_eq!(heard(5, RTM_NEWLINK, &on(2, 0)), none);
-        assert_eq!(heard(5, RTM_DELADDR, &[]), addresses, "better one look too many");
+        assert_eq!(heard(NewAddress(on(2, 24))), addresses);
+        assert_eq!(heard(DelAddress(on(2, 32))), addresses);
+        assert_eq!(heard(NewAddress(on(5, 32))), none, "that was us");
+        assert_eq!(heard(DelAddress(on(5, 32))), unbound);
+        assert_eq!(heard(DelAddress(on(5, 24))), none, "not a VIP");
+        assert_eq!(heard(DelLink(link(5))), interface);
+        assert_eq!(heard(NewLink(link(2))), none);
         let mut lost = none;
-        lost.hear(5, Heard::Lost);
+        lost.hear(5, NetlinkPayload::Overrun(vec![]));
         assert_eq!(lost, RouteChanges::unknown());
     }
 }

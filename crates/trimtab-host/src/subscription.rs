@@ -3,7 +3,7 @@
 use std::io;
 
 use netlink_packet_core::NetlinkBuffer;
-use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, SocketAddr, TokioSocket};
+use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, Socket, SocketAddr, TokioSocket};
 use socket2::{SockFilter, SockRef};
 
 /// Room in the kernel for the events of one burst. What does not fit is not lost without a word: the
@@ -38,6 +38,15 @@ pub(crate) enum Heard<T> {
     Lost,
 }
 
+/// Gives a socket this much room for what nobody has read yet: beyond the system's limit with
+/// CAP_NET_ADMIN only, else as much as it allows.
+pub(crate) fn enlarge(socket: &mut Socket, bytes: usize) -> io::Result<()> {
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(&*socket, bytes).is_err() {
+        socket.set_rx_buf_sz(bytes)?;
+    }
+    Ok(())
+}
+
 impl Subscription {
     /// Subscribes in the network namespace of the calling thread, inside a tokio runtime with I/O;
     /// the kernel drops what `filter` does not let pass.
@@ -48,11 +57,7 @@ impl Subscription {
         filter: &[SockFilter],
     ) -> io::Result<Self> {
         let mut socket = TokioSocket::new(protocol)?;
-        // Beyond the system's limit with CAP_NET_ADMIN only; else as much as it allows.
-        let inner = socket.socket_mut();
-        if rustix::net::sockopt::set_socket_recv_buffer_size_force(&*inner, bytes).is_err() {
-            inner.set_rx_buf_sz(bytes)?;
-        }
+        enlarge(socket.socket_mut(), bytes)?;
         let mut subscription =
             Self { socket: Open(socket), datagram: Vec::with_capacity(DATAGRAM) };
         if !filter.is_empty() {
@@ -79,18 +84,6 @@ impl Subscription {
         self.datagram.clear();
         let received = self.socket.0.recv(&mut self.datagram).await;
         self.take(received, hear)
-    }
-
-    /// Shows the messages of the next datagram that is there already; whether there was one.
-    pub(crate) fn next_ready(
-        &mut self,
-        hear: &mut impl FnMut(Heard<(u16, &[u8])>),
-    ) -> io::Result<bool> {
-        self.datagram.clear();
-        match self.socket.0.socket_ref().recv(&mut self.datagram, libc::MSG_DONTWAIT) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            received => self.take(received.map(drop), hear).map(|()| true),
-        }
     }
 
     fn take(
