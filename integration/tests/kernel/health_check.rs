@@ -23,8 +23,10 @@ fn ask(from: &Host, to: SocketAddr) -> Option<(u16, usize)> {
         let mut text = String::new();
         let asked = stream.write_all(question).and_then(|()| stream.read_to_string(&mut text));
         match asked {
-            // Who stops listening resets what nobody has accepted yet.
+            // A listener that is closed resets connections that it has not accepted yet.
             Err(error) if [ConnectionReset, BrokenPipe].contains(&error.kind()) => None,
+            // And it closes those whose question it has not read yet.
+            Ok(_) if text.is_empty() => None,
             asked => asked.map(|_| Some(text)).unwrap(),
         }
     });
