@@ -7,7 +7,7 @@ use trimtab_core::{Frontend, SetElement, SetId};
 
 use crate::operation::Action;
 use crate::settings::Settings;
-use crate::tables::{ObjectKey, Tables};
+use crate::tables::{ObjectKey, Tables, mark_of_record};
 use crate::views::Views;
 
 /// What the kernel should hold and what it is known to hold.
@@ -54,6 +54,11 @@ impl Model {
         }
         if counted.is_idle() {
             elements.remove(&element);
+        }
+        if let Some(Action::DeleteElement(..)) = action
+            && let Some(mark) = mark_of_record(set, &element)
+        {
+            self.views.note_leaving(mark);
         }
         action.inspect(|_| self.note_changed(ObjectKey::Element(set, element)))
     }

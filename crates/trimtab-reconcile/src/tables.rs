@@ -104,3 +104,13 @@ pub(crate) fn record_of(frontend: &Frontend) -> Option<(SetId, SetElement)> {
         Frontend::Address { .. } => None,
     }
 }
+
+/// The mark that a record says is ours: the inverse of [`record_of`].
+pub(crate) fn mark_of_record(set: SetId, element: &SetElement) -> Option<Frontend> {
+    let (SetKind::Marks, SetElement::Ip(address)) = (set.kind, element) else { return None };
+    let mark = match address {
+        IpAddr::V4(v4) => v4.to_bits(),
+        IpAddr::V6(v6) => u32::try_from(v6.to_bits()).ok()?,
+    };
+    Some(Frontend::Mark { mark, family: set.family })
+}

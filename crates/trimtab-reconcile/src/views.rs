@@ -86,6 +86,11 @@ impl Views {
         self.leaving.insert(mark);
     }
 
+    /// The last thing of ours that has a mark is to be deleted by the plan that is being made.
+    pub(crate) fn note_leaving(&mut self, mark: Frontend) {
+        self.leaving.insert(mark);
+    }
+
     /// A plan has been carried out, or not; the Services that may find a mark now.
     pub(crate) fn confirm_released(&mut self) -> HashSet<ServiceId> {
         if self.leaving.is_empty() {

@@ -251,6 +251,10 @@ impl Reconciler {
         self.model.tables.inside.assume(frontend, &action);
         self.model.note_changed(ObjectKey::InsideMark(frontend));
         plan.push(id, action);
+        let lost = before.map(|mark| Frontend::Mark { mark, family: frontend.family() });
+        if let Some(lost) = lost.filter(|lost| !self.model.tables.inside.is_used(lost)) {
+            self.model.views.note_leaving(lost);
+        }
         self.mark_lost(id, frontend.family(), before);
     }
 

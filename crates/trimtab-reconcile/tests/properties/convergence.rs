@@ -1,10 +1,12 @@
 //! However it got there, the kernel ends as the objects say.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use trimtab_core::{
-    Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetKind,
-    VirtualServer,
+    Family, Frontend, MarkRange, Protocol, RealServer, RealServerKey, Scheduler, SetElement,
+    SetKind, VirtualServer,
 };
 use trimtab_reconcile::{
     KernelState, NodePortAddresses, Programmed, Reconciler, Settings, VirtualServerState,
@@ -61,6 +63,52 @@ proptest! {
         world.end_drains();
         prop_assert_eq!(world.operations, operations);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// With fewer marks than views, those views that there are have the right endpoints, a mark never
+    /// means two things on the way, and who has none is told.
+    #[test]
+    fn where_marks_are_rare_each_means_one_view(
+        events in prop::collection::vec(event(), 1..EVENTS),
+    ) {
+        let marks = MarkRange::of_bits(0x7);
+        let few = Settings { marks, ..settings() };
+        let mut objects = Objects::new(settings());
+        let mut world = World::new(Reconciler::new(few), OrderedKernel::default());
+        let mut told = Told::default();
+        for event in &events {
+            objects.take(event);
+            tell(&mut world.reconciler, event);
+            if matches!(event, Event::Sync) {
+                world.sync();
+                told.listen(&mut world.reconciler);
+            }
+        }
+        world.sync();
+        world.end_drains();
+        told.listen(&mut world.reconciler);
+        let wanted = views(&objects.desired());
+        let found = views(&world.kernel.state);
+        for (frontend, view) in &found {
+            prop_assert_eq!(Some(view), wanted.get(frontend), "{}", frontend);
+        }
+        let has_all = wanted.keys().all(|frontend| found.contains_key(frontend));
+        prop_assert!(has_all || told.lacks_marks());
+    }
+}
+
+/// The view of clients inside of each frontend that has one: its virtual server, less the mark, and its
+/// real servers.
+fn views(state: &KernelState) -> BTreeMap<Frontend, VirtualServerState> {
+    let of_mark = |mark: Frontend| {
+        let mut view = state.virtual_servers[&mark].clone();
+        view.server.frontend = Frontend::Mark { mark: 0, family: mark.family() };
+        view
+    };
+    inside_marks(state).into_iter().map(|(mark, frontend)| (frontend, of_mark(mark))).collect()
 }
 
 /// What is programmed, less which marks it has.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use trimtab_core::objects::{EndpointSlice, LocalAddress, NodeObject, ObjectName, Service};
 use trimtab_core::{Frontend, MarkRange, SetElement, SetId, SetKind};
 use trimtab_reconcile::{
-    HealthCheck, Kernel, KernelState, Plan, Problem, Reconciler, Settings, execute,
+    HealthCheck, Kernel, KernelState, Plan, Problem, Reason, Reconciler, Settings, execute,
 };
 
 use crate::events::Event;
@@ -116,6 +116,12 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Whether any Service was told that it finds no mark.
+    pub(crate) fn lacks_marks(&self) -> bool {
+        let is_it = |problem: &Problem| problem.reason == Reason::NoMarkLeft;
+        self.problems.values().flatten().any(is_it)
+    }
+
     pub(crate) fn listen(&mut self, reconciler: &mut Reconciler) {
         for problems in reconciler.take_problems() {
             self.problems.insert(problems.service, problems.found);
