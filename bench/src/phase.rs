@@ -18,7 +18,7 @@ use crate::floor::Floor;
 use crate::load::Load;
 use crate::node;
 use crate::report::Proxy;
-use crate::scrape::{Metrics, Traffic};
+use crate::scrape::{self, Traffic};
 
 /// How much of each is measured; nothing of what is 0.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ impl Stage<'_> {
 
 /// The traffic so far, for programs that count it.
 fn traffic() -> Option<Traffic> {
-    Traffic::of(&Metrics::read().ok()?)
+    Traffic::of(&scrape::metrics().ok()?)
 }
 
 /// The traffic since then.

@@ -1,49 +1,23 @@
 //! The metrics of a proxy, over HTTP.
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use trimtab_integration::metrics::Metrics;
 
 /// Where kube-proxy and Trimtab serve metrics unless told otherwise.
 const METRICS: u16 = 10249;
 
-/// All series at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    series: BTreeMap<String, f64>,
-}
-
-impl Metrics {
-    /// Asks the proxy of this namespace.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn read() -> Result<Self> {
-        let (status, body) = get(METRICS, "/metrics")?;
-        ensure!(status == 200, "/metrics: {status}");
-        Ok(Self::parse(&body))
-    }
-
-    fn parse(text: &str) -> Self {
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let series = lines.filter_map(|line| {
-            let (name, value) = line.rsplit_once(' ')?;
-            Some((name.to_owned(), value.parse().ok()?))
-        });
-        Self { series: series.collect() }
-    }
-
-    /// The sum over all series of this name whose labels contain `labels`; `None` without any.
-    pub fn sum(&self, name: &str, labels: &str) -> Option<f64> {
-        let found = self.series.iter().filter(|(series, _)| {
-            let (own, of) = series.split_once('{').unwrap_or((series, ""));
-            own == name && of.contains(labels)
-        });
-        found.map(|(_, value)| *value).reduce(|sum, value| sum + value)
-    }
+/// Asks the proxy of this namespace for its metrics.
+///
+/// # Errors
+/// When it does not answer.
+pub fn metrics() -> Result<Metrics> {
+    let (status, body) = get(METRICS, "/metrics")?;
+    ensure!(status == 200, "/metrics: {status}");
+    Ok(Metrics::parse(&body))
 }
 
 /// kube-proxy's name for the time from a change's arrival to the end of the sync.
@@ -59,7 +33,7 @@ pub struct OwnSum {
 impl OwnSum {
     /// Asks the proxy of this namespace; `None` if it does not count.
     pub fn read() -> Option<Self> {
-        let metrics = Metrics::read().ok()?;
+        let metrics = metrics().ok()?;
         let part = |part: &str| metrics.sum(&format!("{SYNC_DURATION}_{part}"), "");
         Some(Self { seconds: part("sum")?, count: part("count")? })
     }
@@ -152,19 +126,4 @@ pub fn get(port: u16, path: &str) -> Result<(u16, String)> {
     let (head, body) = text.split_once("\r\n\r\n").context("an answer without an end of head")?;
     let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
     Ok((status.context("an answer without a status")?, body.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn series_are_summed_by_name_and_label() {
-        let text = "# HELP a b\na{x=\"1\"} 2\na{x=\"2\"} 3\nab 7\nb 1.5e3\n";
-        let metrics = Metrics::parse(text);
-        assert_eq!(metrics.sum("a", ""), Some(5.0));
-        assert_eq!(metrics.sum("a", "x=\"2\""), Some(3.0));
-        assert_eq!(metrics.sum("b", ""), Some(1500.0));
-        assert_eq!(metrics.sum("c", ""), None);
-    }
 }

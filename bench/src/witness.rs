@@ -18,7 +18,7 @@ use trimtab_ipvs::{Client, ModuleOptions};
 
 use crate::load::{Expectation, Load};
 use crate::node;
-use crate::scrape::Metrics;
+use crate::scrape;
 
 /// Services looked at before all of them are.
 const SAMPLE: usize = 64;
@@ -157,7 +157,7 @@ fn is_local(address: Ipv4Addr) -> bool {
 
 /// Whether kube-proxy says that it has been told something since, and has done it.
 fn says_done_since(at: Instant) -> Result<bool> {
-    let metrics = Metrics::read()?;
+    let metrics = scrape::metrics()?;
     let time = |name: &str| metrics.sum(name, "").unwrap_or(0.0);
     let queued = time("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds");
     let synced = time("kubeproxy_sync_proxy_rules_last_timestamp_seconds");

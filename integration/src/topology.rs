@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Addresses follow from numbers, counted from 1 ([`address`]). Nodes have routes to each other's
-//! pods, pods and clients none but the default one. Everything is laid by `ip -batch`, a program
-//! that shares no code with what is tested, and removed on drop.
+//! pods; pods and clients have only a default route. Everything is created with `ip -batch`, a
+//! program that shares no code with Trimtab, and removed on drop.
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -18,7 +18,8 @@
 //! | [`layout`] | what a cluster consists of |
 //! | `plan` | the commands that lay it |
 //! | [`namespace`] | how to do something inside |
-//! | [`server`], [`client`] | who answers, and as whom one was seen |
+//! | [`server`], [`client`] | servers that say which pod they are and who called; clients |
+//! | `host`, `socket`, `error` | a node, pod or client; sockets of the three protocols; errors |
 
 pub mod address;
 pub mod client;

@@ -71,7 +71,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     rows(&repair::silent(load.cluster()), arguments, &mut running, patience)?;
     rows(&[repair::all_of_ipvs()], arguments, &mut running, patience)?;
     // A comparison of everything as it is, with nobody who asks.
-    let audits = || scrape::Metrics::read().ok()?.sum("trimtab_audits_total", "");
+    let audits = || scrape::metrics().ok()?.sum("trimtab_audits_total", "");
     let (audits_before, before) = (audits().unwrap_or(0.0), process::cpu(running.pid())?);
     let start = Instant::now();
     thread::sleep(Duration::from_secs(arguments.idle));

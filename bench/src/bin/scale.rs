@@ -52,10 +52,10 @@ struct Arguments {
     amount: Amount,
 }
 
-/// How much is measured; 0 leaves a part out.
+/// How much is measured. 0 leaves a part out; the bare loop cannot be left out.
 #[derive(clap::Args)]
 struct Amount {
-    /// How often the bare loop is measured
+    /// How often the bare loop is measured, at least once
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     floor_rounds: usize,
     /// Single changes
@@ -70,7 +70,7 @@ struct Amount {
     /// Seconds in which nothing happens
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     idle: u32,
-    /// Endpoints of the Service that is updated as a whole, in hundreds
+    /// Endpoints that the rolling update replaces, a multiple of 100
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     rolling: usize,
     /// Seconds between comparisons with the kernel
@@ -113,7 +113,8 @@ fn main() -> Result<ExitCode> {
 
 fn measure(arguments: &Arguments) -> Result<Report> {
     let Amount { floor_rounds, rolling, sync_period, .. } = arguments.amount;
-    ensure!(floor_rounds > 0 && arguments.endpoints > 0, "nothing to measure");
+    ensure!(floor_rounds > 0, "--floor-rounds must be at least 1");
+    ensure!(arguments.endpoints > 0, "--endpoints must be at least 1");
     ensure!(rolling.is_multiple_of(100), "--rolling: slices have 100 endpoints each");
     let mut candidates: Vec<Candidate> = Vec::new();
     let trimtab = arguments.trimtab.as_deref().context("--trimtab is missing")?;

@@ -10,7 +10,7 @@ use super::network::{Network, Size};
 use super::proof::{self, Counts};
 use super::target::Target;
 use crate::candidate::{Candidate, Kind, Running, Setup};
-use crate::scrape::Metrics;
+use crate::scrape;
 
 /// When kube-proxy last programmed everything.
 const LAST_SYNC: &str = "kubeproxy_sync_proxy_rules_last_timestamp_seconds";
@@ -150,11 +150,9 @@ fn holds_all(network: &Network, candidate: &Candidate, services: usize) -> Resul
     }
     // Rules of the packet filter come last.
     node.run(|| match candidate.kind {
-        Kind::Trimtab(_) => {
-            crate::scrape::get(HEALTH, "/readyz").is_ok_and(|(code, _)| code == 200)
-        }
+        Kind::Trimtab(_) => scrape::get(HEALTH, "/readyz").is_ok_and(|(code, _)| code == 200),
         Kind::KubeProxy(_) => {
-            Metrics::read().is_ok_and(|metrics| metrics.sum(LAST_SYNC, "").unwrap_or(0.0) > 0.0)
+            scrape::metrics().is_ok_and(|metrics| metrics.sum(LAST_SYNC, "").unwrap_or(0.0) > 0.0)
         }
     })
     .map_err(Into::into)

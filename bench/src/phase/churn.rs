@@ -10,7 +10,7 @@ use crate::candidate::Running;
 use crate::process;
 use crate::quantile::Spread;
 use crate::report::Churn;
-use crate::scrape::{Metrics, Own};
+use crate::scrape::{self, Own};
 use crate::verify;
 use crate::witness::{Manner, Outcome, Watcher};
 
@@ -28,7 +28,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
     let again = Duration::from_secs_f64(f64::from(distance) / rate);
     let watcher = Watcher::start(is_ipvs, PATIENCE.min(again), Manner::NowAndThen)?;
     let (traffic_before, cpu_before) = (traffic(), process::cpu(running.pid())?);
-    let before = Metrics::read().ok();
+    let before = scrape::metrics().ok();
     let start = Instant::now();
     // One change at a time is looked for: were there several, the witness would be late itself.
     let mut is_asked = false;
@@ -67,7 +67,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
         seconds,
         lag: Spread::of(lags).unwrap_or_default(),
         lost,
-        own: before.and_then(|before| Own::between(&before, &Metrics::read().ok()?)),
+        own: before.and_then(|before| Own::between(&before, &scrape::metrics().ok()?)),
         cpu,
         traffic: traffic_since(traffic_before),
         exact,

@@ -9,10 +9,10 @@ use super::Stage;
 use crate::candidate::Running;
 use crate::process;
 use crate::report::Idle;
-use crate::scrape::Metrics;
+use crate::scrape;
 
 pub(super) fn measure(stage: &Stage<'_>, running: &mut Running) -> Result<Idle> {
-    let audits = || Metrics::read().ok()?.sum("trimtab_audits_total", "");
+    let audits = || scrape::metrics().ok()?.sum("trimtab_audits_total", "");
     let audits_before = audits().unwrap_or(0.0);
     let before = process::cpu(running.pid())?;
     let start = Instant::now();

@@ -5,17 +5,21 @@
 //! | [`dummy`] | the dummy interface and the VIPs on it | rtnetlink, batched |
 //! | [`local_route`] | VIPs bound by routes instead | rtnetlink, batched |
 //! | [`address`] | the node's addresses | rtnetlink |
-//! | [`route_monitor`], [`rules::RuleMonitor`] | nothing: word of what changes | netlink multicast |
+//! | [`route_monitor`], [`rules::RuleMonitor`] | nothing: notifications of changes | netlink multicast |
 //! | [`ipset`] | the sets that the rules match | netfilter netlink, batched |
 //! | [`conntrack`] | UDP flows that are older than their virtual server | netfilter netlink |
 //! | [`rules`] | a constant set of packet-filter rules | iptables-save, iptables-restore |
 //! | [`nftables`] | tables that kube-proxy's nftables mode left | netfilter netlink |
 //! | [`capability`], [`modules`] | the process's capabilities, and kernel modules | /proc, modprobe |
 //! | [`sysctl`], [`kernel_version`] | kernel settings | /proc/sys |
+//! | [`cpu_list`] | nothing: the machine's CPUs | /sys |
+//! | `vip_binding`, `applied`, `error` | values of all of these | |
+//! | `link`, `subscription` | parts of these: interfaces, notifications | rtnetlink, netlink multicast |
 //!
-//! The kernel objects have kube-proxy's names, so that either can take a node over from the other.
-//! Whatever changes many things takes a slice of them and reports which failed ([`Applied`]); a
-//! refusal never stops the rest. All of it blocks, briefly, but for the monitors, which are async.
+//! The kernel objects have kube-proxy's names, so that either program can take a node over from the
+//! other. Functions that change many objects take a slice and report which failed ([`Applied`]); a
+//! failure never stops the rest. All functions block, briefly, except the monitors, which are
+//! async.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

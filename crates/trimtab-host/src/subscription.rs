@@ -1,4 +1,4 @@
-//! A socket to which the kernel tells what happens, without being asked.
+//! A socket on which the kernel sends notifications.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use netlink_packet_core::NetlinkBuffer;
 use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, Socket, SocketAddr, TokioSocket};
 use socket2::{SockFilter, SockRef};
 
-/// Room in the kernel for the events of one burst. What does not fit is not lost without a word: the
-/// kernel says so, and then everything may have changed.
+/// Buffer in the kernel for the events of one burst. If it overflows, the kernel reports that, and
+/// anything may have changed.
 pub(crate) const RECEIVE_BUFFER: usize = 1 << 20;
 /// Room for one datagram: a page or two, or what nftables tells of a transaction together
 /// (NLMSG_GOODSIZE, include/linux/netlink.h).

@@ -1,6 +1,6 @@
-//! The two ways to make a VIP this node's own.
+//! The two ways to bind a VIP to the node.
 
-/// How the kernel is told that a VIP is this node's.
+/// How VIPs are bound to the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VipBinding {
     /// By an address on the dummy interface, as kube-proxy does.

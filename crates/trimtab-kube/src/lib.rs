@@ -17,6 +17,7 @@
 //! | [`folder`] | detecting changed files |
 //! | [`contact`] | contact with the API server |
 //! | [`warning`] | warnings to users about problems with their objects |
+//! | `error`, `failure` | errors of a source of objects; failures of single requests |
 //!
 //! Nothing here accesses the kernel or decides what it should hold.
 

@@ -1,4 +1,4 @@
-//! How what does not depend on Services differs from what it should be; nothing is changed.
+//! Differences in what does not depend on Services; nothing is changed.
 
 use ipnet::IpNet;
 use trimtab_core::{DUMMY_INTERFACE, Family, SetId};

@@ -1,4 +1,5 @@
-//! What the kernel tells of by itself: the node's own addresses, and what others do to what is ours.
+//! Notifications from the kernel: changes of the node's own addresses, and of our objects by other
+//! programs.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! IPVS, found again when its module was loaded again: then it has another number, and holds nothing.
+//! IPVS. After its module has been reloaded, its family number is looked up again, and it holds
+//! nothing.
 
 use tracing::warn;
 use trimtab_ipvs::{Batch, Client, Error, ModuleOptions};

@@ -3,8 +3,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cli`] | arguments, and what each command does with them |
-//! | [`check`] | what a node lacks, and what would be in the way |
-//! | [`diff`] | what the kernel should hold against what it holds |
+//! | [`check`] | what a node lacks and what prevents Trimtab from serving |
+//! | [`diff`] | differences between what the kernel should hold and what it holds |
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@reference`] | the reference pages of the book |
 //! | `config_file`, `logging` | watching the configuration file; log lines |

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 
 use super::eventually;
+use crate::metrics::Metrics;
 use crate::topology::{Host, address};
 use trimtab_core::Family;
 
@@ -216,13 +217,9 @@ impl Proxy {
     /// # Errors
     /// If it does not answer.
     pub fn count(&self, name: &str, labels: &str) -> anyhow::Result<u64> {
-        let text = self.metrics()?;
-        let values = text.lines().filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let (own, of) = series.split_once('{').unwrap_or((series, ""));
-            (own == name && of.contains(labels)).then(|| value.parse::<u64>().ok())?
-        });
-        Ok(values.sum())
+        let sum = Metrics::parse(&self.metrics()?).sum(name, labels).unwrap_or(0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
+        Ok(sum as u64)
     }
 
     /// Stops it where it is, with SIGSTOP, until [`Self::resume`].
