@@ -1,4 +1,4 @@
-//! One endpoint changed in place: the event that a benchmark sends by the thousand.
+//! Changes one endpoint in place: benchmarks send thousands of such events.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::object::{Object, Parts};
 use super::store::Store;
 use super::{Refusal, Resource};
 
-/// The annotation from which kube-proxy reckons its programming latency
+/// The annotation from which kube-proxy computes its programming latency
 /// (`EndpointsLastChangeTriggerTime` in Kubernetes' core/v1/annotation_key_constants.go).
 pub(crate) const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
@@ -21,7 +21,7 @@ pub(crate) const TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigg
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointChange {
-    /// It becomes ready, or no longer is.
+    /// It becomes ready or not ready.
     Ready {
         /// Which one.
         index: usize,

@@ -1,4 +1,4 @@
-//! What can go wrong outside of requests.
+//! Errors outside of requests.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Refusal, Resource, Verb};
 
-/// Requests to be answered badly.
+/// Injected faults: requests that get a wrong answer.
 ///
 /// ```
 /// use test_api::{Fault, Resource, Verb};
@@ -32,7 +32,7 @@ pub struct Fault {
     /// How many requests; without it, all until the faults are cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     times: Option<u32>,
-    /// Waits so long first.
+    /// Waits this long first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     delay_ms: Option<u64>,
     /// What happens instead of the answer, if anything.
@@ -73,7 +73,7 @@ pub enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cut {
-    /// As if all had been said.
+    /// As if it were complete.
     Clean,
     /// The connection breaks.
     Abort,
@@ -112,7 +112,7 @@ impl Fault {
         Self::with(Some(Effect::Gone)).on(Verb::Watch)
     }
 
-    /// Sends so many events of a watch, half of the next, and no more.
+    /// Sends this many events of a watch and half of the next, then nothing.
     pub fn truncate(after_events: u64, cut: Cut) -> Self {
         Self::with(Some(Effect::Truncate { after_events, cut })).on(Verb::Watch)
     }
@@ -138,7 +138,7 @@ impl Fault {
         self
     }
 
-    /// Only so many times.
+    /// Only this many times.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);

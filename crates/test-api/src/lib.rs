@@ -1,9 +1,9 @@
 //! A Kubernetes API server for tests, the demo and the benchmark: Services, EndpointSlices, Nodes
 //! and a few more kinds, in memory, over plain HTTP/1.1 and JSON.
 //!
-//! Clients cannot tell it from a real one as far as they list, watch and write these kinds:
-//! `kubectl`, client-go informers and kube-rs watchers run unmodified. Nothing is checked but what
-//! the protocol needs, so that a test can hand out any nonsense in `spec`.
+//! For listing, watching and writing these kinds, it behaves like a real one: `kubectl`, client-go
+//! informers and kube-rs watchers run unmodified. It validates only what the protocol needs, so
+//! that a test can serve any invalid `spec`.
 //!
 //! ```
 //! use serde_json::json;
@@ -37,9 +37,9 @@
 //! * Label selectors (but `<` and `>`) and the field selectors that a real server has.
 //! * Create, update, delete, deletecollection, merge patch, strategic merge patch (lists are merged
 //!   by key where `kubectl` needs it: ports, conditions, addresses, containers, owners; others are
-//!   replaced), `/status`, preconditions, finalizers. An update that changes nothing writes nothing.
-//!   JSON Patch, server-side apply and `dryRun` are refused. Nothing goes with its owner: there are
-//!   no controllers.
+//!   replaced), `/status`, preconditions, finalizers. An update that changes nothing writes
+//!   nothing. JSON Patch, server-side apply and `dryRun` are refused. Nothing is deleted with its
+//!   owner: there are no controllers.
 //! * `PartialObjectMetadata` and `Table` for clients that ask for them; protobuf is answered with
 //!   JSON where `Accept` allows, and refused in bodies with 415.
 //! * Services are completed as by an API server: defaults, addresses, node ports. Namespaces need
@@ -121,7 +121,7 @@ use metadata::Author;
 use shared::Shared;
 use write::{Context, Half, Target};
 
-/// How the server behaves when nothing is injected.
+/// The server's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where to listen; port 0 takes any. Default: `127.0.0.1:0`.
@@ -350,12 +350,12 @@ impl ApiServer {
         self.shared.faults().add(fault);
     }
 
-    /// Takes all faults back.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.shared.faults().clear();
     }
 
-    /// Says how watches from too old a revision are answered from now on.
+    /// Sets how watches from a revision that is too old are answered from now on.
     pub fn answer_stale_watches_by(&self, gone: Gone) {
         self.shared.faults().stale_watches = gone;
     }
@@ -375,7 +375,7 @@ impl ApiServer {
         self.shared.refuse_connections(time);
     }
 
-    /// What was asked and sent so far.
+    /// The counters so far.
     pub fn counters(&self) -> Counters {
         self.shared.counters.borrow().clone()
     }

@@ -1,4 +1,4 @@
-//! The answers of a server that says no.
+//! The server's error responses.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ pub enum Refusal {
         /// Which precondition does not hold.
         reason: String,
     },
-    /// The past that the client asks for is compacted away.
+    /// The requested revision has been compacted.
     #[error("too old resource version: {wanted} ({oldest})")]
     Expired {
         /// The revision asked for.
@@ -46,7 +46,7 @@ pub enum Refusal {
         /// The oldest revision that can still be served.
         oldest: u64,
     },
-    /// The client asks for a future.
+    /// The client requests a future revision.
     #[error("Too large resource version: {wanted}, current: {current}")]
     TooLarge {
         /// The revision asked for.
@@ -54,7 +54,7 @@ pub enum Refusal {
         /// The newest one.
         current: u64,
     },
-    /// The request makes no sense.
+    /// The request is malformed.
     #[error("{0}")]
     BadRequest(String),
     /// The object or the options contradict themselves.
@@ -63,15 +63,15 @@ pub enum Refusal {
     /// The verb does not apply to this path.
     #[error("the server does not allow this method on the requested resource")]
     MethodNotAllowed,
-    /// No format that the client accepts is spoken here.
+    /// The server supports none of the formats that the client accepts.
     #[error("only the following media types are accepted: application/json")]
     NotAcceptable,
-    /// The body is not in a format spoken here.
+    /// The server does not support the format of the body.
     #[error(
         "the body of the request was in an unknown format - accepted media types include: {accepted}"
     )]
     UnsupportedMediaType {
-        /// What would have been understood.
+        /// The supported formats.
         accepted: &'static str,
     },
     /// The body is longer than an API server takes.
@@ -80,7 +80,7 @@ pub enum Refusal {
         /// The most that is taken.
         limit: usize,
     },
-    /// A fault that a test asked for.
+    /// A fault that a test injected.
     #[error("{message}")]
     Injected {
         /// The HTTP status.

@@ -29,7 +29,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
             () = stopped(&mut stop) => break,
             _ = outage.changed() => {
                 listener = None;
-                // Whoever is connected is cut off, as by a machine that went away.
+                // All connections are cut, as if the machine had disappeared.
                 connections.shutdown().await;
             }
             stream = accept(listener.as_ref()) => if let Some(stream) = stream {

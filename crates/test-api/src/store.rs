@@ -47,12 +47,13 @@ impl Store {
         }
     }
 
-    /// Looks at everything at one moment.
+    /// Reads under the lock: everything at one moment.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.lock())
     }
 
-    /// Writes; watches hear of it when `act` is done. What `act` wrote stays, even if it fails then.
+    /// Writes under the lock; watches are notified when `act` is done. What `act` has written
+    /// stays, even if it then fails.
     pub(crate) fn write<T>(&self, act: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
         let mut state = self.lock();
         let mut written = [false; Resource::ALL.len()];

@@ -49,9 +49,9 @@ enum Phase {
     State { objects: std::vec::IntoIter<Arc<Object>>, revision: u64, is_marked: bool },
     /// Sending events as they come.
     Live,
-    /// Only this is left to say.
+    /// Only this is left to send.
     Refused(Refusal),
-    /// Nothing more to say; the stream ends in this way.
+    /// Nothing more to send; the stream ends in this way.
     Over(Cut),
 }
 
@@ -145,7 +145,7 @@ impl Watch {
             match &mut self.phase {
                 Phase::Over(Cut::Clean) => return None,
                 Phase::Over(Cut::Abort) => {
-                    // What was said before shall arrive: a broken stream is not flushed.
+                    // Earlier data must arrive first: a broken stream is not flushed.
                     sleep(std::time::Duration::from_millis(20)).await;
                     return Some(Err(io::ErrorKind::ConnectionAborted.into()));
                 }
@@ -155,7 +155,7 @@ impl Watch {
                 }
                 Phase::State { .. } => self.send_state(&mut piece),
                 Phase::Live => {
-                    // Before looking, so that a write after the look rings again.
+                    // Before reading, so that a later write notifies again.
                     self.bell.borrow_and_update();
                     let is_idle = self.send_events(&mut piece);
                     if is_idle && piece.bytes.is_empty() && matches!(self.phase, Phase::Live) {

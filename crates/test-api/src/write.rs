@@ -112,7 +112,7 @@ pub(crate) fn update(
     })
 }
 
-/// What a deletion came to.
+/// The result of a deletion.
 #[derive(Debug)]
 pub(crate) enum Deletion {
     /// The object is gone; its last state.

@@ -53,14 +53,14 @@ fn up() -> Result<(), Box<dyn Error>> {
 
 fn down() -> Result<(), Box<dyn Error>> {
     let mut batch = Batch::new();
-    // Its real servers go with it.
+    // This also deletes its real servers.
     batch.delete_virtual_server(&frontend()?);
     apply(&mut batch)?;
     Ok(())
 }
 
-/// Sends the whole batch in one system call. The kernel tries every operation, whatever became of
-/// those before it, so a refusal is an entry of the report and not an error.
+/// Sends the whole batch in one system call. The kernel tries every operation, even if earlier ones
+/// failed, so a refusal is an entry of the report and not an error.
 fn apply(batch: &mut Batch) -> Result<Client, Box<dyn Error>> {
     let mut client = Client::connect(&ModuleOptions::default())?;
     let report = client.apply(batch)?;

@@ -1,4 +1,4 @@
-//! Operations, laid out as messages.
+//! Operations, encoded as messages.
 
 use trimtab_core::{Frontend, RealServer, RealServerKey, VirtualServer};
 use trimtab_netlink::Failure;
@@ -6,11 +6,11 @@ use trimtab_netlink::Failure;
 use crate::operation::OperationRef;
 use crate::{Operation, SyncDaemon, SyncRole, Timeouts, wire};
 
-/// Operations in the order in which the kernel shall do them. Each is written straight into one
+/// Operations in the order in which the kernel executes them. Each is encoded directly into one
 /// buffer, without an allocation of its own; [`Client::apply`](crate::Client::apply) sends it.
 ///
-/// Every method that adds an operation returns its index, by which a
-/// [`Report`](crate::Report) names it.
+/// Every method that adds an operation returns its index; a [`Report`](crate::Report) refers to
+/// operations by index.
 ///
 /// ```
 /// use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey, Scheduler, VirtualServer};
@@ -52,19 +52,21 @@ impl Batch {
         self.messages.clear();
     }
 
-    /// The netlink messages, complete but for the family's and their own numbers until they are
-    /// sent.
+    /// The netlink messages; the family's number and the sequence numbers are filled in when they
+    /// are sent.
     pub fn as_bytes(&self) -> &[u8] {
         self.messages.as_bytes()
     }
 
-    /// Operation `index`, read back from its message; `None` if there is none, or if it asks for
-    /// what the kernel has no words for and so refuses (mark 0, a prefix beyond the family's).
+    /// Operation `index`, decoded from its message; `None` if there is none, or if it cannot be
+    /// expressed in the kernel's interface and is therefore refused (mark 0, a prefix longer than
+    /// the family's).
     pub fn operation(&self, index: usize) -> Option<Operation> {
         wire::decode_request(self.messages.payload(index)?).ok()?.ok()
     }
 
-    /// A refusal in words: what was asked, what the kernel said, and what it means by that.
+    /// The text of a refusal: the operation, the kernel's error, and its meaning for this
+    /// operation.
     ///
     /// ```text
     /// cannot add virtual server TCP 10.96.0.1:443 foo: No such file or directory (os error 2):
@@ -85,48 +87,49 @@ impl Batch {
         self.append(operation.borrowed())
     }
 
-    /// Makes a virtual server. The kernel refuses one that exists (`EEXIST`) and a scheduler or
-    /// persistence engine it has no module for (`ENOENT`).
+    /// Adds a virtual server. The kernel refuses it if it exists (`EEXIST`) or if there is no
+    /// module for its scheduler or persistence engine (`ENOENT`).
     pub fn add_virtual_server(&mut self, server: &VirtualServer) -> usize {
         self.append(OperationRef::AddVirtualServer(server))
     }
 
-    /// Gives a virtual server these options, all of them: flags that are not set are switched off.
-    /// Its real servers and connections stay. The kernel refuses one that is not there (`ESRCH`).
+    /// Replaces all options of a virtual server: flags that are not set are switched off. Its real
+    /// servers and connections stay. The kernel refuses it if the virtual server does not exist
+    /// (`ESRCH`).
     pub fn set_virtual_server(&mut self, server: &VirtualServer) -> usize {
         self.append(OperationRef::SetVirtualServer(server))
     }
 
-    /// Takes a virtual server away, with its real servers. The kernel refuses one that is not
-    /// there (`ESRCH`).
+    /// Deletes a virtual server, with its real servers. The kernel refuses it if the virtual server
+    /// does not exist (`ESRCH`).
     pub fn delete_virtual_server(&mut self, frontend: &Frontend) -> usize {
         self.append(OperationRef::DeleteVirtualServer(frontend))
     }
 
-    /// Adds a real server. The kernel refuses one that exists (`EEXIST`), one whose virtual server
-    /// is not there (`ESRCH`), and an address that is not unicast (`EINVAL`).
+    /// Adds a real server. The kernel refuses it if it exists (`EEXIST`), if its virtual server
+    /// does not exist (`ESRCH`), or if its address is not unicast (`EINVAL`).
     pub fn add_real_server(&mut self, frontend: &Frontend, server: &RealServer) -> usize {
         self.append(OperationRef::AddRealServer(frontend, server))
     }
 
-    /// Gives a real server these options, all of them; its connections stay. The kernel refuses
-    /// one that is not there (`ENOENT`, or `ESRCH` for its virtual server).
+    /// Replaces all options of a real server; its connections stay. The kernel refuses it if the
+    /// real server does not exist (`ENOENT`; `ESRCH` for its virtual server).
     pub fn set_real_server(&mut self, frontend: &Frontend, server: &RealServer) -> usize {
         self.append(OperationRef::SetRealServer(frontend, server))
     }
 
-    /// Takes a real server away. The kernel refuses one that is not there (`ENOENT`, or `ESRCH`
-    /// for its virtual server).
+    /// Deletes a real server. The kernel refuses it if the real server does not exist (`ENOENT`;
+    /// `ESRCH` for its virtual server).
     pub fn delete_real_server(&mut self, frontend: &Frontend, key: &RealServerKey) -> usize {
         self.append(OperationRef::DeleteRealServer(frontend, key))
     }
 
-    /// Sets the counters of a virtual server and its real servers to 0, or all there are.
+    /// Resets the counters of a virtual server and its real servers, or all counters, to 0.
     pub fn zero(&mut self, frontend: Option<&Frontend>) -> usize {
         self.append(OperationRef::Zero(frontend))
     }
 
-    /// Takes every virtual server of this network namespace away, whoever made it.
+    /// Deletes every virtual server of this network namespace, whoever created it.
     pub fn flush(&mut self) -> usize {
         self.append(OperationRef::Flush)
     }
@@ -136,9 +139,9 @@ impl Batch {
         self.append(OperationRef::SetTimeouts(timeouts))
     }
 
-    /// Starts a sync daemon. The kernel refuses a second of its role (`EEXIST`), an interface that
-    /// is not there (`ENODEV`), and any beside a real server of its virtual server's other family
-    /// (`EINVAL`).
+    /// Starts a sync daemon. The kernel refuses it if one with this role is running (`EEXIST`), if
+    /// the interface does not exist (`ENODEV`), or if there is a real server of another family than
+    /// its virtual server (`EINVAL`).
     pub fn start_sync_daemon(&mut self, daemon: &SyncDaemon) -> usize {
         self.append(OperationRef::StartSyncDaemon(daemon))
     }

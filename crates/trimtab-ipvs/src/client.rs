@@ -9,18 +9,17 @@ use crate::{
     ObservedSyncDaemon, ObservedVirtualServer, Request, Timeouts, module,
 };
 
-/// How often a table that is rearranged under the reader is read.
+/// How often to read a table that the kernel rearranges during the read.
 const READ_ATTEMPTS: u32 = 10;
 
-/// A connection to the IPVS of the network namespace it was made in.
+/// A connection to the IPVS of the network namespace in which it was created.
 ///
-/// It blocks, and never for long: the kernel does what it is asked before the system call that asks
-/// returns. The kernel lets only CAP_NET_ADMIN (in the initial user namespace) use it, even to
+/// It blocks, but never for long: the kernel executes a request before the system call that sends
+/// it returns. The kernel lets only CAP_NET_ADMIN (in the initial user namespace) use it, even to
 /// read; [`Client::connect`] itself needs no capability unless the module must be loaded.
 ///
-/// The number by which the kernel knows its IPVS is asked for once. If the module is unloaded
-/// meanwhile, every request fails with `ENOENT`, also when it is loaded again: then call
-/// [`Client::find_again`].
+/// The family number of IPVS is looked up once. If the module is unloaded meanwhile, every request
+/// fails with `ENOENT`, also when it is loaded again: then call [`Client::find_again`].
 #[derive(Debug)]
 pub struct Client {
     socket: Socket,
@@ -32,7 +31,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Finds the kernel's IPVS, having its module loaded if that must be and `module` lets it.
+    /// Looks up the kernel's IPVS; loads its module if necessary and allowed by `module`.
     ///
     /// # Errors
     /// [`Error::NoIpvs`] says what is missing; [`Error::Open`] and [`Error::Resolve`] are for a
@@ -44,9 +43,8 @@ impl Client {
         Ok(Self { socket, family, request, expected: 0 })
     }
 
-    /// Asks for the number of IPVS again, having the module loaded if that must be. Returns whether
-    /// it is another one than before: then the module was loaded again, and IPVS holds nothing of what
-    /// it held.
+    /// Looks up the family number of IPVS again, and loads the module if necessary. Returns whether
+    /// the number has changed: then the module was reloaded, and IPVS has lost all its objects.
     ///
     /// # Errors
     /// As [`Client::connect`].
@@ -56,18 +54,18 @@ impl Client {
         Ok(self.family != before)
     }
 
-    /// Does all operations of `batch`, in order, in as few system calls as the socket's buffers
-    /// allow. One that the kernel refuses does not stop the others; the report names it by its
-    /// index, and [`Batch::explain`] says in words what it means.
+    /// Executes all operations of `batch`, in order, in as few system calls as the socket's buffers
+    /// allow. A refused operation does not stop the others; the report has its index, and
+    /// [`Batch::explain`] explains it.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] if nothing was done for want of a capability; [`Error::Apply`] when
-    /// the transport failed and it is unknown what was done.
+    /// [`Error::NotPermitted`] if nothing was done because a capability is missing;
+    /// [`Error::Apply`] when the transport failed and it is unknown what was done.
     pub fn apply(&mut self, batch: &mut Batch) -> Result<Report, Error> {
         batch.messages.set_kind(self.family);
         let report = self.socket.apply(&mut batch.messages).map_err(Error::Apply)?;
-        // The sender is checked before a message is looked at (genl_rcv_msg,
-        // net/netlink/genetlink.c): who may not, may nothing.
+        // The kernel checks the sender's capability before it reads a message (genl_rcv_msg,
+        // net/netlink/genetlink.c), so without it every message is refused.
         let refused = |failure: &Failure| failure.refusal.errno == Errno(libc::EPERM);
         if !report.failures.is_empty()
             && report.failures.len() == report.messages
@@ -95,7 +93,7 @@ impl Client {
         self.one(Request::Timeouts, Command::GetConfig, None, decode)
     }
 
-    /// One virtual server; `None` if it is not there, or is one there is no word for.
+    /// One virtual server; `None` if it does not exist, or cannot be represented.
     ///
     /// # Errors
     /// [`Error::NotPermitted`] or [`Error::Read`].
@@ -117,8 +115,8 @@ impl Client {
     /// The kernel reads its table in pieces of some hundred entries, continues by position and does
     /// not say when positions changed. It moves entries when others are added and, from Linux 7.1
     /// on, shortly after the table grew or shrank; an entry that shows up twice betrays that, and
-    /// the table is read again, ten times at most. Only where others are *deleted* meanwhile may an
-    /// entry that stays be passed over without a trace.
+    /// the table is read again, ten times at most. Only if other entries are *deleted* meanwhile,
+    /// an existing entry can be missed without any sign.
     ///
     /// # Errors
     /// [`Error::NotPermitted`] or [`Error::Read`].
@@ -139,7 +137,7 @@ impl Client {
         Ok(listing)
     }
 
-    /// The real servers of a virtual server, none if it is not there.
+    /// The real servers of a virtual server; none if it does not exist.
     ///
     /// # Errors
     /// [`Error::NotPermitted`] or [`Error::Read`].
@@ -158,7 +156,7 @@ impl Client {
     /// a socket: each virtual server costs a `sendmsg` and at least one `recvmsg`.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] or [`Error::Read`]; what was visited until then stays visited.
+    /// [`Error::NotPermitted`] or [`Error::Read`]; earlier visits are not undone.
     pub fn real_servers_of(
         &mut self,
         frontends: impl IntoIterator<Item = Frontend>,
@@ -183,7 +181,7 @@ impl Client {
         Ok(listing)
     }
 
-    /// The socket, for measuring what its settings are worth.
+    /// The socket, for measuring the effect of its settings.
     pub fn socket(&mut self) -> &mut Socket {
         &mut self.socket
     }
@@ -247,7 +245,7 @@ impl Client {
     }
 }
 
-/// The number of the family `IPVS`, whose module is loaded if that must be and `module` lets it.
+/// The number of the family `IPVS`; loads its module if necessary and allowed by `module`.
 fn find(
     socket: &mut Socket,
     request: &mut trimtab_netlink::Batch,
@@ -296,7 +294,7 @@ fn read_error(request: Request, source: trimtab_netlink::Error) -> Error {
 mod tests {
     use super::*;
 
-    /// What no family has: the kernel counts up from `GENL_MIN_ID` (16).
+    /// A number that no family has: the kernel counts up from `GENL_MIN_ID` (16).
     const NOBODY: u16 = 0x7ff0;
 
     #[test]

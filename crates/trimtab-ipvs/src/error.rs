@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of this crate.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use trimtab_core::Frontend;
 use trimtab_netlink::Errno;
 
-/// A failed step of the client. A batch whose operations the kernel refused is no error: the
-/// [`Report`](crate::Report) names them.
+/// A failed step of the client. Refused operations of a batch are not an error: the
+/// [`Report`](crate::Report) lists them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,7 +20,7 @@ pub enum Error {
     /// The kernel has no IPVS, and its module could not be loaded.
     #[error("the kernel has no IPVS: {0}")]
     NoIpvs(#[from] ModuleError),
-    /// The kernel lets nobody but root near IPVS, not even to read.
+    /// A capability is missing: the kernel requires one even for reading.
     #[error(
         "not permitted to {0}: IPVS needs CAP_NET_ADMIN in the machine's own user namespace \
          (run as root, or give the container that capability and no user namespace of its own)"
@@ -29,7 +29,7 @@ pub enum Error {
     /// A request to read failed.
     #[error("cannot {request}: {source}")]
     Read {
-        /// What was to be read.
+        /// The object to read.
         request: Request,
         /// What happened.
         source: trimtab_netlink::Error,
@@ -59,7 +59,7 @@ impl Error {
     }
 }
 
-/// What was asked of the kernel.
+/// A request to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
@@ -93,14 +93,14 @@ impl std::fmt::Display for Request {
     }
 }
 
-/// Why the kernel module is not there, each with its remedy in the message.
+/// Why the kernel module is not loaded; each message has the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModuleError {
-    /// The caller wanted none loaded.
+    /// The caller did not allow loading it.
     #[error("its module ip_vs is not loaded (run: modprobe ip_vs)")]
     NotLoaded,
-    /// There is no program to load it with.
+    /// The program that loads modules is not installed.
     #[error(
         "no program {} to load the module ip_vs with (install kmod, or load the module on the \
          machine itself: modprobe ip_vs)", program.display()
@@ -109,7 +109,7 @@ pub enum ModuleError {
         /// What was looked for.
         program: PathBuf,
     },
-    /// The program is there and does not start.
+    /// The program exists but cannot be started.
     #[error("cannot run {}: {source}", program.display())]
     Run {
         /// Which program.
@@ -149,7 +149,7 @@ pub enum ModuleError {
         /// What it said.
         text: String,
     },
-    /// The program was content and the kernel still has no IPVS.
+    /// The program succeeded, but the kernel still has no IPVS.
     #[error(
         "the module ip_vs was loaded, but the kernel still has no IPVS (was the module that \
          modprobe found built for this kernel?)"

@@ -4,15 +4,15 @@ use std::fmt;
 
 use crate::UnknownAttribute;
 
-/// What the kernel says about its IPVS.
+/// The kernel's information about its IPVS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     /// Version of the implementation, unchanged for many years.
     pub version: Version,
-    /// Buckets of the connection table: 2 to the power of the module's parameter `conn_tab_bits`
-    /// up to Linux 7.0; later kernels let the table grow from a small beginning.
+    /// Buckets of the connection table: 2 to the power of the module's parameter `conn_tab_bits` up
+    /// to Linux 7.0; in later kernels the table starts small and grows.
     pub connection_table_size: u32,
-    /// What this crate does not know.
+    /// Attributes that this crate does not know.
     pub unknown: Vec<UnknownAttribute>,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// Seconds after which an idle connection is forgotten.
+/// Seconds after which an idle connection expires.
 ///
 /// When read, `None` is a protocol that the kernel was built without. When written, `None` and 0
 /// leave the timeout as it is.

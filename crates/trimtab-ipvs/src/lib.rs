@@ -50,29 +50,29 @@
 //!
 //! * A batch goes to the kernel in pieces of many messages, each with one `sendmsg` and, if nothing
 //!   fails, one `recv`. Operations are encoded straight into the batch, without an allocation each.
-//! * Every operation is tried, in order. Those that the kernel refused are named by their index,
-//!   with the kernel's error number and what it means for that operation.
-//! * What was asked of a virtual server ([`trimtab_core::VirtualServer`]) is kept apart from what
-//!   the kernel counts ([`Stats`]), so desired and observed state can be compared with `==`.
-//! * Attributes of a later kernel are kept ([`UnknownAttribute`]) and are never an error. Bytes that
-//!   make no sense are an error and never a panic.
+//! * Every operation is tried, in order. Refused operations are reported by index, with the
+//!   kernel's error number and its meaning for that operation.
+//! * The configuration of a virtual server ([`trimtab_core::VirtualServer`]) is separate from the
+//!   kernel's counters ([`Stats`]), so desired and observed state can be compared with `==`.
+//! * Attributes of a later kernel are kept ([`UnknownAttribute`]) and are never an error. Malformed
+//!   bytes are an error, never a panic.
 //! * No background thread, no async runtime, no state besides the socket.
 //!
-//! # What the kernel wants
+//! # What the kernel requires
 //!
-//! Using IPVS, even reading it, needs CAP_NET_ADMIN in the initial user namespace; the kernel's
-//! family makes no difference. The module `ip_vs` is loaded by [`Client::connect`] if it must be and
-//! [`ModuleOptions`] lets it; that takes CAP_SYS_MODULE. Newer kernels load it by themselves.
+//! Using IPVS, even reading it, needs CAP_NET_ADMIN in the initial user namespace.
+//! [`Client::connect`] loads the module `ip_vs` if necessary and allowed by [`ModuleOptions`]; that
+//! needs CAP_SYS_MODULE. Newer kernels load it by themselves.
 //!
 //! # Layout
 //!
-//! | module | what belongs there |
+//! | item | content |
 //! |---|---|
-//! | [`Client`] | what goes over the socket |
+//! | [`Client`] | requests over the socket |
 //! | [`Batch`], [`Operation`] | changes, as messages and as values |
-//! | [`ObservedVirtualServer`] and its kin, [`Listing`] | what the kernel holds |
+//! | [`ObservedVirtualServer`] and so on, [`Listing`] | what the kernel holds |
 //! | [`ModuleOptions`] | loading the kernel module |
-//! | [`wire`] | the codec, the only place with the kernel's spellings |
+//! | [`wire`] | the codec, the only place that knows the kernel's wire format |
 
 mod batch;
 mod client;

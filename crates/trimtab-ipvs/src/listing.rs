@@ -1,4 +1,4 @@
-//! What reading a table gives.
+//! The result of reading a table.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -6,12 +6,12 @@ use std::net::IpAddr;
 
 use trimtab_core::{Frontend, RealServerKey};
 
-/// What a table held.
+/// The entries of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
     /// The entries, each once, in the kernel's order.
     pub entries: Vec<T>,
-    /// Well-formed entries for which there is no word: somebody else's, by definition.
+    /// Well-formed entries that cannot be represented; they belong to other programs.
     pub unsupported: Vec<Unsupported>,
     /// Whether the kernel rearranged the table during every attempt to read it, so that entries
     /// may be missing; see [`Client::virtual_servers`](crate::Client::virtual_servers).
@@ -24,7 +24,7 @@ impl<T> Default for Listing<T> {
     }
 }
 
-/// Up to this many entries are compared with each other rather than hashed.
+/// Up to this many entries are compared with each other instead of hashed.
 const FEW: usize = 16;
 
 impl<T> Listing<T> {
@@ -33,11 +33,11 @@ impl<T> Listing<T> {
         self.unsupported.clear();
     }
 
-    /// Drops later entries with the key of an earlier one; how many.
+    /// Drops later entries with the key of an earlier one; returns how many.
     ///
     /// The kernel continues a listing by position (ip_vs_genl_dump_services,
-    /// net/netfilter/ipvs/ip_vs_ctl.c): what is added before that position pushes what was listed
-    /// already behind it, and a table that grows puts everything elsewhere.
+    /// net/netfilter/ipvs/ip_vs_ctl.c): entries added before that position shift listed ones behind
+    /// it, and a table that grows moves all entries.
     pub(crate) fn keep_first_by<K: Copy + Eq + Hash>(&mut self, key: impl Fn(&T) -> K) -> usize {
         let entries = &mut self.entries;
         let before = entries.len();
@@ -68,8 +68,8 @@ impl<T> IntoIterator for Listing<T> {
     }
 }
 
-/// Something in the kernel that [`trimtab_core`] has no word for. The kernel takes such things from
-/// programs that speak netlink; `ipvsadm` does not make them.
+/// An object in the kernel that [`trimtab_core`] cannot represent. The kernel accepts such objects
+/// over netlink; `ipvsadm` does not create them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsupported {

@@ -11,9 +11,9 @@ const MODULE: &str = "ip_vs";
 /// Where the kernel shows that it has the module, loaded or built in.
 const LOADED: &str = "/sys/module/ip_vs";
 
-/// Whether and how to load `ip_vs` when the kernel does not have it. Its schedulers load by
-/// themselves when first named; on newer kernels so does `ip_vs`, without parameters, when somebody
-/// asks for its generic-netlink family, whatever is said here.
+/// Whether and how to load `ip_vs` if it is not loaded. The kernel loads scheduler modules on first
+/// use. Newer kernels also load `ip_vs` itself, without parameters, when a program looks up its
+/// generic-netlink family, whatever is set here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleOptions {
     /// Whether to load it at all.
@@ -47,11 +47,11 @@ impl ModuleOptions {
     }
 }
 
-/// Loads a module that is to have parameters before the kernel does so by itself, without them
+/// Loads the module with its parameters, before the kernel loads it without them
 /// (`MODULE_ALIAS_GENL_FAMILY`, include/net/genetlink.h).
 ///
 /// # Errors
-/// Where a parameter is wrong. What else keeps us from loading it need not keep the kernel.
+/// If a parameter is wrong. Other errors are ignored: the kernel may still be able to load it.
 pub(crate) fn load_with_parameters(options: &ModuleOptions) -> Result<(), ModuleError> {
     if !options.load || options.parameters.is_empty() || Path::new(LOADED).exists() {
         return Ok(());
@@ -75,7 +75,7 @@ pub(crate) fn load(options: &ModuleOptions) -> Result<(), ModuleError> {
     Err(failure(options, output.status, &String::from_utf8_lossy(&said)))
 }
 
-/// modprobe has no exit status for each reason; its words, in the C locale, are all there is.
+/// modprobe's exit status does not tell the reason, so its message, in the C locale, is parsed.
 fn failure(options: &ModuleOptions, status: ExitStatus, said: &str) -> ModuleError {
     let text = said.trim().replace('\n', "; ");
     if text.contains("Operation not permitted") || text.contains("Permission denied") {

@@ -1,4 +1,4 @@
-//! What the kernel holds, counters apart from what was asked of it.
+//! The kernel's objects, with counters separate from the configuration.
 
 use std::net::Ipv4Addr;
 
@@ -9,14 +9,14 @@ use crate::{Stats, SyncDaemon};
 /// A virtual server in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedVirtualServer {
-    /// Identity and options, to be compared with what is desired.
+    /// Identity and options, for comparison with the desired state.
     pub server: VirtualServer,
     /// The persistence netmask where it is no prefix, as `ipvsadm -M 255.0.255.0` makes it; the
     /// prefix in [`VirtualServer::persistence`] is then that of its leading ones.
     pub irregular_netmask: Option<Ipv4Addr>,
-    /// What passed through it.
+    /// Its traffic counters.
     pub stats: Stats,
-    /// What this crate does not know.
+    /// Attributes that this crate does not know.
     pub unknown: Vec<UnknownAttribute>,
 }
 
@@ -30,17 +30,17 @@ impl ObservedVirtualServer {
 /// A real server in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedRealServer {
-    /// Identity and options, to be compared with what is desired.
+    /// Identity and options, for comparison with the desired state.
     pub server: RealServer,
     /// Connections in the protocol's established state.
     pub active_connections: u32,
     /// Connections in every other state.
     pub inactive_connections: u32,
-    /// Clients kept here by persistence.
+    /// Number of persistence entries.
     pub persistent_connections: u32,
-    /// What passed through it.
+    /// Its traffic counters.
     pub stats: Stats,
-    /// What this crate does not know.
+    /// Attributes that this crate does not know.
     pub unknown: Vec<UnknownAttribute>,
 }
 
@@ -49,11 +49,11 @@ pub struct ObservedRealServer {
 pub struct ObservedSyncDaemon {
     /// Its settings, with the kernel's defaults filled in.
     pub daemon: SyncDaemon,
-    /// What this crate does not know.
+    /// Attributes that this crate does not know.
     pub unknown: Vec<UnknownAttribute>,
 }
 
-/// Where in a message an attribute stood; numbers have a meaning only within their level.
+/// The nesting level of an attribute; numbers have a meaning only within their level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttributeLevel {
     /// Beside the object.

@@ -11,22 +11,22 @@ use crate::{SyncDaemon, SyncRole, Timeouts};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Make a virtual server that is not there.
+    /// Add a virtual server.
     AddVirtualServer(VirtualServer),
-    /// Give a virtual server that is there these options, all of them.
+    /// Replace all options of an existing virtual server.
     SetVirtualServer(VirtualServer),
-    /// Take a virtual server away, with its real servers.
+    /// Delete a virtual server, with its real servers.
     DeleteVirtualServer(Frontend),
-    /// Add a real server that is not there.
+    /// Add a real server.
     AddRealServer(Frontend, RealServer),
-    /// Give a real server that is there these options, all of them.
+    /// Replace all options of an existing real server.
     SetRealServer(Frontend, RealServer),
-    /// Take a real server away; its connections end as `sysctl net.ipv4.vs.expire_nodest_conn`
-    /// says.
+    /// Delete a real server; the sysctl `net.ipv4.vs.expire_nodest_conn` decides what happens to
+    /// its connections.
     DeleteRealServer(Frontend, RealServerKey),
     /// Set the counters to 0, of one virtual server and its real servers or of all.
     Zero(Option<Frontend>),
-    /// Take every virtual server of this network namespace away.
+    /// Delete every virtual server of this network namespace.
     Flush,
     /// Change timeouts.
     SetTimeouts(Timeouts),
@@ -69,8 +69,8 @@ impl Operation {
         }
     }
 
-    /// What this error number means for this operation, where the kernel's own text ("No such file
-    /// or directory") would not say (net/netfilter/ipvs/ip_vs_ctl.c).
+    /// The meaning of an error number for this operation, if the kernel's own text ("No such file
+    /// or directory") does not tell it (net/netfilter/ipvs/ip_vs_ctl.c).
     pub fn reason(&self, errno: Errno) -> Option<String> {
         let reason = match (self, errno.0) {
             (Self::AddVirtualServer(server) | Self::SetVirtualServer(server), libc::ENOENT) => {

@@ -1,8 +1,8 @@
 //! Counters.
 
-/// What passed through a virtual or real server since it was made or last zeroed, and how fast of
-/// late. "In" is from the client, "out" from the real server; with direct routing and tunnels
-/// IPVS does not see the way out. Rates are the kernel's estimates, renewed every two seconds.
+/// Counters of a virtual or real server since it was created or last zeroed, and current rates.
+/// "In" is from the client, "out" from the real server; with direct routing and tunnels IPVS does
+/// not see the replies. Rates are the kernel's estimates, updated every two seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Connections scheduled.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// What a sync daemon does.
+/// The role of a sync daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SyncRole {
     /// Sends its connections.
@@ -28,7 +28,7 @@ pub struct SyncDaemon {
     pub role: SyncRole,
     /// The interface it multicasts on or listens on, at most 15 bytes long.
     pub interface: Box<str>,
-    /// Which masters and backups belong together, 0 to 255; 0 takes every master's connections.
+    /// Matches masters with backups, 0 to 255; 0 accepts every master's connections.
     pub id: u32,
     /// Longest UDP payload in bytes; 0 for what the interface's MTU allows.
     pub payload: u16,

@@ -1,10 +1,10 @@
-//! The codec: what the kernel's generic-netlink family `IPVS` says, as values, without I/O.
+//! The codec of the kernel's generic-netlink family `IPVS`: between bytes and values, without I/O.
 //!
-//! [`Client`](crate::Client) uses it; it is public for those who read captured messages or bring
+//! [`Client`](crate::Client) uses it; it is public for programs that read captured messages or have
 //! their own transport. A *payload* is what follows the netlink header: the generic-netlink header
-//! and the attributes. The kernel's spellings occur here and nowhere else in Trimtab.
+//! and the attributes. Only this module knows the kernel's wire format.
 //!
-//! What the family demands of whoever writes it (net/netfilter/ipvs/ip_vs_ctl.c):
+//! Rules of the wire format (net/netfilter/ipvs/ip_vs_ctl.c):
 //!
 //! * Ports are in network order, every other number in host order.
 //! * An address is a union of 16 bytes, whatever the family; IPv4 uses the first four.
@@ -14,8 +14,8 @@
 //! * A real server's address family may be missing (kernels before 3.18): then it is that of its
 //!   virtual server.
 //!
-//! What cannot be said to the kernel (mark 0, a prefix beyond the family's) is left out of the
-//! message, so that the kernel refuses it (`EINVAL`) instead of doing something else.
+//! Values that the wire format cannot express (mark 0, a prefix longer than the family's) are left
+//! out of the message, so that the kernel refuses it (`EINVAL`) instead of doing something else.
 
 mod address;
 mod config;
@@ -42,6 +42,6 @@ pub(crate) use request::{encode_read, encode_request};
 
 use crate::Unsupported;
 
-/// What decoding gives: the value; or a well-formed object for which there is no word; or an error
-/// for bytes that do not have the shape they should have.
+/// The result of decoding: the value; or a well-formed object that cannot be represented; or an
+/// error for malformed bytes.
 pub type Decoded<T> = Result<Result<T, Unsupported>, DecodeError>;

@@ -1,4 +1,4 @@
-//! What the kernel sends back: the messages of a datagram, and what an error among them says.
+//! The kernel's answers: the messages of a datagram, and the content of an error message.
 
 use netlink_packet_core::{NetlinkBuffer, NlasIterator, parse_i32, parse_string};
 
@@ -44,8 +44,8 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-/// What an `NLMSG_ERROR` says; `None` for an acknowledgement (`struct nlmsgerr`: the error number,
-/// then the refused message's header, its payload unless capped, then attributes).
+/// The content of an `NLMSG_ERROR`; `None` for an acknowledgement (`struct nlmsgerr`: the error
+/// number, then the refused message's header, its payload unless capped, then attributes).
 pub(crate) fn refusal(answer: &NetlinkBuffer<&[u8]>) -> Result<Option<Refusal>, Error> {
     let payload = answer.payload();
     let code = payload

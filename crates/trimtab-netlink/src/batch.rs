@@ -1,4 +1,4 @@
-//! Laying messages out in one buffer.
+//! Encodes messages into one buffer.
 
 use netlink_packet_core::Emitable;
 
@@ -32,8 +32,7 @@ impl Batch {
     }
 
     /// Begins a message of this `nlmsg_type` and these `nlmsg_flags`; it is complete when the
-    /// builder is dropped. Sequence numbers and the request for an acknowledgement are the
-    /// socket's business.
+    /// builder is dropped. The socket sets sequence numbers and requests acknowledgements.
     pub fn message(&mut self, kind: u16, flags: u16) -> Builder<'_> {
         let start = self.bytes.len();
         self.starts.push(start);
@@ -65,7 +64,7 @@ impl Batch {
         &self.bytes
     }
 
-    /// What message `index` holds behind its `struct nlmsghdr`.
+    /// The payload of message `index`, after its `struct nlmsghdr`.
     pub fn payload(&self, index: usize) -> Option<&[u8]> {
         let start = *self.starts.get(index)?;
         self.bytes.get(start + HEADER..self.start(index + 1))
@@ -79,7 +78,7 @@ impl Batch {
         }
     }
 
-    /// Where message `index` starts; for the index behind the last, where the last one ends.
+    /// Where message `index` starts; for the index after the last message, where the last one ends.
     pub(crate) fn start(&self, index: usize) -> usize {
         self.starts.get(index).copied().unwrap_or(self.bytes.len())
     }
@@ -154,7 +153,7 @@ impl Builder<'_> {
     }
 
     /// Appends an attribute of bytes in network order and marks it so (`NLA_F_NET_BYTEORDER`),
-    /// which ipset insists on.
+    /// which ipset requires.
     pub fn attribute_net(&mut self, kind: u16, value: &[u8]) {
         self.attribute(kind | NET_BYTEORDER, value);
     }
@@ -230,7 +229,7 @@ mod tests {
             assert_eq!(header.flags() & crate::flags::ACK != 0, index == 2);
             assert_eq!(header.payload(), [7, 0, 0, 0]);
         }
-        // A chunk that ends earlier moves the request for an answer.
+        // If a piece ends earlier, another message requests the acknowledgement.
         batch.stamp(0..2, 200, crate::flags::ACK);
         let second = NetlinkBuffer::new_checked(&batch.as_bytes()[batch.start(1)..]).unwrap();
         assert_eq!(second.flags() & crate::flags::ACK, crate::flags::ACK);

@@ -1,4 +1,4 @@
-//! The kernel's error numbers, asked by question.
+//! The kernel's error numbers.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use std::fmt;
 pub struct Errno(pub i32);
 
 impl Errno {
-    /// What was asked about is not there.
+    /// Whether the object does not exist.
     pub const fn is_not_found(self) -> bool {
         matches!(self.0, libc::ENOENT | libc::ESRCH | libc::ENODEV | libc::EADDRNOTAVAIL)
     }
 
-    /// `ENOENT`: something that the request names is missing, not always what it is about.
+    /// `ENOENT`: something that the request refers to is missing, not necessarily its object.
     pub const fn is_no_entry(self) -> bool {
         self.0 == libc::ENOENT
     }
 
-    /// What was to be made is there already.
+    /// Whether the object already exists.
     pub const fn is_exists(self) -> bool {
         self.0 == libc::EEXIST
     }
 
-    /// The caller lacks a capability.
+    /// Whether the caller lacks a capability.
     pub const fn is_not_permitted(self) -> bool {
         matches!(self.0, libc::EPERM | libc::EACCES)
     }
 
-    /// The kernel is short of something now and may not be later.
+    /// Whether the kernel temporarily lacks resources.
     pub const fn is_transient(self) -> bool {
         matches!(self.0, libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN | libc::EBUSY | libc::EINTR)
     }

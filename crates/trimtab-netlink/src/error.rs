@@ -1,10 +1,10 @@
-//! What can go wrong with a netlink socket.
+//! Errors of a netlink socket.
 
 use netlink_packet_core::DecodeError;
 
 use crate::Errno;
 
-/// A failed step of the transport, or a kernel that said no.
+/// A failed step of the transport, or an error from the kernel.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -31,13 +31,13 @@ pub enum Error {
     /// An answer could not be read.
     #[error("cannot read a netlink answer: {0}")]
     Receive(#[source] std::io::Error),
-    /// The kernel answered nothing, though it answers at once or never.
+    /// The kernel did not answer. It answers at once or never.
     #[error("the kernel gave no answer to a {0}")]
     NoAnswer(&'static str),
     /// An answer was longer than the receive buffer.
     #[error("a netlink answer of {0} bytes does not fit the receive buffer")]
     TooLong(usize),
-    /// An answer did not have the shape it should have.
+    /// A malformed answer.
     #[error("malformed {what} from the kernel: {source}")]
     Malformed {
         /// Which message or attribute.
@@ -65,12 +65,12 @@ impl Error {
         }
     }
 
-    /// What was asked about does not exist.
+    /// Whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         self.errno().is_some_and(Errno::is_not_found)
     }
 
-    /// What was to be made exists.
+    /// Whether the object already exists.
     pub fn is_exists(&self) -> bool {
         self.errno().is_some_and(Errno::is_exists)
     }
@@ -80,7 +80,7 @@ impl Error {
         self.errno().is_some_and(Errno::is_not_permitted)
     }
 
-    /// The transport failed, so that it is unknown what the kernel was told, or what it said.
+    /// Whether the transport failed, so that it is unknown what the kernel received or answered.
     pub(crate) fn is_of_transport(&self) -> bool {
         matches!(self, Self::Send { .. } | Self::Receive(_) | Self::NoAnswer(_) | Self::TooLong(_))
     }
@@ -96,7 +96,7 @@ impl Error {
 pub struct Refusal {
     /// Why, as a number.
     pub errno: Errno,
-    /// Why, in words, where the kernel gave any (`NLMSGERR_ATTR_MSG`).
+    /// The kernel's message, if there is one (`NLMSGERR_ATTR_MSG`).
     pub text: Option<Box<str>>,
     /// What followed the header of the refused message, as far as the kernel echoed it; only
     /// sockets opened with [`Socket::open_echoing`](crate::Socket::open_echoing) get any.

@@ -1,4 +1,4 @@
-//! Taking in datagrams, several a system call.
+//! Receives datagrams, several per system call.
 
 use std::io;
 use std::ops::Range;
@@ -9,12 +9,12 @@ use crate::Error;
 /// Room for one datagram. The kernel fills at most 32 KiB of a reader's buffer with a dump
 /// (netlink_dump, net/netlink/af_netlink.c), or one message if that is longer.
 pub(crate) const DATAGRAM_BYTES: usize = 128 << 10;
-/// Datagrams a system call. A dump of a small table is two, the messages and the end: the kernel
+/// Datagrams per system call. A dump of a small table is two, the messages and the end: the kernel
 /// makes the second when the first is read.
 const VECTOR_LENGTH: libc::c_uint = 2;
 const DATAGRAMS: usize = VECTOR_LENGTH as usize;
 
-/// Datagrams read and not yet looked at.
+/// Datagrams that have been received but not processed yet.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,

@@ -1,17 +1,18 @@
 //! A blocking netlink transport made for throughput.
 //!
-//! Programming a kernel object by object costs two system calls and an answer for each. Here many
-//! messages travel in one `sendmsg`, only the last of them asks for an acknowledgement, and the
-//! errors of the others are matched to their message by sequence number. The generic-netlink,
-//! route and netfilter families all work this way, so [`trimtab-ipvs`] and the other users of
-//! this crate bring only their own attributes.
+//! Programming the kernel object by object costs two system calls and an answer for each. This
+//! crate sends many messages in one `sendmsg`, requests an acknowledgement only for the last one,
+//! and matches errors to messages by sequence number. The generic-netlink, route and netfilter
+//! families all work this way, so [`trimtab-ipvs`] and the other users of this crate bring only
+//! their own attributes.
 //!
-//! * [`Batch`] lays messages out in one buffer, without an allocation for each.
+//! * [`Batch`] encodes messages into one buffer, without an allocation for each.
 //! * [`Socket::apply`] sends them and reports what failed.
 //! * [`Socket::dump`] reads a table, again if the kernel says that it changed meanwhile.
 //!
 //! Answers from the kernel are complete when `sendmsg` returns (netlink_unicast_kernel,
-//! net/netlink/af_netlink.c), so nothing here ever waits: a missing answer is an error, not a hang.
+//! net/netlink/af_netlink.c), so nothing here waits for the kernel: a missing answer is an error,
+//! not a hang.
 //!
 //! [`trimtab-ipvs`]: https://docs.rs/trimtab-ipvs
 
@@ -29,7 +30,7 @@ pub use error::{Error, Refusal};
 pub use report::{Failure, Report};
 pub use socket::{Family, Socket};
 
-/// `NLM_F_REQUEST` and its kin (include/uapi/linux/netlink.h): the flags of a request.
+/// `NLM_F_REQUEST` and so on (include/uapi/linux/netlink.h): the flags of a request.
 pub mod flags {
     pub use netlink_packet_core::{
         NLM_F_ACK as ACK, NLM_F_APPEND as APPEND, NLM_F_CREATE as CREATE, NLM_F_DUMP as DUMP,

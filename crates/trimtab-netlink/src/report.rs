@@ -1,4 +1,4 @@
-//! What became of a batch.
+//! The outcome of a batch.
 
 use std::ops::Range;
 
@@ -9,11 +9,11 @@ use crate::Refusal;
 pub struct Failure {
     /// Position of the message in its batch, from 0.
     pub index: usize,
-    /// What the kernel said.
+    /// The kernel's error.
     pub refusal: Refusal,
 }
 
-/// What became of a batch: everything not named here was done.
+/// The outcome of a batch: every message that is not listed here was executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Messages sent.
@@ -35,7 +35,7 @@ impl Report {
         self.failures.is_empty() && self.unconfirmed.is_empty()
     }
 
-    /// Whether it is unknown what became of message `index`.
+    /// Whether the outcome of message `index` is unknown.
     pub fn is_unconfirmed(&self, index: usize) -> bool {
         self.unconfirmed.iter().any(|range| range.contains(&index))
     }

@@ -19,15 +19,15 @@ use crate::{Batch, Errno, Error, Failure, Refusal, Report};
 /// |---|---|---|---|---|---|---|---|---|
 /// | s | 0.70 | 0.51 | 0.36 | 0.32 | 0.30 | 0.26 | 0.26 | 0.26 |
 ///
-/// What more than 64 KiB gains is within what such runs differ: in two repetitions, nine runs each,
-/// 64 KiB was 7 % behind the best and the best.
+/// The gain beyond 64 KiB is within the noise: in two repetitions of nine runs each, 64 KiB was
+/// once 7 % slower than the best and once the best.
 const SEND_BYTES: usize = 64 << 10;
-/// Asked-for size of both socket buffers.
+/// The requested size of both socket buffers.
 const SOCKET_BUFFER: usize = 4 << 20;
-/// What one queued answer costs of the receive buffer at most: the socket buffer's own size and
-/// the smallest allocation, with room for the kernel's text.
+/// How much of the receive buffer one queued answer takes at most: the size of the socket buffer
+/// structure and the smallest allocation, with room for the kernel's message.
 const ANSWER_COST: usize = 2 << 10;
-/// How often a table that changes under the reader is read again.
+/// How often to read a table again that changes during the read.
 const DUMP_ATTEMPTS: u32 = 10;
 
 /// The netlink families in use.
@@ -65,7 +65,7 @@ pub struct Socket {
     inner: netlink_sys::Socket,
     family: Family,
     capped: bool,
-    /// The transport failed: what was on its way is lost, and the next use opens another socket.
+    /// The transport failed: data in transit is lost, and the next use opens a new socket.
     broken: bool,
     sequence: u32,
     /// The longest datagram that the send buffer takes.
@@ -84,8 +84,8 @@ impl Socket {
         Self::open_with(family, true)
     }
 
-    /// Opens a socket whose error answers echo the refused message; ipset says there which element
-    /// it did not like.
+    /// Opens a socket whose error answers echo the refused message; ipset uses that to report the
+    /// refused element.
     ///
     /// # Errors
     /// As [`Socket::open`].
@@ -101,11 +101,12 @@ impl Socket {
         inner.set_cap_ack(capped).map_err(failed("NETLINK_CAP_ACK"))?;
         inner.set_ext_ack(true).map_err(failed("NETLINK_EXT_ACK"))?;
         if family == Family::Route {
-            // Lets the kernel choose what a dump shows (since 4.20); older ones show everything, so
-            // readers choose again.
+            // Enables filtering of dumps by the kernel (since 4.20); older kernels return
+            // everything, so readers filter, too.
             let _ = inner.set_netlink_get_strict_chk(true);
         }
-        // With CAP_NET_ADMIN the sizes may exceed the system's limit; without it, take what is given.
+        // With CAP_NET_ADMIN the sizes may exceed the system's limit; without it, accept what the
+        // system allows.
         if sockopt::set_socket_send_buffer_size_force(&inner, SOCKET_BUFFER).is_err() {
             sockopt::set_socket_send_buffer_size(&inner, SOCKET_BUFFER)
                 .map_err(|e| failed("SO_SNDBUF")(e.into()))?;
@@ -134,7 +135,7 @@ impl Socket {
         })
     }
 
-    /// Limits how much goes in one `sendmsg`; for measuring what batching is worth.
+    /// Limits the number of messages per `sendmsg`, for measuring the benefit of batching.
     pub fn limit_piece(&mut self, messages: usize) {
         self.send_messages = messages.max(1);
     }
@@ -163,7 +164,7 @@ impl Socket {
         })
     }
 
-    /// Does something on a socket whose transport works, as far as is known.
+    /// Runs an exchange, on a new socket if the transport failed before.
     fn unbroken<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, Error>,
@@ -182,8 +183,8 @@ impl Socket {
         outcome
     }
 
-    /// Sends a transaction of nfnetlink: all messages of `batch` in one piece, the first and the last
-    /// of them its brackets, of which the kernel does all or none.
+    /// Sends an nfnetlink transaction: all messages of `batch` in one piece, of which the first and
+    /// the last begin and end the transaction. The kernel executes all of them or none.
     ///
     /// # Errors
     /// The transport's, or [`Error::Refused`] with the first refusal.
@@ -194,7 +195,8 @@ impl Socket {
     fn transact_now(&mut self, batch: &mut Batch) -> Result<(), Error> {
         let sequence = self.number(batch.len());
         for (number, index) in (sequence..).zip(0..batch.len()) {
-            // Before Linux 6.10 the brackets are not acknowledged, so each message is asked for it.
+            // Before Linux 6.10 the begin and end messages are not acknowledged, so each message
+            // requests an acknowledgement.
             batch.stamp(index..index + 1, number, NLM_F_ACK);
         }
         self.send(batch.as_bytes(), batch.len())?;
@@ -245,8 +247,7 @@ impl Socket {
         Ok(found)
     }
 
-    /// [`Socket::dump`] into memory that the caller has already; `clear` is called before each
-    /// attempt.
+    /// [`Socket::dump`] into the caller's memory; `clear` is called before each attempt.
     ///
     /// # Errors
     /// As [`Socket::dump`]; what was found until then is left in `found`.
@@ -332,7 +333,7 @@ impl Socket {
                 let answer = answer?;
                 let index = answer.sequence_number().wrapping_sub(sequence) as usize;
                 if answer.message_type() != NLMSG_ERROR || index >= piece.len() {
-                    // A late answer to an earlier exchange that was given up.
+                    // A late answer to an earlier, abandoned exchange.
                     continue;
                 }
                 acknowledged |= index + 1 == piece.len();

@@ -93,7 +93,7 @@ pub(super) const IPVS_INFO_ATTR_VERSION: u16 = 1;
 pub(super) const IPVS_INFO_ATTR_CONN_TAB_SIZE: u16 = 2;
 
 pub(super) const IP_VS_SVC_F_PERSISTENT: u32 = 0x1;
-/// Set by the kernel on every virtual server in its table; says nothing to anyone else.
+/// Set by the kernel on every virtual server in its table; of no use to user space.
 pub(super) const IP_VS_SVC_F_HASHED: u32 = 0x2;
 
 pub(super) const IP_VS_CONN_F_MASQ: u32 = 0;

@@ -1,4 +1,4 @@
-//! What every message begins with: command and version (`struct genlmsghdr`).
+//! The header of every message: command and version (`struct genlmsghdr`).
 
 use netlink_packet_core::{DecodeError, NlaBuffer, NlasIterator};
 use trimtab_netlink::{Builder, flags};
@@ -84,7 +84,7 @@ pub(super) fn value(attribute: NlaBuffer<&[u8]>) -> &[u8] {
     attribute.into_inner().get(GENL_HDRLEN..length).unwrap_or_default()
 }
 
-/// Keeps an attribute that a later kernel, or another level, would know.
+/// Keeps an unknown attribute.
 pub(super) fn keep(
     unknown: &mut Vec<UnknownAttribute>,
     level: AttributeLevel,
@@ -104,7 +104,8 @@ pub(super) fn text(value: &[u8]) -> Result<&str, DecodeError> {
 }
 
 /// Writes a text with its NUL, at most one byte longer than the kernel takes (`room`, NUL
-/// included), so that a name that is too long is refused rather than cut to somebody else's.
+/// included), so that a name that is too long is refused instead of truncated to another valid
+/// name.
 pub(super) fn put_text(message: &mut Builder<'_>, kind: u16, name: &str, room: usize) {
     let mut end = name.len().min(room + 1);
     while !name.is_char_boundary(end) {

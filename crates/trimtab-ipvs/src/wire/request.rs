@@ -66,10 +66,10 @@ const fn command(operation: OperationRef<'_>) -> Command {
     }
 }
 
-/// Reads a request, ours or another program's, as the operation it asks for.
+/// Decodes a request, ours or another program's, to its operation.
 ///
 /// # Errors
-/// For bytes that do not ask for one, such as a request to read.
+/// For bytes that are not an operation, such as a request to read.
 pub fn decode_request(payload: &[u8]) -> Decoded<Operation> {
     let (command, attributes) = split(payload)?;
     let nests = Nests::find(attributes)?;

@@ -144,7 +144,7 @@ pub(super) fn decode_frontend(nest: &[u8]) -> Decoded<Frontend> {
     identity.frontend()
 }
 
-/// The value of `struct ip_vs_flags`; the kernel's mask says nothing.
+/// The value of `struct ip_vs_flags`; the mask in an answer has no meaning.
 fn parse_flags(bytes: &[u8]) -> Result<u32, DecodeError> {
     match bytes.split_first_chunk::<4>() {
         Some((value, mask)) if mask.len() == 4 => Ok(u32::from_ne_bytes(*value)),
@@ -152,7 +152,7 @@ fn parse_flags(bytes: &[u8]) -> Result<u32, DecodeError> {
     }
 }
 
-/// The prefix, and the mask itself where it is none.
+/// The prefix, and the mask itself if it is not a prefix.
 fn parse_netmask(family: Family, mask: [u8; 4]) -> Result<(u8, Option<Ipv4Addr>), DecodeError> {
     match family {
         Family::V4 => {

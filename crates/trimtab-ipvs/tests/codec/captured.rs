@@ -1,4 +1,4 @@
-//! The codec against what `ipvsadm` and the kernel said to each other.
+//! The codec against captured messages between `ipvsadm` and the kernel.
 
 pub(crate) mod answers;
 pub(crate) mod requests;
@@ -30,7 +30,7 @@ fn tcp(address: &str, port: u16) -> Frontend {
     Frontend::new(Protocol::Tcp, ip(address), port)
 }
 
-/// Every captured request, with what the command that sent it asks for.
+/// Every captured request, with the operation of the command that sent it.
 fn asked() -> Vec<(&'static str, Operation)> {
     let dns = tcp("10.96.0.10", 53);
     let dns6 = Frontend::new(Protocol::Udp, ip("fd00:96::a"), 53);
@@ -117,7 +117,7 @@ fn our_own_message_asks_for_the_same_by_the_same_command() {
 #[test]
 fn our_own_message_says_in_every_attribute_what_ipvsadm_says() {
     for (request, operation) in asked() {
-        // Less than ipvsadm: what identifies is enough, and so is the role of the daemon.
+        // We send less than ipvsadm: the identity is enough, and so is the role of the daemon.
         if matches!(operation, Operation::DeleteRealServer(..) | Operation::StopSyncDaemon(_)) {
             continue;
         }
@@ -126,7 +126,8 @@ fn our_own_message_says_in_every_attribute_what_ipvsadm_says() {
         let (ours, theirs) = (payload(&batch), bytes(request));
         let identity_only = matches!(operation, Operation::AddRealServer(..));
         for (path, value) in leaves(&theirs[4..]) {
-            // Options of a virtual server that is only named say nothing (ip_vs_genl_parse_service).
+            // The kernel ignores options of a virtual server that is only referred to
+            // (ip_vs_genl_parse_service).
             if identity_only && path[0] == 1 && path[1] > 5 {
                 continue;
             }

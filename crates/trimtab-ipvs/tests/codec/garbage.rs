@@ -1,4 +1,4 @@
-//! Bytes that make no sense are an error and never a panic.
+//! Malformed bytes are an error, never a panic.
 
 use proptest::prelude::*;
 use trimtab_core::Family;

@@ -1,4 +1,4 @@
-//! What the client does to a real kernel, looked at through `ipvsadm`.
+//! The client on a real kernel, checked with `ipvsadm`.
 //!
 //! Every test has a network namespace of its own. Without root on a kernel with IPVS they fail.
 

@@ -86,7 +86,7 @@ fn give_up(capability: CapabilitySet) {
 fn unload() -> Result<(), String> {
     for _ in 0..600 {
         for module in with_users("ip_vs") {
-            // One that is in use stays for the next attempt.
+            // A module that is in use is left for the next attempt.
             run(&format!("modprobe -r {module} 2>/dev/null || true"));
         }
         if !Path::new(REFERENCES).exists() {
@@ -105,8 +105,8 @@ fn with_users(module: &str) -> Vec<String> {
     users.flat_map(|user| with_users(&user)).chain([module.to_owned()]).collect()
 }
 
-/// IPVS unloaded, and unloaded again in the end: nobody else is to meet it with the parameters of
-/// this test.
+/// Unloads IPVS, and unloads it again at the end, so that no other test gets it with the parameters
+/// of this test.
 struct Unloaded;
 
 impl Unloaded {
