@@ -14,7 +14,7 @@ use crate::node;
 pub struct Fault {
     /// What, in words.
     pub what: String,
-    /// The commands that do it.
+    /// The commands that do it, with `PROGRAM` for the program's process.
     pub done_by: String,
     /// A command that prints what it printed before once the fault is put right, and something
     /// else until then.
@@ -26,6 +26,9 @@ impl Fault {
         Self { what: what.to_owned(), done_by: done_by.into(), seen_by: seen_by.into() }
     }
 }
+
+/// Stands for the number of the program's process in commands.
+const PROGRAM: &str = "PROGRAM";
 
 /// How many of our rules there are, of both families.
 const RULES: &str = "{ iptables-nft-save; ip6tables-nft-save; } | grep -c -e '-A .*KUBE-'";
@@ -42,7 +45,7 @@ pub fn told() -> Vec<Fault> {
         Fault::new(
             "all of nftables flushed, and all sets destroyed",
             // Sets that a rule matches cannot be destroyed, and rules are back soon.
-            "until nft flush ruleset && ipset destroy; do :; done",
+            format!("kill -STOP {PROGRAM}; nft flush ruleset; ipset destroy; kill -CONT {PROGRAM}"),
             format!("{RULES}; {sets}"),
         ),
         Fault::new(
@@ -91,7 +94,8 @@ pub fn all_of_ipvs() -> Fault {
     Fault::new("all of IPVS cleared (ipvsadm -C)", "ipvsadm -C", "grep -c . /proc/net/ip_vs")
 }
 
-/// How long after it each fault is put right, in the order of `faults`, which are all done at once.
+/// How long after its beginning each fault is put right, in the order of `faults`, which are all done
+/// at once.
 ///
 /// # Errors
 /// When a command fails, the program ends, or something is not put right within `patience`.
@@ -99,8 +103,10 @@ pub fn measure(faults: &[Fault], running: &mut Running, patience: Duration) -> R
     let before = faults.iter().map(seen).collect::<Result<Vec<String>>>()?;
     let mut done = Vec::with_capacity(faults.len());
     for fault in faults {
-        node::run("sh", &["-c", &fault.done_by]).with_context(|| fault.what.clone())?;
+        // Before the command: at idle priority, this goes on only when the program has rested.
         done.push(Instant::now());
+        let command = fault.done_by.replace(PROGRAM, &running.pid().to_string());
+        node::run("sh", &["-c", &command]).with_context(|| fault.what.clone())?;
     }
     let mut took = vec![None; faults.len()];
     while took.iter().any(Option::is_none) {
