@@ -72,3 +72,5 @@ mod vip_binding;
 mod waiting;
 #[path = "kernel/weights.rs"]
 mod weights;
+#[path = "kernel/who_answers.rs"]
+mod who_answers;

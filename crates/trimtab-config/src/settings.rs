@@ -16,6 +16,7 @@ impl Config {
             exclude: self.exclude.clone(),
             drain_timeout: self.drain_timeout,
             node_weights: self.node_weights,
+            marks: Some(self.rules.marks),
             ..Settings::new(&self.node_name)
         }
     }
