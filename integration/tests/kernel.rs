@@ -66,6 +66,8 @@ mod traffic;
 mod traffic_policies;
 #[path = "kernel/tuning.rs"]
 mod tuning;
+#[path = "kernel/views.rs"]
+mod views;
 #[path = "kernel/vip_binding.rs"]
 mod vip_binding;
 #[path = "kernel/waiting.rs"]

@@ -1,6 +1,7 @@
 //! What the kernel holds, as other programs see it, in sorted lines that can be compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -88,6 +89,49 @@ pub fn uncommented(rule: &str) -> String {
     parts.map_or_else(|| rule.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
+/// Firewall marks by what they stand for. Which number a mark has depends on what was there before.
+#[derive(Debug, Default)]
+struct Marks(BTreeMap<(bool, u32), String>);
+
+impl Marks {
+    /// The marks of frontends, each by its first frontend.
+    fn of(sets: &Lines) -> Self {
+        let mut marks = Self::default();
+        for line in sets {
+            let Some((add, mark)) = line.split_once(" skbmark 0x") else { continue };
+            let (set, element) = add.rsplit_once(' ').unwrap_or((add, ""));
+            let Ok(mark) = u32::from_str_radix(mark, 16) else { continue };
+            let is_six = set.contains("-6-");
+            marks.0.entry((is_six, mark)).or_insert_with(|| element.to_owned());
+        }
+        marks
+    }
+
+    /// A line of `ipvsadm -Sn` or `ipset save` with what its mark stands for.
+    fn name(&self, line: &str) -> String {
+        let is_six = line.contains("-6-") || line.contains(" -6");
+        let name = |mark: u32| self.0.get(&(is_six, mark)).map(|name| format!("[{name}]"));
+        let named = |before: &str, found: &str, radix: u32| {
+            let (_, rest) = line.split_once(before)?;
+            let text = rest.split(' ').next()?;
+            let mark = u32::from_str_radix(text.strip_prefix(found)?, radix).ok()?;
+            Some(line.replacen(&format!("{before}{text}"), &format!("{before}{}", name(mark)?), 1))
+        };
+        let address = || {
+            let (set, address) = line.split_once("-MARKS ")?;
+            let mark = match address.parse().ok()? {
+                IpAddr::V4(address) => address.to_bits(),
+                IpAddr::V6(address) => u32::try_from(address.to_bits()).ok()?,
+            };
+            Some(format!("{set}-MARKS {}", name(mark)?))
+        };
+        named(" -f ", "", 10)
+            .or_else(|| named(" skbmark ", "0x", 16))
+            .or_else(address)
+            .unwrap_or_else(|| line.to_owned())
+    }
+}
+
 /// Everything that Trimtab programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -149,6 +193,17 @@ impl State {
             }
         }
         Ok(state)
+    }
+
+    /// The same with each mark by what it stands for, so that two states are equal that differ in
+    /// the numbers of marks only.
+    #[must_use]
+    pub fn with_named_marks(mut self) -> Self {
+        let marks = Marks::of(&self.sets);
+        for lines in [&mut self.servers, &mut self.sets] {
+            *lines = lines.iter().map(|line| marks.name(line)).collect();
+        }
+        self
     }
 
     /// What differs from what is wanted, as a text: empty if nothing does.
@@ -283,4 +338,39 @@ fn plain_set(line: &str) -> String {
         }
     }
     kept.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_named_by_the_first_of_their_frontends_and_foreign_ones_stay() {
+        let state = |mark: u32| State {
+            servers: lines(&format!(
+                "-A -f {mark} -s rr\n-a -f {mark} -r 10.0.0.1:80 -m -w 1\n-A -f {mark} -6 -s rr\n\
+                 -A -f 7 -s rr\n-A -t 10.0.0.9:80 -s rr\n"
+            )),
+            sets: lines(&format!(
+                "add TRIMTAB-INSIDE 10.0.0.8,tcp:80 skbmark {mark:#x}\n\
+                 add TRIMTAB-INSIDE 10.0.0.7,tcp:80 skbmark {mark:#x}\n\
+                 add TRIMTAB-6-INSIDE fd00::7,tcp:80 skbmark {mark:#x}\n\
+                 add TRIMTAB-MARKS 0.0.16.{}\nadd TRIMTAB-6-MARKS ::{mark:x}\n",
+                mark - 0x1000
+            )),
+            ..State::default()
+        };
+        let named = state(0x1010).with_named_marks();
+        assert_eq!(named, state(0x1020).with_named_marks());
+        let expected = [
+            "-A -f 7 -s rr",
+            "-A -f [10.0.0.7,tcp:80] -s rr",
+            "-A -f [fd00::7,tcp:80] -6 -s rr",
+            "-A -t 10.0.0.9:80 -s rr",
+            "-a -f [10.0.0.7,tcp:80] -r 10.0.0.1:80 -m -w 1",
+        ];
+        assert_eq!(named.servers, expected.map(str::to_owned).into());
+        assert!(named.sets.contains("add TRIMTAB-MARKS [10.0.0.7,tcp:80]"), "{:?}", named.sets);
+        assert!(named.sets.contains("add TRIMTAB-6-MARKS [fd00::7,tcp:80]"), "{:?}", named.sets);
+    }
 }

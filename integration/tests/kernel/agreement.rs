@@ -133,7 +133,8 @@ fn disagreement(
 ) -> Option<String> {
     let host = cluster.topology.node(1);
     let namespace = host.namespace();
-    let mut wanted = State::of_plan(namespace, folder, config, host.name()).unwrap();
+    let wanted = State::of_plan(namespace, folder, config, host.name()).unwrap();
+    let mut wanted = wanted.with_named_marks();
     assert!(wanted.rules.iter().all(|rules| rules.len() > 40) && wanted.sets.len() >= 34);
     let read = if with_rules { State::of_kernel } else { State::without_rules };
     if !with_rules {
@@ -141,10 +142,14 @@ fn disagreement(
     }
     let mut differing = String::new();
     let agreed = eventually(&input.name, || {
-        // The rest takes more programs.
-        differing = difference(&witness::ipvsadm(namespace)?, &wanted.servers);
+        // The rest takes more programs, and so do the names of marks.
+        let without_marks = |lines: &Lines| {
+            lines.iter().filter(|line| !line.contains(" -f ")).cloned().collect::<Lines>()
+        };
+        let servers = witness::ipvsadm(namespace)?;
+        differing = difference(&without_marks(&servers), &without_marks(&wanted.servers));
         if differing.is_empty() {
-            differing = read(namespace)?.difference(&wanted);
+            differing = read(namespace)?.with_named_marks().difference(&wanted);
         }
         Ok(differing.is_empty().then_some(()))
     });

@@ -256,7 +256,9 @@ fn find(cluster: &Cluster, services: &[(Variant, Served)]) -> Found {
             found.extend(asked.into_iter().flat_map(joined));
         });
     };
-    Place::ALL.iter().for_each(|place| ask_at_once(&[*place], true));
+    for place in Place::ALL {
+        ask_at_once(&[place], true);
+    }
     ask_at_once(&Place::ALL, false);
     found
 }
