@@ -1,4 +1,4 @@
-//! Synthetic objects as the reconciler takes them, and a kernel that takes everything.
+//! Synthetic objects for the reconciler, and a kernel that accepts everything.
 
 use std::time::Duration;
 
@@ -26,13 +26,13 @@ pub(crate) fn slice(cluster: &Cluster, number: usize) -> EndpointSlice {
     object.decoded.value.expect("a slice to proxy")
 }
 
-/// A reconciler on the first node that knows nothing, without draining.
+/// An empty reconciler on the first node, without draining.
 pub(crate) fn empty() -> Reconciler {
     let settings = Settings::new(&Cluster::node_name(0));
     Reconciler::new(Settings { drain_timeout: Duration::ZERO, ..settings })
 }
 
-/// A reconciler that has taken a cluster in and planned nothing.
+/// A reconciler that has processed a cluster's objects and planned nothing yet.
 pub(crate) fn reconciler(cluster: &Cluster) -> Reconciler {
     let mut reconciler = empty();
     for number in 0..cluster.services() {
@@ -42,7 +42,7 @@ pub(crate) fn reconciler(cluster: &Cluster) -> Reconciler {
     reconciler
 }
 
-/// Plans all that is due, as if the kernel took it; returns how many operations that were.
+/// Plans everything that is due, as if the kernel accepted it; returns the number of operations.
 pub(crate) fn program(reconciler: &mut Reconciler) -> usize {
     let mut operations = 0;
     loop {

@@ -1,4 +1,5 @@
-//! Bytes and texts into values and back: `cargo bench -p trimtab-bench --bench codec`.
+//! Decoding and encoding of netlink messages and JSON: `cargo bench -p trimtab-bench --bench
+//! codec`.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,8 +16,8 @@ use trimtab_host::ipset::{self, Change, Repeat};
 use trimtab_ipvs::{Batch, wire};
 use trimtab_kube::objects::{EndpointSliceObject, ServiceObject};
 
-/// What Linux 7.2 answers about a masqueraded real server, without the netlink header; words of
-/// four bytes.
+/// Linux 7.2's message about a masqueraded real server, without the netlink header; in four-byte
+/// words.
 const REAL_SERVER: &str = "\
      05010000 50010200 14000100 0a090909 00000000 00000000 00000000 06000200 14e90000 08000300 \
      00000000 08000400 03000000 05000d00 00000000 06000e00 00000000 06000f00 00000000 08000500 \
@@ -89,7 +90,7 @@ fn elements(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Lines of a watch, decoded as the client decodes them.
+/// Lines of a watch, decoded as in the client.
 fn watch_lines(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("json");
     let name = Cluster::service_name(7);

@@ -22,7 +22,7 @@ fn changes(criterion: &mut Criterion) {
     });
     for (cluster, reconciler) in &mut tables {
         let services = cluster.services();
-        // Slices all over the table, so that not only a warm part of it is met.
+        // Slices from all over the table, so that not only cached entries are used.
         let states: Vec<_> = (0..1000)
             .map(|number| {
                 let all = slice(cluster, number * 7919 % services);

@@ -43,9 +43,9 @@ impl Binding {
 pub enum Mode {
     /// IPVS, seen in the kernel as Trimtab's is.
     Ipvs,
-    /// Rules of iptables; when they are complete, it says itself.
+    /// Rules of iptables; the program itself reports when they are complete.
     Iptables,
-    /// Rules of nftables; likewise.
+    /// Rules of nftables; as for iptables.
     Nftables,
 }
 
@@ -64,7 +64,7 @@ impl Mode {
 /// `kube-proxy:nftables` are kube-proxy in that mode.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// What the tables call it.
+    /// Its name in the tables.
     pub name: String,
     /// What it is.
     pub kind: Kind,
@@ -89,17 +89,17 @@ impl FromStr for Candidate {
     }
 }
 
-/// What may differ between two starts.
+/// Settings that may differ between two starts.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Seconds between comparisons with the kernel.
     pub sync_period: u64,
-    /// Further lines of the configuration file, which only Trimtab is given.
+    /// Further lines of the configuration file, for Trimtab only.
     pub trimtab: String,
 }
 
 impl Setup {
-    /// The same, but that a real server that leaves is deleted at once.
+    /// The same, but removed real servers are deleted at once.
     #[must_use]
     pub fn without_draining(&self) -> Self {
         let mut setup = self.clone();
@@ -109,7 +109,7 @@ impl Setup {
         setup
     }
 
-    /// Whether a real server that leaves is deleted at once.
+    /// Whether removed real servers are deleted at once, without draining.
     pub fn is_without_draining(&self) -> bool {
         self.trimtab.lines().any(|line| line.trim() == "drainTimeout: 0s")
     }
@@ -180,7 +180,7 @@ impl Candidate {
     }
 }
 
-/// The program at work; killed when dropped.
+/// The running program; killed when dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,

@@ -1,4 +1,5 @@
-//! The least time that a program can take: the same netlink bytes, ready made, from a bare loop.
+//! The minimum time for any program: sends the same netlink bytes, encoded beforehand, from a bare
+//! loop.
 
 mod encode;
 mod stream;
@@ -20,7 +21,7 @@ use crate::candidate::Binding;
 use crate::node;
 use crate::quantile::median;
 
-/// What a bare loop needs for a cluster.
+/// The times of a bare loop for a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     /// The median of all rounds.
@@ -40,7 +41,7 @@ pub struct Floor {
 }
 
 /// Writes the cluster `rounds` times, each time in a namespace of its own. An additional first
-/// round, through the batching transport, makes the bytes: numbered, and cut into pieces.
+/// round, through the batching transport, produces the bytes: numbered, and split into pieces.
 ///
 /// # Errors
 /// When the kernel refuses something.
@@ -71,7 +72,7 @@ pub fn measure(cluster: &Cluster, binding: Binding, rounds: usize) -> Result<Flo
     })
 }
 
-/// What is there before Services are: the dummy interface and the sets. Returns the interface.
+/// Creates what exists before any Service: the dummy interface and the sets. Returns the interface.
 fn prepare() -> Result<u32> {
     // Also loads the module.
     Client::connect(&ModuleOptions::default())?;

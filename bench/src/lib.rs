@@ -1,22 +1,22 @@
 //! Measures a service proxy from outside, on a kernel with IPVS and against the fixture API server.
 //!
-//! The proxy is a process of its own in a network namespace of its own; what it does is seen in the
-//! kernel, in `/proc` and in its metrics, so that another proxy can be measured the same way.
+//! The proxy is a process in a network namespace of its own. It is observed in the kernel, in
+//! `/proc` and through its metrics, so that another proxy can be measured in the same way.
 //!
-//! | module | what it knows |
+//! | module | what it does |
 //! |---|---|
-//! | [`node`] | a namespace for one measurement, and waiting until the kernel is done with the last |
+//! | [`node`] | a namespace for one measurement, and waiting until the kernel has removed the previous one |
 //! | [`candidate`] | a program to measure: its start, its configuration, its end |
-//! | [`load`] | the cluster that it is shown, and the changes of it |
+//! | [`load`] | the cluster that the proxy sees, and its changes |
 //! | [`witness`] | when the kernel holds something, polled at idle priority |
-//! | [`verify`] | what the kernel holds in the end, as `ipvsadm`, `ipset` and `ip` see it |
-//! | [`floor`] | the least time that the same netlink bytes can take |
-//! | [`phase`] | what is measured, one after the other |
-//! | [`repair`] | what others do to the kernel, and when it is put right |
+//! | [`verify`] | checks the kernel's final state with `ipvsadm`, `ipset` and `ip` |
+//! | [`floor`] | the minimum time for the same netlink bytes |
+//! | [`phase`] | the measurements, one after the other |
+//! | [`repair`] | changes by other programs in the kernel, and the time until they are repaired |
 //! | [`packets`] | the data path, with real packets between namespaces |
-//! | [`objects`] | Services and EndpointSlices in JSON, for what is measured without a kernel |
+//! | [`objects`] | Services and EndpointSlices in JSON, for benchmarks without a kernel |
 //! | [`process`], [`scrape`], [`quantile`] | CPU time and memory, metrics, percentiles |
-//! | [`report`], [`table`], [`chart`], [`limits`] | what comes out |
+//! | [`report`], [`table`], [`chart`], [`limits`] | results: JSON, table, drawing, limits of counts |
 
 pub mod candidate;
 pub mod chart;

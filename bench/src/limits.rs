@@ -1,4 +1,4 @@
-//! What may not get worse: counts, which do not depend on how fast the machine is.
+//! Limits of counts, which do not depend on the speed of the machine.
 
 use crate::candidate::Setup;
 use crate::report::{Proxy, Report, Run};
@@ -7,7 +7,7 @@ use crate::report::{Proxy, Report, Run};
 const MESSAGES: f64 = 1.02;
 /// Their bytes, likewise.
 const BYTES: f64 = 1.02;
-/// Messages that travel in one system call on average, at least, in the cold start.
+/// The minimum average number of messages per system call in the cold start.
 const MESSAGES_A_CALL: f64 = 20.0;
 /// Processes and threads that a cold start takes: six of the program itself, and what it starts to
 /// read and write the packet filter, four a family with the threads and shells that these need.
@@ -24,7 +24,7 @@ const BASE: u64 = 24 << 10;
 /// Netlink messages for each endpoint that a rolling update replaces.
 const MESSAGES_A_REPLACEMENT: f64 = 2.0;
 
-/// What is beyond its limit, in words; looks at builds of Trimtab only.
+/// Messages about counts beyond their limits; checks builds of Trimtab only.
 pub fn violations(report: &Report) -> Vec<String> {
     let mut found = Vec::new();
     let setup = Setup { sync_period: report.sync_period, trimtab: report.settings.clone() };

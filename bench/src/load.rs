@@ -1,4 +1,4 @@
-//! The cluster that a proxy is shown, and its changes.
+//! The cluster that a proxy sees, and its changes.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,14 +10,14 @@ use serde_json::json;
 use test_api::{ApiServer, Cluster, Config, EndpointChange};
 use trimtab_core::{Frontend, Protocol, RealServerKey};
 
-/// The name of the thread that the API server has.
+/// The name of the API server's thread.
 pub const API_THREAD: &str = "fixture-api";
-/// The VIP of the Service that is updated as a whole.
+/// The VIP of the rolling update's Service.
 pub const ROLLING_VIP: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 200);
 /// What the EndpointSlice controller puts into one slice.
 const SLICE: usize = 100;
 
-/// Something that the kernel is to hold because of a change.
+/// An expected change in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expectation {
     /// Of which virtual server.
@@ -42,7 +42,8 @@ pub struct Load {
     away: VecDeque<(usize, usize)>,
     /// How many have gone so far.
     gone: usize,
-    /// Endpoints of the Service that is updated as a whole, replaced so far; `None` without it.
+    /// Endpoints of the rolling update's Service that have been replaced so far; `None` without
+    /// that Service.
     rolling: Option<Vec<usize>>,
 }
 
@@ -85,8 +86,9 @@ impl Load {
         !self.unready.contains(&(service, endpoint))
     }
 
-    /// Makes an endpoint ready or not. They go in all Services in turn, though not one after the other,
-    /// and come back in the order in which they went: once enough are away, one for each that goes.
+    /// Makes an endpoint ready or not. Endpoints become unready in all Services in turn, though not
+    /// in order, and become ready again in the order in which they became unready: once enough are
+    /// unready, one for each further one.
     ///
     /// # Errors
     /// When the cluster has no such endpoint.
@@ -118,12 +120,12 @@ impl Load {
         ((step * stride(services)) % services, pass % toggled)
     }
 
-    /// How many endpoints are away at most, and how many changes there are at least between two of the
-    /// same endpoint.
+    /// The maximum number of unready endpoints, and so the minimum number of changes between two of
+    /// the same endpoint.
     pub fn most_away(&self) -> usize {
-        // The kernel keeps what was deleted for two minutes and looks through all of that for each
-        // real server that is added (ip_vs_trash_get_dest): were all to go before one comes back,
-        // that would be all there is to see.
+        // The kernel keeps deleted real servers for two minutes and walks that list for each real
+        // server that is added (ip_vs_trash_get_dest): if all were removed before one comes back,
+        // the benchmark would only measure that.
         self.cluster.services().min(4000)
     }
 

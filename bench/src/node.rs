@@ -12,14 +12,14 @@ use crate::process;
 
 /// The address that [`test_api::Cluster`] gives its first node.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
-/// The longest wait for the kernel to take down the namespaces of the runs before.
+/// The longest wait for the kernel to remove the namespaces of earlier runs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Does `work` on a thread in a network namespace that nothing was in before. Its children, threads
-/// and sockets are in there too; when they are gone, so is the namespace.
+/// Runs `work` on a thread in a new network namespace. Its children, threads and sockets are in it,
+/// too; when they are gone, so is the namespace.
 ///
-/// A flush would not do: the kernel keeps a removed real server for two minutes and walks all of
-/// those whenever one is added (ip_vs_trash_get_dest, net/netfilter/ipvs/ip_vs_ctl.c).
+/// A flush is not enough: the kernel keeps a removed real server for two minutes and walks all of
+/// them whenever one is added (ip_vs_trash_get_dest, net/netfilter/ipvs/ip_vs_ctl.c).
 ///
 /// # Errors
 /// Those of `work`, and when there can be no namespace.
@@ -28,7 +28,7 @@ pub fn fresh<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let inside = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).context("a new network namespace; are you root?")?;
-            // Without any address up, the kernel takes no address for unicast.
+            // Unless an interface with an address is up, the kernel accepts no address as unicast.
             run("ip", &["link", "set", "lo", "up"])?;
             run("ip", &["link", "add", "uplink", "type", "dummy"])?;
             run("ip", &["address", "add", &format!("{ADDRESS}/16"), "dev", "uplink"])?;
@@ -40,7 +40,7 @@ pub fn fresh<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     })
 }
 
-/// Waits until the processors have little to do: the kernel takes namespaces down in the background.
+/// Waits until the processors are nearly idle: the kernel removes namespaces in the background.
 pub fn calm() {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
@@ -53,10 +53,10 @@ pub fn calm() {
     }
 }
 
-/// Runs a program to its end; what it prints.
+/// Runs a program and returns its output.
 ///
 /// # Errors
-/// When it fails, with its words.
+/// When it fails, with its error output.
 pub fn run(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)

@@ -1,5 +1,5 @@
-//! Services and EndpointSlices as the API server writes them, with what a proxy has to read past:
-//! for benchmarks and tests that have neither a kernel nor an API server.
+//! Services and EndpointSlices as the API server writes them, including fields that a proxy
+//! ignores: for benchmarks and tests without a kernel or an API server.
 //!
 //! Names, VIPs and nodes are those of [`Cluster`].
 

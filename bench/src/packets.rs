@@ -1,18 +1,20 @@
-//! The data path: new connections a second and the latency of requests, through a VIP and past it.
+//! The data path: new connections per second and the latency of requests, through a VIP and
+//! directly.
 //!
 //! Every program and number of Services has a network of its own, with a node, pods that answer and
-//! clients, and all of them stand at once: what is compared is measured in turns, seconds apart.
+//! clients, and all of them exist at the same time: values that are compared are measured in turns,
+//! seconds apart.
 //!
-//! | module | what it knows |
+//! | module | what it does |
 //! |---|---|
-//! | [`message`], [`server`] | what is said, and who answers |
-//! | [`target`], [`caller`], [`ports`] | who is called, the calls, and the ports that they come from |
-//! | [`network`] | the network of one program, and how to reach its pods from where |
-//! | [`stage`] | such a network with the program at work, until it holds every Service |
+//! | [`message`], [`server`] | requests and answers; the pods that answer |
+//! | [`target`], [`caller`], [`ports`] | the addresses to call, the calls, and their source ports |
+//! | [`network`] | the network of one program, and where its clients are |
+//! | [`stage`] | such a network with the running program, which holds every Service |
 //! | [`turn`], [`rounds`] | one measurement, and all of them one after the other |
-//! | [`proof`] | that what was measured went through IPVS |
+//! | [`proof`] | proof that the connections went through IPVS |
 //! | [`conntrack`] | room for the connections of a run |
-//! | [`report`], [`ratio`], [`table`] | what comes out |
+//! | [`report`], [`ratio`], [`table`] | results |
 
 pub mod caller;
 pub mod conntrack;

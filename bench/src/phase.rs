@@ -1,4 +1,4 @@
-//! What is measured of one program with one cluster, one after the other.
+//! The measurements of one program with one cluster, one after the other.
 
 mod churn;
 mod cold_start;
@@ -20,7 +20,7 @@ use crate::node;
 use crate::report::Proxy;
 use crate::scrape::{self, Traffic};
 
-/// How much of each is measured; nothing of what is 0.
+/// How much of each is measured; 0 leaves a part out.
 #[derive(Clone, Debug)]
 pub struct Extent {
     /// Single changes.
@@ -39,7 +39,7 @@ pub struct Extent {
     pub settle: Duration,
 }
 
-/// A program at work.
+/// A running program.
 struct Stage<'a> {
     candidate: &'a Candidate,
     load: Load,
@@ -94,10 +94,10 @@ impl Stage<'_> {
         // Before the churn: the kernel keeps what that deletes for two minutes, and looks through it
         // for each real server that is added.
         if self.candidate.is_ipvs() && extent.rolling_endpoints > 0 {
-            // Those that drain go first: a new start is to find nothing to do.
+            // Wait for draining real servers to be deleted: a new start must find nothing to do.
             churn::in_the_end(self);
             running.terminate()?;
-            // What leaves goes at once here, so that messages can be counted.
+            // Without draining here, so that messages can be counted.
             let (mut without_draining, restart) =
                 restart::measure(self, &self.setup.without_draining()).context("new start")?;
             proxy.restart = Some(restart);

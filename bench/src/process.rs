@@ -1,4 +1,4 @@
-//! What `/proc` says about a process.
+//! Statistics of a process from `/proc`.
 
 use std::fs;
 use std::ops::Sub;

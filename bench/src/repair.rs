@@ -1,4 +1,4 @@
-//! What others do to the kernel, and how long it takes until that is put right.
+//! Changes by other programs in the kernel, and how long it takes until they are repaired.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,15 +9,14 @@ use test_api::Cluster;
 use crate::candidate::Running;
 use crate::node;
 
-/// Something that somebody does to the kernel.
+/// A change by another program.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// What, in words.
     pub what: String,
     /// The commands that do it, with `PROGRAM` for the program's process.
     pub done_by: String,
-    /// A command that prints what it printed before once the fault is put right, and something
-    /// else until then.
+    /// A command whose output differs until the fault is repaired.
     pub seen_by: String,
 }
 
@@ -35,7 +34,8 @@ const RULES: &str = "{ iptables-nft-save; ip6tables-nft-save; } | grep -c -e '-A
 /// How many VIPs are bound to the interface of this name.
 const VIPS: &str = "ip -o address show dev kube-ipvs0 | wc -l";
 
-/// What the kernel tells of, or what is put right with it: done one after the other.
+/// Faults for which the kernel sends notifications, or that are repaired together with those:
+/// injected one after the other.
 pub fn told() -> Vec<Fault> {
     let vip = Cluster::vip(7);
     let sets = "ipset list -t | grep entries";
@@ -58,7 +58,7 @@ pub fn told() -> Vec<Fault> {
     ]
 }
 
-/// What the kernel tells nobody, each about other objects: done together.
+/// Faults without notifications, each on other objects: injected together.
 pub fn silent(cluster: &Cluster) -> Vec<Fault> {
     let (port, target) = (Cluster::PORT, Cluster::TARGET_PORT);
     let of = |service: usize| format!("{}:{port}", Cluster::vip(service));
@@ -94,8 +94,8 @@ pub fn all_of_ipvs() -> Fault {
     Fault::new("all of IPVS cleared (ipvsadm -C)", "ipvsadm -C", "grep -c . /proc/net/ip_vs")
 }
 
-/// How long after its beginning each fault is put right, in the order of `faults`, which are all done
-/// at once.
+/// How long after its injection each fault is repaired, in the order of `faults`, which are all
+/// injected at once.
 ///
 /// # Errors
 /// When a command fails, the program ends, or something is not put right within `patience`.
@@ -111,7 +111,7 @@ pub fn measure(faults: &[Fault], running: &mut Running, patience: Duration) -> R
     let mut took = vec![None; faults.len()];
     while took.iter().any(Option::is_none) {
         for (index, fault) in faults.iter().enumerate() {
-            // Asking takes time itself: what it saw was so when it began, or later.
+            // The command takes time itself: use the time at which it began.
             if took[index].is_none() && seen(fault)? == before[index] {
                 took[index] = Some(done[index].elapsed().as_secs_f64());
             }

@@ -1,9 +1,9 @@
-//! When the kernel holds something.
+//! Observes when the kernel holds something.
 //!
-//! Seen by polling, as IPVS tells nobody of its changes. Where single changes are timed, the thread
-//! that polls has idle priority (SCHED_IDLE): it runs when nothing else wants the processor, so that
-//! on a machine with a single one it delays neither the proxy nor the API server, and sees the kernel
-//! right after the proxy has nothing more to do.
+//! It polls, because IPVS sends no notifications. For single changes, the polling thread has idle
+//! priority (SCHED_IDLE): it runs only when nothing else needs the processor, so on a machine with
+//! a single one it delays neither the proxy nor the API server, and sees the kernel right after the
+//! proxy has finished.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -23,12 +23,13 @@ use crate::scrape;
 /// Services looked at before all of them are.
 const SAMPLE: usize = 64;
 
-/// Polls the kernel of this namespace, or asks the proxy where the kernel cannot be understood.
+/// Polls the kernel of this namespace, or asks the proxy if the kernel's state cannot be
+/// interpreted.
 #[derive(Debug)]
 pub enum Witness {
     /// IPVS, ipsets and addresses.
     Kernel(Box<Eyes>),
-    /// What kube-proxy says of itself.
+    /// kube-proxy's own metrics.
     OwnWord,
 }
 
@@ -155,7 +156,7 @@ fn is_local(address: Ipv4Addr) -> bool {
     TcpListener::bind((address, 0)).is_ok()
 }
 
-/// Whether kube-proxy says that it has been told something since, and has done it.
+/// Whether kube-proxy's metrics say that it has received a change since then and programmed it.
 fn says_done_since(at: Instant) -> Result<bool> {
     let metrics = scrape::metrics()?;
     let time = |name: &str| metrics.sum(name, "").unwrap_or(0.0);
@@ -169,18 +170,19 @@ fn says_done_since(at: Instant) -> Result<bool> {
 /// How a witness looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// All the time, at idle priority: nobody waits for it, and on a busy processor it waits for all.
+    /// Continuously, at idle priority: nothing waits for it, and on a busy processor it waits for
+    /// everything else.
     AtIdle,
-    /// Every millisecond, as everybody else: it takes some of the processor.
+    /// Every millisecond, at normal priority: it takes some CPU time.
     NowAndThen,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The kernel held it so long after it was made.
+    /// The kernel held it this long after it was made.
     HeldAfter(Duration),
-    /// It did not, for as long as anybody looked.
+    /// The kernel did not hold it within the patience.
     NeverHeld,
 }
 
@@ -221,7 +223,7 @@ impl Watcher {
         Ok(Self { questions, answers })
     }
 
-    /// Has a change looked for. Answers come in the order of the questions.
+    /// Starts looking for a change. Outcomes arrive in the order of the requests.
     pub fn look_for(&self, wanted: Expectation) {
         // A witness that has ended is noticed when the answer is asked for.
         let _ = self.questions.send(wanted);
@@ -239,7 +241,7 @@ impl Watcher {
         }
     }
 
-    /// What became of the next change.
+    /// The outcome of the next change.
     ///
     /// # Errors
     /// When the kernel cannot be read.

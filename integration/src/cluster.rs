@@ -1,5 +1,5 @@
-//! A cluster to try Trimtab on: a laid network, the fixture API server on its fabric, and the
-//! program itself on as many nodes as wanted.
+//! A cluster to run Trimtab on: a network of namespaces, the fixture API server on its fabric, and
+//! the program on as many nodes as needed.
 //!
 //! ```no_run
 //! use trimtab_core::Protocol;
@@ -18,12 +18,12 @@
 //! # }
 //! ```
 //!
-//! | module | what it knows |
+//! | module | what it does |
 //! |---|---|
 //! | [`objects`] | Services and EndpointSlices for the pods of a layout |
-//! | [`proxy`] | the program on a node: its start, its end, what it says of itself |
-//! | [`traffic`] | who answers at a VIP, and how long it takes until that is so |
-//! | [`witness`] | what the kernel holds, as ipvsadm, ipset, ip and conntrack see it |
+//! | [`proxy`] | the program on a node: its start, its end, its health and metrics |
+//! | [`traffic`] | who answers at a VIP, and waiting for that |
+//! | [`witness`] | the kernel's state, as ipvsadm, ipset, ip and conntrack print it |
 
 pub mod objects;
 pub mod proxy;
@@ -60,7 +60,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Lays the network, starts the API server and gives it the Node objects: `node1` and so on.
+    /// Creates the network, starts the API server and adds the Node objects: `node1` and so on.
     ///
     /// # Errors
     /// Where the network cannot be laid or the server not be started.
@@ -144,10 +144,10 @@ impl Cluster {
     }
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is an answer.
 ///
 /// # Errors
-/// When there is none within five minutes: what was waited for.
+/// When there is none within five minutes, with what it waited for.
 pub fn eventually<T>(
     what: impl std::fmt::Display,
     mut ask: impl FnMut() -> anyhow::Result<Option<T>>,

@@ -1,9 +1,9 @@
-//! A pod of a manifest, run on a node of a laid network by a real container engine.
+//! Runs a manifest's pod on a node of such a network with a real container engine.
 //!
-//! podman takes the pod and has runc make the containers, as containerd does for a kubelet. What a
-//! kubelet itself does with a pod's specification is done here, and nothing else is changed.
+//! podman runs the pod, with runc for its containers, as containerd does for a kubelet. This module
+//! does what a kubelet does with a pod's specification, and changes nothing else.
 //!
-//! | module | what it knows |
+//! | module | what it does |
 //! |---|---|
 //! | [`kubelet`] | a pod of a DaemonSet as a kubelet hands it to its container runtime |
 //! | [`engine`] | podman with images and a state of its own |

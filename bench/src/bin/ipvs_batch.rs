@@ -1,14 +1,14 @@
-//! What the batching IPVS client costs over the kernel's own work.
+//! Measures the overhead of the batching IPVS client over the kernel's own work.
 //!
 //! Programs virtual servers with their real servers through `trimtab-ipvs`, encoding included, and
-//! writes the very same bytes in the very same pieces with a bare loop of `send` and `recv`.
-//! Several rounds, in alternating order; prints both medians and their ratio and exits with 1 if
-//! the ratio is above 1.3. A third way, one message a `sendmsg`, shows what batching is worth.
+//! writes the same bytes in the same pieces with a bare loop of `send` and `recv`. It runs several
+//! rounds, in alternating order, prints both medians and their ratio, and exits with 1 if the ratio
+//! is above 1.3. A third variant, one message per `sendmsg`, shows the benefit of batching.
 //!
-//! Every run has a network namespace of its own. A flush would not do: the kernel keeps a removed
-//! real server for two minutes and walks all of those whenever one is added
-//! (ip_vs_trash_get_dest, net/netfilter/ipvs/ip_vs_ctl.c), which at 100,000 takes minutes.
-//! Needs root and a kernel with IPVS.
+//! Every run has a network namespace of its own. A flush is not enough: the kernel keeps a removed
+//! real server for two minutes and walks all of them whenever one is added (ip_vs_trash_get_dest,
+//! net/netfilter/ipvs/ip_vs_ctl.c), which at 100,000 takes minutes. Needs root and a kernel with
+//! IPVS.
 
 use std::net::Ipv4Addr;
 use std::process::{Command, ExitCode};
@@ -23,9 +23,9 @@ use trimtab_bench::floor::Stream;
 use trimtab_core::{Frontend, Protocol, RealServer, RealServerKey, Scheduler, VirtualServer};
 use trimtab_ipvs::{Batch, Client, ModuleOptions};
 
-/// The most that the client may cost, as a multiple of the bare loop.
+/// The limit of the client's time, as a multiple of the bare loop's.
 const RATIO_MAX: f64 = 1.3;
-/// Time for the kernel to take down the namespace of the run before.
+/// Time for the kernel to remove the previous run's namespace.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Virtual servers that go in one batch.
 const SLICE: usize = 500;
@@ -69,7 +69,7 @@ fn main() -> Result<ExitCode> {
 }
 
 fn compare(table: &Table, rounds: usize) -> Result<f64> {
-    // A first run leaves the bytes as they were sent: numbered, and cut into pieces.
+    // A first run records the bytes as sent: numbered, and split into pieces.
     let mut bytes = Vec::new();
     let first =
         run(table, |client| through_client(client, table, |slice| bytes.extend_from_slice(slice)))?;
@@ -80,7 +80,7 @@ fn compare(table: &Table, rounds: usize) -> Result<f64> {
     })?;
     let (mut client, mut floor) = (Vec::new(), Vec::new());
     for round in 0..2 * rounds {
-        // Client, bare, bare, client, ...: neither is always the one that comes second.
+        // Client, bare, bare, client, ...: so that neither always runs second.
         if matches!(round % 4, 0 | 3) {
             client.push(run(table, |client| through_client(client, table, |_| {}))?);
         } else {
@@ -138,12 +138,12 @@ fn read(table: &Table, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// Does `work` in a network namespace of its own and checks that the kernel holds the table then.
+/// Runs `work` in a network namespace of its own and checks that the kernel then holds the table.
 fn run<T: Send>(table: &Table, work: impl FnOnce(&mut Client) -> Result<T> + Send) -> Result<T> {
     let result = thread::scope(|scope| {
         let run = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).context("a new network namespace")?;
-            // Without any address up, the kernel takes no address for unicast.
+            // Unless an interface with an address is up, the kernel accepts no address as unicast.
             let ip = Command::new("ip").args(["link", "set", "lo", "up"]).status()?;
             ensure!(ip.success(), "cannot bring up the loopback device");
             let mut client = Client::connect(&ModuleOptions::default())?;
@@ -157,8 +157,8 @@ fn run<T: Send>(table: &Table, work: impl FnOnce(&mut Client) -> Result<T> + Sen
     result
 }
 
-/// Encoding is part of the price. The table goes in slices, so that the batch stays in the cache;
-/// each is shown to `sent` as it went to the kernel.
+/// Includes encoding. The table is sent in slices, so that the batch stays in the cache; `sent`
+/// gets each one as sent to the kernel.
 fn through_client(
     client: &mut Client,
     table: &Table,
@@ -207,7 +207,7 @@ impl Table {
         Self { rows }
     }
 
-    /// Counts the table in the kernel; how long each part took.
+    /// Counts the objects in the kernel; returns how long each part took.
     fn find_in_kernel(&self, client: &mut Client) -> Result<(Duration, Duration)> {
         let start = Instant::now();
         let listing = client.virtual_servers()?;

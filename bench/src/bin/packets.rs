@@ -16,13 +16,13 @@ use trimtab_bench::packets::turn::Amount;
 use trimtab_bench::packets::{conntrack, rounds, table};
 use trimtab_bench::process;
 
-/// Measures new connections a second and the latency of requests through a VIP, and past it.
+/// Measures new connections per second and the latency of requests, through a VIP and directly.
 #[derive(Parser)]
 struct Arguments {
     /// Numbers of Services; 1 is always among them
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1000")]
     services: Vec<usize>,
-    /// Endpoints of each Service that nobody calls
+    /// Endpoints of each Service without clients
     #[arg(long, value_name = "M", default_value_t = 10)]
     endpoints: usize,
     /// A build of Trimtab to measure; its path is in TRIMTAB_BIN otherwise
@@ -53,7 +53,7 @@ struct Arguments {
 /// How much is measured.
 #[derive(clap::Args)]
 struct Extent {
-    /// How often everything is measured, apart from the round that warms it up
+    /// How often everything is measured, in addition to a warm-up round
     #[arg(long, value_name = "COUNT", default_value_t = 12)]
     rounds: usize,
     /// New connections in a round, of all clients at the same time
@@ -73,7 +73,8 @@ struct Extent {
     trimtab_settings: String,
 }
 
-/// Seconds between comparisons with the kernel: none of them while something is measured.
+/// Seconds between comparisons with the kernel: long enough that none happens during the
+/// measurement.
 const SYNC_PERIOD: u64 = 24 * 3600;
 
 fn main() -> Result<()> {
@@ -102,7 +103,7 @@ fn main() -> Result<()> {
     let scratch = tempfile::Builder::new().prefix("trimtab-bench-").tempdir()?;
     let logs = arguments.logs.as_deref().unwrap_or(scratch.path());
     let stages = stages(&arguments, &plan, logs)?;
-    // By now the programs have loaded the module.
+    // The programs have loaded the module by now.
     conntrack::make_room(turns * amount.of_all(pods) + rehearsal)?;
     let series = rounds::measure(stages, &amount, rounds)?;
     let report = Report {

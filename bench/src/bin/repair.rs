@@ -1,4 +1,5 @@
-//! Measures how soon what others change in the kernel is put right; see `bench/README.md`.
+//! Measures how soon Trimtab repairs changes that other programs make in the kernel; see
+//! `bench/README.md`.
 //!
 //! Needs root, a kernel with IPVS, and the programs `ip`, `ipset`, `ipvsadm`, `iptables-nft`, `nft`
 //! and `chrt`. `cargo xtask bench repair` builds what is to be measured and runs this in a guest.
@@ -15,7 +16,7 @@ use trimtab_bench::load::Load;
 use trimtab_bench::repair::{self, Fault};
 use trimtab_bench::{node, process, scrape, witness};
 
-/// Measures how soon what others change in the kernel is put right.
+/// Measures how soon Trimtab repairs changes that other programs make in the kernel.
 #[derive(Parser)]
 struct Arguments {
     /// Number of Services
@@ -30,10 +31,10 @@ struct Arguments {
     /// Seconds between comparisons with the kernel
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     sync_period: u64,
-    /// How often each fault is done
+    /// How often each fault is injected
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     rounds: usize,
-    /// Seconds in which nothing happens, for what comparisons cost
+    /// Seconds in which nothing happens, to measure the cost of comparisons
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     idle: u64,
     /// Seconds that a start and a repair may take
@@ -41,7 +42,7 @@ struct Arguments {
     patience: u64,
 }
 
-/// Between two faults, so that no look at the one before delays that at the next.
+/// Pause between two faults, so that the look after one does not delay that after the next.
 const PAUSE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<()> {
@@ -70,7 +71,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     }
     rows(&repair::silent(load.cluster()), arguments, &mut running, patience)?;
     rows(&[repair::all_of_ipvs()], arguments, &mut running, patience)?;
-    // A comparison of everything as it is, with nobody who asks.
+    // A complete comparison without changes or other load.
     let audits = || scrape::metrics().ok()?.sum("trimtab_audits_total", "");
     let (audits_before, before) = (audits().unwrap_or(0.0), process::cpu(running.pid())?);
     let start = Instant::now();

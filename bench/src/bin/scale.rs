@@ -1,4 +1,4 @@
-//! Measures proxies with clusters of some sizes; see `bench/README.md`.
+//! Measures proxies with clusters of several sizes; see `bench/README.md`.
 //!
 //! Needs root, a kernel with IPVS, and the programs `ip`, `ipset`, `ipvsadm` and `chrt`.
 //! `cargo xtask bench scale` builds what is to be measured and runs this in a guest.
@@ -76,7 +76,7 @@ struct Amount {
     /// Seconds between comparisons with the kernel
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     sync_period: u64,
-    /// Seconds that a start may take, and the single changes together
+    /// Timeout in seconds, of a start and of all single changes together
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     patience: u64,
     /// Further settings of Trimtab, as lines below `trimtab:` in its configuration
@@ -150,7 +150,7 @@ fn measure(arguments: &Arguments) -> Result<Report> {
             run.proxies.push(phase::measure(candidate, &cluster, floor, &setup, &extent, logs)?);
         }
         report.runs.push(run);
-        // What is there is kept, should the next cluster be too large for the machine.
+        // Keep the results so far, in case the next cluster is too large for the machine.
         if let Some(path) = &arguments.json {
             let text = serde_json::to_string_pretty(&report)?;
             std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;

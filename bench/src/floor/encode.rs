@@ -1,7 +1,7 @@
 //! The messages that program a synthetic cluster, as Trimtab writes them.
 //!
-//! Those of ipsets and addresses are written here anew: that they are as many and as long as those
-//! of the program, its counters show.
+//! Messages for ipsets and addresses are encoded separately here; the program's counters show that
+//! they have the same number and length as its own.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,7 +15,7 @@ use crate::node;
 
 /// Operations in one of the program's rounds; messages end with them.
 const ROUND: usize = 4096;
-/// Bytes that an element is reckoned with, and that a message takes, in `trimtab-host`.
+/// The size that `trimtab-host` assumes for an element, and its limit for a message.
 const ELEMENT_BYTES: usize = 96;
 const MESSAGE_BYTES: usize = 4 << 10;
 
@@ -76,7 +76,7 @@ pub(super) fn servers(cluster: &Cluster) -> trimtab_ipvs::Batch {
 /// themselves.
 pub(super) fn elements(cluster: &Cluster) -> Batch {
     let mut batch = Batch::new();
-    // As many Services as make a round, so that messages end where the program's do.
+    // In groups of as many Services as make a round, so that messages end where the program's do.
     let services = (ROUND / (cluster.endpoints() + 4)).max(1);
     let all: Vec<usize> = (0..cluster.services()).collect();
     for round in all.chunks(services) {

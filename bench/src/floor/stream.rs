@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use netlink_packet_core::{NLM_F_ACK, NLMSG_ERROR, NetlinkBuffer};
 
-/// Bytes for one netlink protocol, ready to be sent: the least that a program can do is to send them
-/// and to read the answers.
+/// Bytes for one netlink protocol, ready to send: the minimum for any program is to send them and
+/// read the answers.
 #[derive(Debug)]
 pub struct Stream {
     protocol: isize,
@@ -19,7 +19,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Cuts where a message asks for an acknowledgement: there the transport has cut.
+    /// Splits after each message that requests an acknowledgement, where the transport has split.
     ///
     /// # Errors
     /// When the bytes are not whole messages.
@@ -37,7 +37,7 @@ impl Stream {
         Ok(Self { protocol, bytes, messages, pieces })
     }
 
-    /// Sends all pieces, each when the one before has been answered; how long that took.
+    /// Sends all pieces, each after the answer to the previous one; returns how long that took.
     ///
     /// # Errors
     /// When the kernel refuses a message.

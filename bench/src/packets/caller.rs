@@ -11,7 +11,7 @@ use super::message::{LENGTH, Message, REQUEST};
 use super::ports::Ports;
 use super::target::Target;
 
-/// The longest wait for an answer. A lost packet costs a second or three, which is to be seen.
+/// The longest wait for an answer. A lost packet costs one to three seconds, which must be visible.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client that calls a target, on a thread in the client's namespace.

@@ -1,4 +1,4 @@
-//! What clients and pods say: as long in each direction, so that neither side has to look for an end.
+//! Requests and answers, of fixed and equal length, so that neither side has to search for the end.
 
 /// Bytes of a request, and of an answer.
 pub const LENGTH: usize = 32;

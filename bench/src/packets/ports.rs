@@ -1,9 +1,9 @@
 //! The source ports of a client, each used once.
 //!
 //! A connection that was closed stays known to connection tracking and to IPVS for a while (10 s
-//! after a reset, net/netfilter/nf_conntrack_proto_tcp.c and ip_vs_proto_tcp.c). One more from the
-//! same port would find it: it would be no new one to IPVS, and one past the VIP could collide with
-//! one through it.
+//! after a reset, net/netfilter/nf_conntrack_proto_tcp.c and ip_vs_proto_tcp.c). Another connection
+//! from the same port would match it: it would not be new to IPVS, and a direct connection could
+//! collide with one through the VIP.
 
 use anyhow::{Context, Result, ensure};
 

@@ -1,4 +1,4 @@
-//! What IPVS has counted, as `ipvsadm` shows it: connections that went past it are not in there.
+//! IPVS's counters, as `ipvsadm` shows them: connections that bypassed IPVS are not in them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub fn virtual_servers(node: &Namespace) -> Result<usize> {
 /// Waits until the real servers have got as many connections since `before` as were `answered`.
 ///
 /// # Errors
-/// When that is not so in the end: something went past IPVS, or came to another real server.
+/// When they do not: a connection bypassed IPVS, or went to another real server.
 pub fn check(node: &Namespace, vip: SocketAddr, before: &Counts, answered: &Counts) -> Result<()> {
     let start = Instant::now();
     loop {

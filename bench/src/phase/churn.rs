@@ -30,7 +30,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
     let (traffic_before, cpu_before) = (traffic(), process::cpu(running.pid())?);
     let before = scrape::metrics().ok();
     let start = Instant::now();
-    // One change at a time is looked for: were there several, the witness would be late itself.
+    // The witness looks for one change at a time: with several, it would be late itself.
     let mut is_asked = false;
     let (mut lags, mut lost) = (Vec::new(), 0);
     let mut note = |outcome| match outcome {
@@ -75,7 +75,7 @@ pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Ch
     })
 }
 
-/// Whether the kernel is exact before long; says what is not.
+/// Waits until the kernel's state is exact; prints the differences if it is not.
 pub(super) fn in_the_end(stage: &Stage<'_>) -> bool {
     let start = Instant::now();
     loop {

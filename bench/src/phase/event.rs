@@ -13,7 +13,8 @@ use crate::report::Event;
 use crate::scrape::OwnSum;
 use crate::witness::{Manner, Outcome, Watcher};
 
-/// Quiet before a change. Of no common measure with the periods of clocks and programs.
+/// The quiet time before a change. It has no common divisor with the periods of clocks and
+/// programs.
 const QUIET: Duration = Duration::from_micros(8_317);
 
 pub(super) fn measure(stage: &mut Stage<'_>, running: &mut Running) -> Result<Event> {

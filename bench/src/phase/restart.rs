@@ -32,7 +32,7 @@ pub(super) fn measure(stage: &Stage<'_>, setup: &Setup) -> Result<(Running, Rest
     let restart = Restart {
         seconds: running.begin.elapsed().as_secs_f64(),
         cpu: process::cpu(running.pid())?,
-        // Nothing sent is nothing counted.
+        // A counter that is missing is 0.
         traffic: is_trimtab.then(|| traffic().unwrap_or_default()),
         memory: process::memory(running.pid())?,
     };

@@ -1,4 +1,4 @@
-//! The program between the two ends.
+//! The program between the fake API server and the fake kernel.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -32,7 +32,7 @@ const TURNS: usize = 12;
 /// is its own.
 pub(crate) struct Daemon {
     pub(crate) kernel: Counter,
-    /// What listing and programming everything took.
+    /// The cost of listing and programming everything.
     pub(crate) start: Heap,
     api: Api,
     runtime: Runtime,
@@ -62,7 +62,7 @@ impl Daemon {
         Self { kernel, start, api, runtime, _ends: ends, _turn: turn }
     }
 
-    /// Sends a line of a watch and lets the program do what follows from it; what that took.
+    /// Sends a line of a watch and lets the program process it; returns the cost.
     pub(crate) fn send(&self, (resource, line): (Resource, String)) -> Heap {
         let line = line.into();
         let before = Heap::now();
@@ -101,7 +101,7 @@ async fn settle() {
     }
 }
 
-/// The metrics are recorded as in the program, and nobody asks for them.
+/// The metrics are recorded as in the program, but nothing scrapes them.
 fn record_metrics() {
     static RECORDED: OnceLock<()> = OnceLock::new();
     RECORDED.get_or_init(|| drop(trimtab_metrics::install().unwrap()));

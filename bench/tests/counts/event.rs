@@ -8,7 +8,7 @@ use crate::heap::Heap;
 use crate::kernel::Tally;
 
 const EVENTS: usize = 1000;
-/// Of one event, a slice of ten endpoints: what was measured, and a tenth more.
+/// Limits for one event, a slice of ten endpoints: the measured value plus a tenth.
 const ALLOCATIONS: usize = 75;
 const BYTES: usize = 11_100;
 

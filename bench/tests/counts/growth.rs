@@ -1,4 +1,4 @@
-//! What is left of many changes.
+//! Memory that many changes leave behind.
 
 use std::time::Duration;
 

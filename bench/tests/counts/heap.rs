@@ -1,4 +1,4 @@
-//! What was asked of the allocator.
+//! Counts allocations.
 
 use std::ops::{AddAssign, Sub};
 

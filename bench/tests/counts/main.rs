@@ -1,9 +1,9 @@
-//! What a change costs, counted: messages, allocations, bytes that stay.
+//! Counts the cost of a change: messages, allocations, bytes that stay allocated.
 //!
-//! The whole program but for its sockets runs in each test: the client of the Kubernetes API and its
-//! watches, decoding, the daemon's loop, planning, and the encoding of messages. Two ends are other:
-//! the [`api`] server is a function, and the [`kernel`] takes every message and counts it. Time
-//! stands still but where a test moves it.
+//! Each test runs the whole program except its sockets: the client of the Kubernetes API and its
+//! watches, decoding, the daemon's loop, planning, and the encoding of messages. Both ends are
+//! replaced: the [`api`] server is a function, and the [`kernel`] accepts every message and counts
+//! it. Time is paused unless a test advances it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: a small cluster, its Services on a real kernel, a scale up and a scale down.
 //!
-//! Everything that is shown is checked; the exit status is 0 only if it was right.
+//! Everything that is shown is checked; the exit status is 0 only if all of it is correct.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -81,7 +81,7 @@ fn serve_everywhere(cluster: &Cluster) -> anyhow::Result<Vec<Server>> {
     Ok(servers)
 }
 
-/// Asks often, shows who answered, and checks that it was all of these pods and no other.
+/// Sends many requests, shows who answered, and checks that it was all of these pods and no other.
 fn spread(
     from: &Host,
     service: &ServiceSpec,

@@ -12,18 +12,18 @@ use trimtab_core::Protocol;
 use super::eventually;
 use crate::topology::{Answer, Host, Unanswered};
 
-/// How often is asked: every real server of a small Service has its turn.
+/// The number of requests: enough for every real server of a small Service to have its turn.
 const TURNS: usize = 6;
-/// What [`soon`] is on a machine that has nothing else to do.
+/// [`soon`] on an idle machine.
 const SOON: Duration = Duration::from_millis(300);
-/// What [`soon`] is at most.
+/// The maximum of [`soon`].
 const LATE: Duration = Duration::from_secs(5);
-/// For refusals, which come within a second: an ICMP error that comes at once is one that TCP hears
-/// only at its second attempt.
+/// For refusals, which take up to a second: TCP reacts to an ICMP error only at its second attempt.
 const REFUSAL: Duration = Duration::from_secs(3);
 
-/// For answers that must not come: they would within a thirtieth of this. On a machine that is slow
-/// or busy it is longer, as is told by what an answer takes there right now.
+/// How long to wait for answers that must not arrive: they would arrive within a thirtieth of this.
+/// On a slow or busy machine it is longer, because it is derived from the time that an answer takes
+/// there at that moment.
 ///
 /// # Panics
 /// If there is no loopback device.
@@ -36,7 +36,7 @@ pub fn refusal() -> Duration {
     REFUSAL + soon()
 }
 
-/// How long a question and its answer take, with a new thread at either end.
+/// The time of a request and its answer, with a new thread at either end.
 fn answer_time() -> Duration {
     let started = Instant::now();
     let ask = || -> std::io::Result<()> {
@@ -63,7 +63,7 @@ pub fn names<const COUNT: usize>(all: [&str; COUNT]) -> Names {
 /// Asks several times, each on a connection of its own, and returns who answered.
 ///
 /// # Errors
-/// What was had instead of one of the answers.
+/// When something other than an answer arrived.
 pub fn answers(from: &Host, protocol: Protocol, to: SocketAddr) -> Result<Names, Unanswered> {
     (0..TURNS).map(|_| Ok(from.ask(protocol, to)?.name)).collect()
 }
@@ -71,7 +71,7 @@ pub fn answers(from: &Host, protocol: Protocol, to: SocketAddr) -> Result<Names,
 /// Who asks, how, and where.
 pub type Question<'a> = (&'a Host, Protocol, SocketAddr);
 
-/// Asks everything at once, so that answers that do not come are waited for together.
+/// Sends all requests at once, so that it waits for missing answers only once.
 pub fn ask_all(questions: &[Question<'_>], timeout: Duration) -> Vec<Result<Answer, Unanswered>> {
     let ask = |(from, protocol, to): Question<'_>| from.ask_within(protocol, to, timeout);
     thread::scope(|scope| {

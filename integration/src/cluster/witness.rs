@@ -1,4 +1,4 @@
-//! What the kernel holds, as other programs see it, in sorted lines that can be compared.
+//! The kernel's state, as other programs print it, in sorted lines that can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
