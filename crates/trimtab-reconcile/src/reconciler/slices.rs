@@ -110,7 +110,12 @@ impl Reconciler {
     }
 
     /// Takes changed endpoints over into each of the slice's ports.
-    fn change_endpoints(&mut self, id: ServiceId, ports: &[(u32, u16)], changes: &[Change]) {
+    fn change_endpoints(
+        &mut self,
+        id: ServiceId,
+        ports: &[(u32, u16)],
+        changes: &[EndpointChange],
+    ) {
         if changes.is_empty() {
             return;
         }
@@ -146,7 +151,7 @@ impl Reconciler {
         id: ServiceId,
         port: usize,
         number: u16,
-        changes: &[Change],
+        changes: &[EndpointChange],
     ) -> Option<Touched> {
         let hints = &self.input.hints;
         let service = self.input.services.get_mut(id)?;
@@ -191,10 +196,13 @@ impl Reconciler {
 }
 
 /// An endpoint's state before and after.
-type Change = (IpAddr, Option<EndpointState>, Option<EndpointState>);
+type EndpointChange = (IpAddr, Option<EndpointState>, Option<EndpointState>);
 
 /// What differs between two sorted lists of endpoints.
-fn difference(old: &[(IpAddr, EndpointState)], new: &[(IpAddr, EndpointState)]) -> Vec<Change> {
+fn difference(
+    old: &[(IpAddr, EndpointState)],
+    new: &[(IpAddr, EndpointState)],
+) -> Vec<EndpointChange> {
     let mut changes = Vec::new();
     let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     loop {
