@@ -1,4 +1,4 @@
-//! What only a kernel with IPVS can show. `cargo xtask test` runs these in a guest.
+//! Tests that need a kernel with IPVS. `cargo xtask test` runs these in a guest.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 

@@ -1,7 +1,7 @@
 //! The image and the DaemonSet's pod exactly as shipped, started by a container engine with runc.
 //!
-//! `cargo xtask test` runs these in a guest. Reading a manifest does not show what a runtime makes of
-//! it: one that looked right could not be started at all.
+//! `cargo xtask test` runs these in a guest. Reading a manifest is not enough: a runtime may refuse
+//! one that looks right.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
@@ -95,7 +95,7 @@ fn as_shipped_it_becomes_ready_and_a_request_through_a_vip_is_answered() {
     wait_until_ready(&cluster, &mut manifest, &pod);
     answers(cluster.topology.pod(1, 2), &web());
 
-    // What runc was told is what the manifest says.
+    // runc's configuration matches the manifest.
     let config = pod.runtime_config(MAIN).unwrap();
     let context = manifest.container(MAIN)["securityContext"].clone();
     assert_eq!(capabilities(&config), wanted_capabilities(&context));

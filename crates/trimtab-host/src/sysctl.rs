@@ -1,7 +1,7 @@
-//! What the kernel must be told once.
+//! Sysctls that Trimtab sets.
 //!
-//! [`wanted`] says which sysctls must have which values on this kernel; [`apply`] writes those that
-//! have another. A /proc/sys that cannot be written is fine as long as the values are right, so a
+//! [`wanted`] returns the sysctls and their values for this kernel; [`apply`] writes those that
+//! differ. A /proc/sys that cannot be written is fine as long as the values are right, so a
 //! privileged first run can prepare a node for an unprivileged one.
 
 mod apply;

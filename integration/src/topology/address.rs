@@ -12,7 +12,7 @@ pub const fn cluster_cidr(family: Family) -> &'static str {
     }
 }
 
-/// Where virtual addresses may be taken from: nobody else has these.
+/// The range for virtual addresses: nothing else uses it.
 pub const fn service_cidr(family: Family) -> &'static str {
     match family {
         Family::V4 => "10.96.0.0/12",
@@ -38,7 +38,7 @@ pub fn client(client: u8, family: Family) -> IpAddr {
     on_fabric(200 + client, family)
 }
 
-/// A virtual address: nobody has it before somebody takes it.
+/// A virtual address, not assigned to anything by the topology.
 pub fn vip(number: u8, family: Family) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::new(10, 96, 0, number).into(),
@@ -46,7 +46,8 @@ pub fn vip(number: u8, family: Family) -> IpAddr {
     }
 }
 
-/// The fabric's own: the default route of nodes and clients, where packets end.
+/// The fabric's own address: the default route of nodes and clients; packets routed there are
+/// dropped.
 pub fn fabric(family: Family) -> IpAddr {
     on_fabric(254, family)
 }

@@ -1,4 +1,4 @@
-//! Clients that ask who answers, and tell apart the ways in which nobody does.
+//! Clients that ask which server answers, and that distinguish the ways in which none does.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -10,7 +10,7 @@ use trimtab_core::Protocol;
 
 use super::socket;
 
-/// Who answered, and as whom it saw the client.
+/// Which server answered, and the client's address as it saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The server's name.
@@ -20,7 +20,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// As a server says it.
+    /// The text of a server's answer.
     pub(super) fn text(name: &str, peer: SocketAddr) -> String {
         format!("{name} {peer}\n")
     }
@@ -40,9 +40,9 @@ pub enum Unanswered {
     /// Nothing came.
     #[error("no answer in time")]
     TimedOut,
-    /// There is no way: no route, or an ICMP error other than port unreachable. An ICMP error that
-    /// comes while `connect` still holds its socket is only a hint to TCP, which then hears it in
-    /// answer to its second SYN, a second later.
+    /// Unreachable: no route, or an ICMP error other than port unreachable. While `connect` holds
+    /// the socket's lock, TCP ignores an ICMP error, and gets it again in answer to its second SYN,
+    /// a second later.
     #[error("unreachable")]
     Unreachable,
     /// There was a connection, and it has ended or was reset.
@@ -57,9 +57,9 @@ impl From<io::Error> for Unanswered {
     fn from(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
             Some(Errno::CONNREFUSED) => Self::Refused,
-            // A socket's time limits show as EAGAIN, in an answer to `connect` as EINPROGRESS.
+            // A socket's timeouts appear as EAGAIN, and for `connect` as EINPROGRESS.
             Some(Errno::TIMEDOUT | Errno::AGAIN | Errno::INPROGRESS) => Self::TimedOut,
-            // EACCES is what IPv6 makes of "administratively prohibited", ip6_icmp.c.
+            // IPv6 reports "administratively prohibited" as EACCES, ip6_icmp.c.
             Some(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::ACCESS) => Self::Unreachable,
             Some(Errno::CONNRESET | Errno::PIPE) => Self::Closed,
             _ if error.kind() == io::ErrorKind::TimedOut => Self::TimedOut,
@@ -72,7 +72,7 @@ impl From<io::Error> for Unanswered {
 ///
 /// # Errors
 ///
-/// What was had instead of an answer.
+/// What arrived instead of an answer.
 pub fn ask(protocol: Protocol, to: SocketAddr, timeout: Duration) -> Result<Answer, Unanswered> {
     Connection::open(protocol, to, timeout)?.ask()
 }
@@ -89,16 +89,16 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// What was had instead of a connection; UDP has one at once, whatever the other side does.
+    /// What arrived instead of a connection; for UDP it always succeeds at once.
     pub fn open(protocol: Protocol, to: SocketAddr, timeout: Duration) -> Result<Self, Unanswered> {
         Self::open_from(protocol, 0, to, timeout)
     }
 
-    /// As [`Connection::open`], from a certain port on this side; 0 stands for any.
+    /// As [`Connection::open`], from a given local port; 0 means any.
     ///
     /// # Errors
     ///
-    /// As for [`Connection::open`], and where the port is taken.
+    /// As for [`Connection::open`], and if the port is in use.
     pub fn open_from(
         protocol: Protocol,
         port: u16,
@@ -122,7 +122,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// What was had instead of an answer.
+    /// What arrived instead of an answer.
     pub fn ask(&mut self) -> Result<Answer, Unanswered> {
         self.socket.write_all(b"?\n")?;
         let mut text = Vec::new();
@@ -146,7 +146,7 @@ impl Connection {
         self.socket.set_linger(Some(Duration::ZERO))
     }
 
-    /// From now on an answer may take this long.
+    /// Sets the timeout for answers.
     ///
     /// # Errors
     ///

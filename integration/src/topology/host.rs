@@ -56,11 +56,11 @@ impl Host {
         Server::start(&self.namespace, &self.name, &sockets.collect::<Vec<_>>())
     }
 
-    /// Asks who answers at `to`, patiently.
+    /// Asks which server answers at `to`, with a long timeout.
     ///
     /// # Errors
     ///
-    /// What was had instead of an answer.
+    /// What arrived instead of an answer.
     pub fn ask(&self, protocol: Protocol, to: SocketAddr) -> Result<Answer, Unanswered> {
         self.ask_within(protocol, to, PATIENCE)
     }
@@ -69,7 +69,7 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// What was had instead of an answer.
+    /// What arrived instead of an answer.
     pub fn ask_within(
         &self,
         protocol: Protocol,
@@ -79,20 +79,20 @@ impl Host {
         self.inside(|| client::ask(protocol, to, timeout))
     }
 
-    /// Opens a connection that can be asked many times, patiently.
+    /// Opens a connection for many requests, with a long timeout.
     ///
     /// # Errors
     ///
-    /// What was had instead of a connection; UDP has one at once, whatever the other side does.
+    /// What arrived instead of a connection; for UDP it always succeeds at once.
     pub fn connect(&self, protocol: Protocol, to: SocketAddr) -> Result<Connection, Unanswered> {
         self.inside(|| Connection::open(protocol, to, PATIENCE))
     }
 
-    /// As [`Host::connect`], from a certain port on this side.
+    /// As [`Host::connect`], from a given local port.
     ///
     /// # Errors
     ///
-    /// As for [`Host::connect`], and where the port is taken.
+    /// As for [`Host::connect`], and if the port is in use.
     pub fn connect_from(
         &self,
         protocol: Protocol,

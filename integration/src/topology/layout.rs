@@ -1,6 +1,6 @@
 //! What a cluster consists of.
 
-/// A cluster to be laid.
+/// The layout of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Its nodes; the first is node 1.
@@ -9,15 +9,15 @@ pub struct Layout {
     pub clients: u8,
 }
 
-/// A node to be laid.
+/// The layout of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeLayout {
     /// How many pods it has: 200 at most.
     pub pods: u8,
     /// How they are attached.
     pub pod_network: PodNetwork,
-    /// Whether it forwards packets between its pods and the others. Without this a node is as a
-    /// machine is before anything has been set up on it.
+    /// Whether it forwards packets between its pods and others. Without this a node is like a
+    /// freshly installed machine.
     pub is_router: bool,
 }
 

@@ -1,6 +1,6 @@
 //! A network namespace, and how to do something inside.
 //!
-//! Entering costs a thread, not a process: processes are dear on emulated machines. A thread's
+//! Entering takes a thread, not a process: processes are expensive on emulated machines. A thread's
 //! children and sockets are in its namespace, and so are the settings it sees in /proc/sys/net;
 //! only /sys stays that of the process.
 
@@ -41,7 +41,8 @@ impl Namespace {
         &self.name
     }
 
-    /// Does `work` on a thread inside; the sockets that it makes stay inside. Panics as `work` does.
+    /// Runs `work` on a thread inside; sockets created there stay in the namespace. Panics if
+    /// `work` does.
     ///
     /// # Errors
     ///
@@ -63,7 +64,7 @@ impl Namespace {
     ///
     /// # Errors
     ///
-    /// If it cannot be started or fails, with its words.
+    /// If it cannot be started or fails, with its error output.
     pub fn command<S: AsRef<OsStr>>(
         &self,
         program: &str,
@@ -100,11 +101,11 @@ impl Namespace {
         self.run(|| command.spawn())?.map_err(|source| Error::Start { program, source })
     }
 
-    /// Has one `ip` carry out many command lines, without the word `ip` in front.
+    /// Runs many command lines in one `ip` process, each without the word `ip` in front.
     ///
     /// # Errors
     ///
-    /// At the first line that fails; the rest is not carried out.
+    /// At the first line that fails; the rest is not run.
     pub fn ip_batch<S: AsRef<str>>(&self, lines: &[S]) -> Result<(), Error> {
         self.command_with_input("ip", ["-batch", "-"], &joined(lines)).map(drop)
     }
@@ -135,7 +136,7 @@ pub(super) struct Created {
 
 impl Created {
     pub(super) fn new(names: &[String]) -> Result<Self, Error> {
-        // From here on, whatever of it is made is also removed.
+        // From here on, every namespace that is created is also removed.
         let mut created = Self { names: names.to_owned(), namespaces: Vec::new() };
         let lines: Vec<_> = names.iter().map(|name| format!("netns add {name}")).collect();
         let mut ip = Command::new("ip");
@@ -154,7 +155,7 @@ impl Drop for Created {
     fn drop(&mut self) {
         let lines: Vec<_> = self.names.iter().map(|name| format!("netns del {name}")).collect();
         let mut ip = Command::new("ip");
-        // Those that were never made are refused, and -force goes on with the next.
+        // Deleting one that was never created fails, and -force continues with the next.
         let _ = output(ip.args(["-force", "-batch", "-"]), &joined(&lines));
     }
 }
@@ -191,7 +192,7 @@ fn output(command: &mut Command, input: &str) -> std::io::Result<Output> {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdin = child.stdin.take();
-    // One that ends early, with its input unread, tells why in its status.
+    // If it ends early, with its input unread, its exit status says why.
     let _ = stdin.map(|mut stdin| stdin.write_all(input.as_bytes()));
     child.wait_with_output()
 }

@@ -1,4 +1,4 @@
-//! The commands that lay a topology: pure text.
+//! The commands that create a topology: pure text.
 
 use std::net::IpAddr;
 
@@ -55,8 +55,8 @@ impl Plan {
 
 impl Space {
     fn new(name: String, address: impl Fn(Family) -> IpAddr) -> Self {
-        // Neighbour discovery for others starts from the link-local address, which is not to be had
-        // for seconds while duplicates are looked for.
+        // Neighbour discovery for others uses the link-local address, which is unavailable for
+        // seconds during duplicate address detection.
         let sysctls =
             vec![("net/ipv6/conf/all/accept_dad", "0"), ("net/ipv6/conf/default/accept_dad", "0")];
         let addresses = Family::ALL.map(address);
@@ -94,7 +94,7 @@ impl Space {
     }
 }
 
-/// Forwards frames and no packets: what is sent to its address to be routed on ends here.
+/// It forwards frames but not packets: packets sent to its address for routing are dropped here.
 fn fabric(layout: &Layout) -> Space {
     let mut space = Space::new(FABRIC.to_owned(), address::fabric);
     let nodes = (1..).zip(&layout.nodes).map(|(node, _)| node_name(node));

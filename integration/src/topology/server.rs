@@ -51,7 +51,7 @@ impl Server {
                         serving.run();
                     }
                 }
-                // Nobody hears it only if nobody is left to be told.
+                // The receiver is gone only if nothing waits for it.
                 Err(error) => drop(sender.send(Err(error))),
             }
         });
@@ -66,7 +66,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.running.take());
-        // A server that panicked was missed by whoever asked it.
+        // A test notices a server that panicked, because it gets no answers.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

@@ -1,4 +1,4 @@
-//! VIPs have the ports of their Services and no others.
+//! VIPs accept connections on the ports of their Services and on no others.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -49,7 +49,7 @@ fn a_daemon_of_the_host_is_not_reachable_through_a_vip() {
         }
     }
     for ((from, protocol, to), answer) in refused.iter().zip(ask_all(&refused, soon())) {
-        // The kernel limits ICMP errors in number, so that a refusal may not be heard.
+        // The kernel rate-limits ICMP errors, so a refusal may be lost.
         let is_refused = matches!(answer, Err(Unanswered::Refused | Unanswered::TimedOut));
         assert!(is_refused, "{} by {protocol} to {to}: {answer:?}", from.name());
     }

@@ -32,7 +32,7 @@ fn a_client_keeps_its_pod_and_another_has_its_own() {
             let to = web().at(family, 80);
             let found = answers(topology.pod(1, 2), protocol, to).unwrap();
             assert_eq!(found.len(), 1, "{protocol} over {family}: {found:?}");
-            // The next client is another, and has the next turn.
+            // Another client gets the next pod.
             let other = answers(topology.node(1), protocol, to).unwrap();
             assert_eq!(other.len(), 1, "{protocol} over {family}: {other:?}");
             assert_ne!(found, other, "{protocol} over {family}");
@@ -123,7 +123,8 @@ fn a_client_whose_pod_leaves_moves_with_its_next_connection() {
         };
         cluster.apply_all(&spec.slices(&[left])).unwrap();
         until_answered_by(from, protocol, to, &other).unwrap();
-        // What a TCP pod has open, it keeps; datagrams move, of which the kernel may drop the first.
+        // Open TCP connections stay with their pod; datagrams move to another, and the kernel may
+        // drop the first.
         let expected = if protocol == Protocol::Tcp { &leaving } else { other.first().unwrap() };
         open.set_patience(refusal()).unwrap();
         let answer = open.ask().or_else(|_| open.ask());

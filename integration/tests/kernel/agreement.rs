@@ -80,8 +80,8 @@ fn latest(objects: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
     kept
 }
 
-/// The program with some fields of the configuration changed. What leaves, leaves at once, unless
-/// those fields say otherwise.
+/// The program with some fields of the configuration changed. Without draining, unless those fields
+/// say otherwise.
 fn configured(cluster: &Cluster, folder: &Path, changed: &Map<String, Value>) -> ProxyBuilder {
     let mut config = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -123,7 +123,7 @@ fn planned_limits(plan: &str) -> Lines {
         .collect()
 }
 
-/// Compares until they agree; what differs after a long time is returned.
+/// Compares until they agree; returns the differences that remain after a long time.
 fn disagreement(
     cluster: &Cluster,
     folder: &Path,

@@ -1,4 +1,4 @@
-//! Objects that nobody should write, on a real kernel and under traffic.
+//! Invalid objects, on a real kernel and under traffic.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -8,8 +8,8 @@ use trimtab_core::Protocol;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
 use trimtab_integration::topology::{Layout, NodeLayout};
 
-/// More than anybody has pods behind one Service; 20,000, which the kernel takes quadratic time for,
-/// are tried with a kernel that is a value (crates/trimtab-agent/tests/daemon).
+/// More pods than any real Service has; 20,000, for which the kernel takes quadratic time, are
+/// tested with the fake kernel (crates/trimtab-agent/tests/daemon).
 const ENDPOINTS: u32 = 5_000;
 
 fn service(name: &str, spec: &Value) -> Value {
@@ -33,7 +33,7 @@ fn slice(name: &str, of: &str, more: &Value) -> Value {
     slice
 }
 
-/// What is wrong, and what must be named of each.
+/// The errors, and what the message about each must contain.
 fn bad_objects() -> (Vec<Value>, Vec<[&'static str; 2]>) {
     let http = json!([{"name": "http", "port": 80}]);
     let long = "x".repeat(5000);
@@ -95,7 +95,7 @@ fn bad_objects_are_named_and_a_good_service_answers_all_the_while() {
     let topology = &cluster.topology;
     let folder = cluster.path("manifests");
     std::fs::create_dir(&folder).unwrap();
-    // Written elsewhere, to be there as a whole or not at all.
+    // Written elsewhere and renamed, so that it appears complete.
     let write = |name: &str, objects: &[Value]| {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
         std::fs::write(cluster.path(name), list).unwrap();

@@ -1,4 +1,4 @@
-//! How much is said to the kernel, counted in messages.
+//! Counts the messages to the kernel.
 
 use test_api::{Cluster as Synthetic, EndpointChange};
 use trimtab_integration::cluster::{Cluster, Proxy, eventually, witness};

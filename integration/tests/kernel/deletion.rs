@@ -1,4 +1,5 @@
-//! The end of a Service: in which order its parts go, and what becomes of its connections.
+//! Deletion of a Service: the order in which its parts are removed, and what happens to its
+//! connections.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -25,7 +26,7 @@ fn nothing_of_a_service_is_left_and_no_daemon_answers_in_its_place() {
     let other = ServiceSpec::new("other", 2).every_protocol(80, 8080);
     cluster.publish(&other, &[(1, 1)]).unwrap();
     let _servers = cluster.serve(&[(1, 1), (2, 1)], &Protocol::ALL, 8080).unwrap();
-    // What would answer if the VIP were there without its virtual server or its elements.
+    // This would answer if the VIP existed without its virtual server or its elements.
     let everywhere = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
     let sockets = everywhere.map(|any| (Protocol::Tcp, SocketAddr::new(any, 80)));
     let _daemon = Server::start(node.namespace(), "daemon", &sockets).unwrap();
@@ -47,7 +48,7 @@ fn nothing_of_a_service_is_left_and_no_daemon_answers_in_its_place() {
         for (family, answered) in Family::ALL.into_iter().zip(&answered) {
             let (stop, from, to) = (&stop, cluster.topology.pod(1, 2), web().at(family, 80));
             scope.spawn(move || {
-                // Short, so that many questions fall into each deletion.
+                // Short, so that many requests are sent during each deletion.
                 let patience = soon() / 6;
                 while !stop.load(Ordering::Relaxed) {
                     match from.ask_within(Protocol::Tcp, to, patience) {
@@ -109,7 +110,7 @@ fn open_connections_end_with_their_service_and_those_of_others_go_on() {
         .unwrap();
         // The address of the node is still there, and the node says so.
         assert_eq!(through_node_port.ask(), Err(Unanswered::Closed));
-        // The VIP is not, so nobody says anything: clients find out by their own time limits.
+        // The VIP is gone, so there is no answer: clients wait for their own timeouts.
         for open in &mut through_vip {
             open.set_patience(soon()).unwrap();
             assert_eq!(open.ask(), Err(Unanswered::TimedOut));

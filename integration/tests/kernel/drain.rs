@@ -1,4 +1,4 @@
-//! TCP real servers that leave keep their connections for a while and get no new ones.
+//! Draining TCP real servers keep their connections for a while and get no new ones.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn cluster() -> (Cluster, Vec<Server>) {
     (cluster, servers)
 }
 
-/// A connection to the pod that is to leave.
+/// A connection to the pod that will be removed.
 fn open(from: &Host, to: SocketAddr) -> Connection {
     let mut opened = (0..PODS.len()).map(|_| from.connect(Protocol::Tcp, to).unwrap());
     opened.find_map(|mut one| (one.ask().unwrap().name == LEAVING).then_some(one)).unwrap()
@@ -103,7 +103,7 @@ fn what_is_open_goes_on_until_it_ends_or_the_time_is_over() {
         assert_eq!(kept[family].ask().unwrap().name, LEAVING);
     }
     until(1, Some("0"));
-    // It comes back before its time: as if it had never left.
+    // It comes back before the drain time is over: as if it had never been removed.
     cluster.apply_all(&specs[0].slices(&PODS)).unwrap();
     until(1, Some("1"));
     for (family, kept) in Family::ALL.into_iter().zip(&mut kept) {

@@ -1,4 +1,4 @@
-//! UDP and SCTP real servers that leave go at once, and their connections with them.
+//! Removed UDP and SCTP real servers are deleted at once, together with their connections.
 
 use std::net::SocketAddr;
 
@@ -91,7 +91,7 @@ fn a_client_with_a_fixed_port_is_answered_by_another_pod_at_once() {
         Ok((left(Protocol::Udp) + left(Protocol::Sctp) == 0).then_some(()))
     })
     .unwrap();
-    // From then on no question is lost: the pod that is left answers each, on the same port.
+    // From then on no request is lost: the remaining pod answers each, on the same port.
     assert_eq!(asked("node2-pod1"), 16);
     for protocol in [Protocol::Udp, Protocol::Sctp] {
         let left = connections(node, (1, 1), protocol);

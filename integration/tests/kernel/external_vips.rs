@@ -130,7 +130,7 @@ fn of_two_services_with_one_frontend_the_older_has_it_and_the_other_takes_over()
     // The older one turns up later, as after a restore: it has the frontend all the same.
     cluster.publish(&older, &[(1, 1)]).unwrap();
     until(["node1-pod1"]);
-    // What only the other one asks for, it has.
+    // The other Service has the frontends that only it asks for.
     let own = traffic::answers(from, Protocol::Tcp, younger.at_v4(80));
     assert_eq!(own, Ok(names(["node2-pod1"])));
     let log = proxy.log();

@@ -1,4 +1,4 @@
-//! Health-check node ports, asked from outside the cluster with real packets.
+//! Health-check node ports, queried from outside the cluster with real packets.
 
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::io::{Read as _, Write as _};
@@ -105,7 +105,7 @@ fn a_port_that_is_taken_is_an_event_on_the_service() {
     cluster.apply(&web.service()).unwrap();
     let taken = node.serve(&[Protocol::Tcp], 32_001).unwrap();
     let proxy = cluster.proxy(1).start().unwrap();
-    // Nodes wait up to a minute before they say something, each for a time of its own: with this
+    // Nodes wait up to a minute before they send an Event, each for a time of its own: with this
     // Service's uid it is short.
     let look = || Ok(cluster.api.list(Resource::EventsV1).pop());
     let event = eventually("an Event", look).or_else(|_| eventually("an Event", look)).unwrap();

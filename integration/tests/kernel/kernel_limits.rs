@@ -1,4 +1,4 @@
-//! What the configuration says about the kernel's own costs.
+//! Configuration of the kernel's own costs.
 
 use trimtab_core::Protocol;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually};

@@ -33,7 +33,7 @@ fn another_type_other_ports_and_other_policies_cut_no_connection() {
     assert!(before.iter().all(Result::is_ok), "{before:?}");
     let local =
         json!({"externalTrafficPolicy": "Local", "loadBalancerSourceRanges": ["10.0.0.0/8"]});
-    // What is to be seen of each change, and whether it is to be there.
+    // The expected text for each change, and whether it must be there.
     for (spec, seen, is_there) in [
         (web().port("more", Protocol::Tcp, 81, 8080), "-t 10.96.0.1:81 ", true),
         (web().node_port(30080), "-t 172.30.0.11:30080 ", true),

@@ -1,4 +1,4 @@
-//! As whom a pod sees its clients: hairpin connections and every way to tell local pods.
+//! The client addresses that a pod sees: hairpin connections and every `detectLocalMode`.
 
 use std::net::IpAddr;
 
@@ -86,7 +86,7 @@ fn without_a_way_to_tell_local_pods_only_the_node_itself_is_masqueraded() {
     let all = ["node1-pod2", "node2-pod1", "node2", "client1"];
     assert_eq!(unmasqueraded(&cluster), all);
     for family in Family::ALL {
-        // It sends from the VIP, to which no pod could answer.
+        // Its source address would be the VIP, to which no pod could answer.
         for own in [topology.node(1), topology.pod(1, 1)] {
             assert_eq!(seen(own, family), address::pod_gateway(1, family), "{}", own.name());
         }

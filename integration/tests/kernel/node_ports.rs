@@ -1,4 +1,4 @@
-//! Ports of the nodes: which addresses have them, and as whom clients are seen.
+//! Node ports: the addresses that serve them, and the client addresses that pods see.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -113,7 +113,7 @@ fn an_address_serves_from_when_it_comes_until_it_goes() {
     let before = witness::ipvsadm(node.namespace()).unwrap();
     let scts = || witness::ipset(node.namespace()).unwrap();
     let elements = scts();
-    // An open connection through the first address is none of the second's business.
+    // An open connection through the first address is not affected by the second.
     let first = SocketAddr::new(node.address(Family::V4), PORT);
     let mut open = client.connect(Protocol::Tcp, first).unwrap();
     for _ in 0..2 {

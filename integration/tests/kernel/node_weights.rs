@@ -1,4 +1,4 @@
-//! Weights that Nodes give to the endpoints on them, seen in who answers.
+//! Weights of Nodes: the share of each endpoint's answers.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ fn endpoints_get_connections_by_the_weight_of_their_node() {
     for family in Family::ALL {
         assert_eq!(answers(family), counts(6, 2), "{family}");
     }
-    // What is wrong with a Node is said where `kubectl describe node` looks, in a minute or so.
+    // A problem with a Node is reported as an Event on the Node, within about a minute.
     assert!(proxy.log().contains("Node node2: InvalidAnnotation: "), "{}", proxy.log());
     cluster.apply(&node(1, "0")).unwrap();
     until(0, 1);

@@ -83,7 +83,7 @@ fn the_table_of_nftables_mode_goes_once_ipvs_serves_and_whoever_writes_it_again_
     let servers = [(1, 1), (2, 1)];
     let _servers = cluster.serve(&servers, &[Protocol::Tcp], 8080).unwrap();
     let (vip, elsewhere) = (web.at_v4(80).ip(), cluster.topology.pod(2, 1).address(Family::V4));
-    // As kube-proxy would translate it, to an endpoint that is none any more.
+    // As kube-proxy would translate it, to an endpoint that no longer exists.
     let rule = format!("ip daddr {vip} tcp dport 80 dnat to {elsewhere}:8080");
     let table = format!(
         "table ip kube-proxy {{\n\
@@ -106,7 +106,7 @@ fn the_table_of_nftables_mode_goes_once_ipvs_serves_and_whoever_writes_it_again_
     let others = ["table ip mine", "table inet kube-proxy"];
     assert_eq!(tables(), others);
     assert_eq!(from.ask(Protocol::Tcp, web.at_v4(80)).unwrap().name, "node1-pod1");
-    // What was translated once goes on.
+    // An already translated connection continues.
     assert_eq!(open.ask().unwrap().name, "node2-pod1");
     write();
     eventually("not ready", || Ok((proxy.health("/readyz")?.0 == 503).then_some(()))).unwrap();

@@ -1,5 +1,6 @@
-//! What others change in the kernel, and how it is noticed. Where the kernel tells, the period of
-//! comparisons is ten hours here, so that only that can be why it is put right.
+//! Changes by other programs in the kernel, and how Trimtab notices them. If the kernel sends a
+//! notification, the period of comparisons is ten hours here, so that only the notification can
+//! cause the repair.
 
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::witness::State;
@@ -46,7 +47,7 @@ impl Node {
         }
     }
 
-    /// Does something to the kernel that matters, and waits until it is as before.
+    /// Changes the kernel's state, and waits until it is restored.
     fn repairs(&self, command: &str) {
         let before = self.state();
         self.sh(command);
@@ -74,7 +75,7 @@ fn vips_and_their_interface_are_put_right_when_the_kernel_tells() {
     node.repairs("ip link del kube-ipvs0");
     // The new interface is watched as the first one was.
     node.repairs(&format!("ip addr del {four}/32 dev kube-ipvs0"));
-    // Whoever makes it anew, somebody else or we: it fails for the other.
+    // Both the other program and Trimtab recreate it: it fails for the second one.
     node.repairs("ip link del kube-ipvs0; ip link add kube-ipvs0 type dummy || true");
     node.repairs("ip link set kube-ipvs0 name other0");
     assert_eq!(node.sh("ip -br link show type dummy").lines().count(), 1, "it got its name back");

@@ -66,9 +66,9 @@ fn endpoints_of_all_slices_count_once_each_as_long_as_one_slice_has_them() {
         cluster.serve(&[(1, 1), (1, 2), (2, 1), (2, 2)], &[Protocol::Tcp], 8080).unwrap();
     let slice = |pods: &[(u8, u8)]| web.slices(pods).remove(0);
     let leaving = json!({"conditions": {"ready": false, "serving": true, "terminating": true}});
-    // Two slices share a pod, in a third one the same pod is on its way out.
+    // Two slices share a pod; in a third one the same pod is terminating.
     let third = web.slices_with(&[(1, 1, leaving)]).remove(0);
-    // Names have no addresses, and slices of others' Services are others'.
+    // Slices of DNS names have no addresses, and slices of other proxies' Services are ignored.
     let of_names = renamed(&slice(&[]), "names", |slice| {
         slice["addressType"] = "FQDN".into();
         slice["endpoints"] = json!([{"addresses": ["pod.example.org"]}]);
@@ -93,7 +93,7 @@ fn endpoints_of_all_slices_count_once_each_as_long_as_one_slice_has_them() {
     // One of the two that share the pod goes.
     cluster.api.delete(Resource::EndpointSlices, "default/first").unwrap();
     until_answered_by(from, Protocol::Tcp, to, &names(["node1-pod1", "node2-pod1"])).unwrap();
-    // Now only the slice in which it is on its way out has it, and another pod is ready.
+    // Now only the slice in which it is terminating has it, and another pod is ready.
     cluster.apply(&renamed(&slice(&[(2, 1)]), "second", |_| {})).unwrap();
     until_answered_by(from, Protocol::Tcp, to, &names(["node2-pod1"])).unwrap();
     cluster.api.delete(Resource::EndpointSlices, "default/second").unwrap();

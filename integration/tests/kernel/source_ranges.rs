@@ -83,7 +83,7 @@ fn only_those_within_the_ranges_are_let_in() {
                 Ok((found == expected).then_some(()))
             });
             assert!(right.is_ok(), "{family}, {ranges:?}: {found:?}");
-            // Other ways in are not the ranges' business.
+            // The ranges do not apply to other frontends.
             let cluster_ip = web(&[]).at(family, 80);
             assert!(topology.pod(1, 1).ask(Protocol::Tcp, cluster_ip).is_ok());
             let node_port = SocketAddr::new(topology.node(1).address(family), 30080);

@@ -1,4 +1,4 @@
-//! Sysctls that cannot be written, and whose they are after the start.
+//! Sysctls that cannot be written, and sysctls that others change after startup.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,7 +83,7 @@ fn sysctls_that_cannot_be_written_are_told_once_and_stop_nothing_else() {
     let told = proxy.log().matches(&format!("sysctl {name} is 0, must be 1")).count();
     assert_eq!(told, 1, "{}", proxy.log());
     assert!(proxy.log().contains("Read-only file system"), "{}", proxy.log());
-    // Set by somebody else, it is right, and nothing is said of it any more.
+    // Once another program has set the right value, there are no more warnings about it.
     node.set_sysctl(name, "1").unwrap();
     eventually("it is right", || {
         Ok((proxy.count("trimtab_wrong_sysctls", &metric)? == 0).then_some(()))

@@ -1,4 +1,4 @@
-//! A node that a real kube-proxy programmed, as recorded, changes hands.
+//! Trimtab takes over a node that a real kube-proxy programmed, as recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ macro_rules! recorded {
 const OBJECTS: &str = recorded!("objects.yaml");
 const CONFIG: &str = recorded!("config.yaml");
 
-/// What others have on the node: each line as another program prints it.
+/// Objects of other programs on the node: each line as another program prints it.
 const FOREIGN_SERVERS: &str = "-A -t 198.51.100.9:80 -s wlc\n\
     -a -t 198.51.100.9:80 -r 198.51.100.10:80 -m -w 3\n-A -f 7 -s wrr -p 60\n";
 const FOREIGN_RULES: &str = "*filter\n:MINE - [0:0]\n-A MINE -j RETURN\n\
@@ -39,7 +39,7 @@ struct Recorded {
     _server: Server,
 }
 
-/// Everything that says whether something was touched.
+/// Everything that shows whether an object was touched.
 struct Seen {
     servers: Lines,
     sets: Lines,
@@ -312,7 +312,7 @@ fn operations(proxy: &Proxy) -> Vec<String> {
     found.collect()
 }
 
-/// What stays has lost nothing: packets of rules, connections of virtual servers, sets.
+/// Unchanged objects keep their counters: packets of rules, connections of virtual servers, sets.
 fn assert_kept(before: &Seen, after: &Seen, gone: &[&str]) {
     let is_gone = |text: &str| gone.iter().any(|gone| text.contains(gone));
     for (rule, packets) in &before.packets {

@@ -1,4 +1,4 @@
-//! Who reaches a VIP, and who answers.
+//! Which clients reach a VIP, and which pods answer.
 
 use std::collections::BTreeSet;
 

@@ -142,7 +142,7 @@ fn pods_that_leave_answer_only_while_nobody_else_can() {
         until_answered_by(client, Protocol::Tcp, outside, &local).unwrap();
     };
     until(names(["node1-pod1", "node2-pod1"]), names(["node1-pod1"]));
-    // The last ready one of the node leaves: of the node's pods those that leave must do.
+    // The last ready pod of the node is terminating: the node's terminating pods are used.
     publish([&leaving, &leaving, &ready]);
     until(names(["node2-pod1"]), names(["node1-pod1", "node1-pod2"]));
     // Nobody is ready any more.

@@ -1,4 +1,4 @@
-//! VIPs bound by routes instead of addresses, and the way from one to the other.
+//! VIPs bound by routes instead of addresses, and switching between the two.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn addresses(namespace: &Namespace) -> BTreeSet<String> {
     witness::addresses(namespace).unwrap().into_iter().collect()
 }
 
-/// The program in one way or the other, after it has let go of the VIPs bound the other way.
+/// The program with one `vipBinding`, after it has removed the VIPs bound the other way.
 fn start(cluster: &Cluster, binding: &str) -> Proxy {
     let builder = cluster.proxy(1).config(&format!("trimtab: {{vipBinding: {binding}}}"));
     builder.start().unwrap()

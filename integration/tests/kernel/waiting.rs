@@ -1,4 +1,4 @@
-//! What a start waits for, instead of ending.
+//! What startup waits for, instead of exiting.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use trimtab_integration::topology::{Layout, Server};
 
 /// The lock that programs of the older kind of iptables share.
 const LOCK: &str = "/run/xtables.lock";
-/// What is said while something is waited for.
+/// The message while startup waits.
 const WAITS: &str = "this node cannot be programmed yet: waiting";
 
 struct Node {

@@ -53,7 +53,7 @@ fn weighted_round_robin_shares_connections_out_exactly() {
             assert_eq!(found, expected.into(), "{protocol} over {family}");
         }
     }
-    // To weight 0 and back: what is open goes on. A weight that is none counts as not given.
+    // To weight 0 and back: open connections continue. An invalid weight is ignored.
     let to = web().at_v4(80);
     let mut open: Vec<_> = (0..6).map(|_| from.connect(Protocol::Tcp, to).unwrap()).collect();
     let held: Vec<_> = open.iter_mut().map(|open| open.ask().unwrap()).collect();

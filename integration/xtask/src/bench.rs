@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what is measured on a kernel with IPVS.
+//! `cargo xtask bench`: benchmarks on a kernel with IPVS.
 
 use std::ffi::OsString;
 
@@ -18,11 +18,13 @@ pub(crate) struct Arguments {
 enum Bench {
     /// The batching IPVS client against a bare loop that writes the same bytes; fails above 1.3
     Ipvs(Run),
-    /// A cluster's size: cold start, one change, many changes, memory, against a bare loop and peers
+    /// A whole cluster: cold start, one change, many changes, memory, compared with a bare loop and
+    /// peers
     Scale(Scale),
-    /// How soon what others change in the kernel is put right
+    /// How soon Trimtab repairs changes that other programs make in the kernel
     Repair(Repair),
-    /// The data path: new connections a second and latency through a VIP, against direct access
+    /// The data path: new connections per second and latency through a VIP, compared with direct
+    /// access
     Packets(Run),
 }
 
@@ -53,7 +55,7 @@ struct Scale {
     /// Fail when a count is beyond its limit
     #[arg(long)]
     check: bool,
-    /// Build without optimisation: times say nothing then, counts are the same
+    /// Build without optimisation: times are then meaningless, counts are the same
     #[arg(long)]
     dev: bool,
     /// Further arguments of the benchmark: how much of each is measured
@@ -66,7 +68,7 @@ struct Scale {
 struct Repair {
     #[command(flatten)]
     run: Run,
-    /// Build without optimisation: what comparisons cost is more then
+    /// Build without optimisation: comparisons then cost more
     #[arg(long)]
     dev: bool,
 }
@@ -103,7 +105,7 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     }
 }
 
-/// How cargo builds what is shipped.
+/// How cargo builds a release.
 const AS_SHIPPED: &[&str] = &["--release"];
 
 /// As [`run_in_guest`], with the program `trimtab` built likewise, unless TRIMTAB_BIN has the path of
@@ -125,8 +127,8 @@ fn run_with_program(name: &str, run: &Run, profile: &[&str]) -> Result<u8> {
     Ok(guest::run(&run.guest, &job, Output::Inherit)?.report())
 }
 
-/// Builds the program `name` of `trimtab-bench` as it would be shipped and runs it in a guest with
-/// its output shown as it comes. Returns its exit status.
+/// Builds the program `name` of `trimtab-bench` in release mode and runs it in a guest, with its
+/// output shown live. Returns its exit status.
 fn run_in_guest(name: &str, run: &Run) -> Result<u8> {
     let executables = cargo::build(&["--release", "--package", "trimtab-bench", "--bin", name])?;
     let mut command = vec![cargo::program(&executables, name)?.into()];

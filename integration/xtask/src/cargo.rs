@@ -1,4 +1,4 @@
-//! What cargo builds and where it puts it.
+//! Runs cargo and finds what it builds.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// The environment variable that tells tests and demonstrations where the program `trimtab` is.
+/// The environment variable with the path of the program `trimtab`, for tests and the demo.
 pub(crate) const PROGRAM_VARIABLE: &str = "TRIMTAB_BIN";
 
-/// How the variables begin that cargo sets for a package that it runs.
+/// Prefixes of the variables that cargo sets for a package that it runs.
 const OF_THIS_PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 
 /// A program that cargo built.
@@ -56,7 +56,7 @@ pub(crate) fn build_with(
     executables(&messages)
 }
 
-/// The folder that cargo builds in, wherever it has been put.
+/// Cargo's build folder, wherever it is.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     // This program is target/PROFILE/xtask.
     let program = std::env::current_exe().context("cannot tell where this program is")?;
@@ -76,8 +76,8 @@ pub(crate) fn program<'a>(executables: &'a [Executable], name: &str) -> Result<&
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
-    // What cargo told this program about its own package would be news to the build scripts of
-    // others, which would all run again.
+    // Cargo's variables about this program's own package would differ from those of an ordinary
+    // build, so that other packages' build scripts would all run again.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|o| name.starts_with(o))) {
             command.env_remove(name);

@@ -1,7 +1,7 @@
-//! `cargo xtask chart`: the Helm chart and what is made of it, held against the tree.
+//! `cargo xtask chart`: checks the Helm chart and that the generated files are up to date.
 //!
-//! deploy/chart/tests/check.py does the work, with Helm's own library; here it gets a Python that has
-//! what it needs.
+//! deploy/chart/tests/check.py does the work, with Helm's own library; this module provides a
+//! Python with the packages that it needs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,14 +23,15 @@ pub(crate) struct Arguments {
 pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     let python = python()?;
     let mut check = Command::new(python);
-    // Nothing is left behind in the tree.
+    // Leave no files in the repository.
     check.arg("-B").arg(Path::new(TESTS).join("check.py"));
     check.args(arguments.write.then_some("--write"));
     let status = check.status().context("cannot start Python")?;
     Ok(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1))
 }
 
-/// A Python with the packages of requirements.txt: a virtual environment, made anew when they change.
+/// A Python with the packages of requirements.txt: a virtual environment, recreated when they
+/// change.
 fn python() -> Result<PathBuf> {
     let wanted = Path::new(TESTS).join("requirements.txt");
     let requirements = std::fs::read_to_string(&wanted)

@@ -24,8 +24,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     run_in_guest(DEMO, &arguments.guest, &arguments.arguments)
 }
 
-/// Builds `trimtab` and the program `name` of `trimtab-integration`, and runs the latter in a guest
-/// with its output shown as it comes. Returns its exit status.
+/// Builds `trimtab` and the program `name` of `trimtab-integration`, and runs the latter in a
+/// guest, with its output shown live. Returns its exit status.
 fn run_in_guest(name: &str, options: &guest::Options, arguments: &[OsString]) -> Result<u8> {
     let packages = ["--package", "trimtab", "--package", "trimtab-integration"];
     let executables =

@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: the book, and what the documentation says against the program.
+//! `cargo xtask docs`: builds the book, and checks the documentation against the program.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo;
 
-/// The version that is built where the machine has no mdBook.
+/// The version to build if the machine has no mdBook.
 const VERSION: &str = "0.5.4";
 
 /// `cargo xtask docs`.
@@ -30,7 +30,8 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     ensure!(status.success(), "mdbook failed: {status}");
     println!("the book: target/book/index.html");
     if !arguments.no_check {
-        // Of the whole workspace, whose features unify as in the other tests: nothing is built anew.
+        // Build for the whole workspace, whose features unify as in the other tests, so that
+        // nothing is rebuilt.
         let check = ["test", "--workspace", "--test", "docs"];
         ensure!(cargo::succeeds(&check)?, "the documentation has faults");
     }

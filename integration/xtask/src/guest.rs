@@ -1,13 +1,13 @@
-//! A command as root on a kernel that has IPVS, wherever such a kernel is to be had.
+//! Runs a command as root on a kernel with IPVS, wherever there is one.
 //!
-//! | module | what it knows |
+//! | module | what it does |
 //! |---|---|
 //! | [`prefix`], [`host`], [`qemu`] | the three kinds of guest, in the order they are chosen |
 //! | [`job`] | the command with its surroundings, and the shell script that restores them |
 //! | [`output`], [`verdict`] | where the command's output goes, how the guest ended |
-//! | [`packages`], [`kernel`], [`busybox`] | what has to be on this machine |
+//! | [`packages`], [`kernel`], [`busybox`] | requirements on this machine |
 //! | [`fetch`], [`cache`] | packages that are unpacked instead of installed, and where to |
-//! | [`child`] | a process that is given a time limit |
+//! | [`child`] | a process with a time limit |
 
 mod busybox;
 mod cache;
@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-/// How many seconds a guest may last unless somebody says otherwise.
+/// The default time limit of a guest in seconds.
 const TIMEOUT: u64 = 1800;
 
 /// The memory of a virtual machine of ours.
@@ -51,7 +51,7 @@ const MEMORY: &str = "4G";
 /// Which guest, and how large.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Where to run; auto takes the first that is to be had: prefix, host, qemu
+    /// Where to run; auto takes the first that is available: prefix, host, qemu
     #[arg(long, visible_alias = "guest", value_enum, default_value_t = Kind::Auto)]
     kernel: Kind,
     /// Memory of a virtual machine; 4G if it is ours
@@ -63,14 +63,14 @@ pub(crate) struct Options {
     /// How long a guest may last, its start included; 1800 unless a task says otherwise
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-    /// A directory that the guest may write to; whatever else it writes is thrown away
+    /// A directory that the guest may write to; everything else that it writes is discarded
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The first of the others that is to be had
+    /// The first of the others that is available
     Auto,
     /// The command prefix in the environment variable TRIMTAB_GUEST
     Prefix,
@@ -108,12 +108,12 @@ pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
 
 /// Runs `job` in the guest that `options` choose.
 ///
-/// Fails where no guest can be had; a guest that was had and broke is a [`Verdict`].
+/// Fails if there is no guest; a guest that breaks is a [`Verdict`].
 pub(crate) fn run(options: &Options, job: &Job, output: Output<'_>) -> Result<Verdict> {
     Runner::find(options)?.run(options, job, output)
 }
 
-/// A way to have guests, with all that it takes on this machine.
+/// A way to run guests, with everything that it needs on this machine.
 pub(crate) struct Runner(Way);
 
 enum Way {
@@ -127,7 +127,7 @@ impl Runner {
     pub(crate) fn find(options: &Options) -> Result<Self> {
         let way = match (options.kernel, prefix::from_environment()?) {
             (Kind::Auto | Kind::Prefix, Some(prefix)) => {
-                // It may well show its guest this machine's files; but then, it may not.
+                // Its guest may see this machine's files or not.
                 if let Err(error) = packages::ensure(packages::GUEST) {
                     eprintln!("guest: {error:#}");
                 }

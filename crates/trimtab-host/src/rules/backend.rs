@@ -1,8 +1,7 @@
 //! Which of the two kinds of iptables has the node's rules.
 //!
-//! The rules of one kind are invisible to the programs of the other, and packets see both. So
-//! everybody on a node has to use the same kind: the one that its kubelet uses, and its CNI
-//! plug-in.
+//! The rules of one kind are invisible to the programs of the other, and packets see both. So all
+//! programs on a node must use the same kind: the one that its kubelet and its CNI plug-in use.
 
 use std::fmt;
 
@@ -10,7 +9,7 @@ use trimtab_core::Family;
 
 use super::PacketFilter;
 
-/// Chains that the kubelet makes, so that others see which kind it uses.
+/// Chains that the kubelet creates, so that other programs can detect which kind it uses.
 const KUBELET: [&str; 2] = ["KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"];
 
 /// A kind of iptables.
@@ -55,7 +54,7 @@ impl fmt::Display for Backend {
 pub struct Survey {
     /// How many rules.
     pub rules: usize,
-    /// Whether the kubelet has made a chain.
+    /// Whether one of the kubelet's chains exists.
     pub kubelet: bool,
 }
 
@@ -67,8 +66,7 @@ impl Survey {
             match PacketFilter::of(Some(backend), family).save() {
                 Ok(saved) => survey.get_or_insert_with(Self::default).add(&saved),
                 Err(error) if error.is_no_program() => {}
-                // One that fails says at least that it is there; it is heard of again when it is
-                // used.
+                // A program that fails at least exists; its error is reported when it is used.
                 Err(_) => survey = survey.or(Some(Self::default())),
             }
         }
@@ -92,12 +90,12 @@ impl Survey {
 pub struct Choice {
     /// The kind; `None` for programs without a kind in their name, `iptables-save` and so on.
     pub backend: Option<Backend>,
-    /// Why, in words.
+    /// The reason, for the log.
     pub why: String,
 }
 
-/// Chooses as the field does: the kind that has the kubelet's chains, else the one with more rules,
-/// else nft. A kind without programs is `None`.
+/// Chooses like other projects do: the kind that has the kubelet's chains, else the one with more
+/// rules, else nft. A kind without programs is `None`.
 pub fn choose(nft: Option<Survey>, legacy: Option<Survey>) -> Choice {
     let choice = |backend, why: String| Choice { backend, why };
     let (nft, legacy) = match (nft, legacy) {

@@ -1,4 +1,4 @@
-//! What to change about what is there.
+//! Computes the changes to the existing rules.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use super::content::{Chain, Jump, Table};
 use super::saved::{Saved, SavedRule, SavedTable};
 use super::syntax::Rule;
 
-/// The input that makes the tables as wanted, if they are not.
+/// The restore input for the wanted state, if the tables differ.
 pub(super) fn difference(tables: &[Table], saved: &Saved<'_>) -> Option<String> {
     let empty = SavedTable::default();
     let mut input = String::new();
@@ -27,13 +27,13 @@ pub(super) fn difference(tables: &[Table], saved: &Saved<'_>) -> Option<String> 
         if declared.is_empty() && edits.is_empty() && jumps.is_empty() {
             continue;
         }
-        // Chains first, as a rule can lead only to what is there.
+        // Chains first, because a rule can only jump to an existing chain.
         let _ = write!(input, "*{}\n{declared}{jumps}{edits}COMMIT\n", table.name);
     }
     (!input.is_empty()).then_some(input)
 }
 
-/// The input that takes all of ours away, if there is any.
+/// The restore input that removes all our rules, if there are any.
 pub(super) fn removal(tables: &[Table], saved: &Saved<'_>) -> Option<String> {
     let mut input = String::new();
     for table in tables {
@@ -70,8 +70,8 @@ pub(super) fn removal(tables: &[Table], saved: &Saved<'_>) -> Option<String> {
     (!input.is_empty()).then_some(input)
 }
 
-/// Makes one of our chains as wanted: rules that stay keep their place in the kernel and so their
-/// counters, be they ours or, up to the comment, those of kube-proxy.
+/// Updates one of our chains: unchanged rules keep their place in the kernel and so their counters,
+/// whether they are ours or, apart from the comment, kube-proxy's.
 fn settle_chain(
     chain: &Chain,
     present: &SavedTable<'_>,
@@ -91,8 +91,8 @@ fn settle_chain(
         }
         return;
     }
-    // By number, as others have no business here, and one of two equal rules may be in its place;
-    // from the end, so that numbers hold.
+    // By number, because no other program writes here, and one of two equal rules may be in the
+    // right place; from the end, so that numbers stay valid.
     for at in (0..found.len()).rev().filter(|at| !kept.iter().any(|(old, _)| old == at)) {
         let _ = writeln!(edits, "-D {} {}", chain.name, at + 1);
     }
@@ -135,7 +135,7 @@ fn settle_jumps(from: &str, wanted: &[&Jump], present: &SavedTable<'_>, input: &
     let mut found: Vec<Vec<SavedRule<'_>>> = vec![Vec::new(); wanted.len()];
     let mut exact = vec![0; wanted.len()];
     for rule in present.rules_of(from) {
-        // Most rules are others': do not take them apart.
+        // Most rules belong to other programs: do not parse them.
         let jump = wanted
             .iter()
             .position(|jump| rule.text.contains(jump.to) && leads_only_to(jump, &rule.parse()));
@@ -153,7 +153,7 @@ fn settle_jumps(from: &str, wanted: &[&Jump], present: &SavedTable<'_>, input: &
     }
     order.retain(|rule| rule.is_none_or(right));
     for (jump, rule) in wanted.iter().enumerate().filter(|(jump, _)| !right(*jump)) {
-        // Behind the last of those that come before it, else at the top.
+        // After the last of those that must precede it, else at the top.
         let at = order
             .iter()
             .rposition(|rule| rule.is_some_and(|other| other < jump))
@@ -163,8 +163,8 @@ fn settle_jumps(from: &str, wanted: &[&Jump], present: &SavedTable<'_>, input: &
     }
 }
 
-/// Whether a rule is this jump, perhaps with another comment. A jump on a condition is somebody
-/// else's idea.
+/// Whether a rule is this jump, perhaps with another comment. A conditional jump belongs to another
+/// program.
 fn leads_only_to(jump: &Jump, rule: &Rule) -> bool {
     rule.target() == Some(jump.to) && rule.is_unconditional()
 }
@@ -174,7 +174,7 @@ pub(super) fn deletion(rule: &SavedRule<'_>) -> String {
     format!("-D {} {}\n", rule.chain, rule.text)
 }
 
-/// Those of our chains to which rules of others lead, and whatever those chains lead to.
+/// Those of our chains to which rules of other programs jump, and all chains reachable from them.
 fn used_by_others<'a>(table: &'a Table, present: &SavedTable<'_>) -> BTreeSet<&'a str> {
     let ours = |name: &str| table.chains.iter().find(|chain| chain.name == name);
     let mut used = BTreeSet::new();
@@ -197,7 +197,8 @@ fn used_by_others<'a>(table: &'a Table, present: &SavedTable<'_>) -> BTreeSet<&'
     }
 }
 
-/// Whether a rule may lead to a chain of ours: most are others', and taken apart for nothing.
+/// Whether a rule may jump to a chain of ours: a cheap check, because most rules belong to other
+/// programs.
 pub(super) fn names_ours(rule: &str) -> bool {
     rule.contains("KUBE-") || rule.contains("TRIMTAB-")
 }

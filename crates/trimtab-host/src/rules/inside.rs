@@ -1,4 +1,4 @@
-//! Marking what clients inside the cluster send, for virtual servers that only they see.
+//! Marks packets of clients inside the cluster, for virtual servers that only they reach.
 //!
 //! A Service whose externalTrafficPolicy is Local has two virtual servers on one address: that of
 //! the address itself, with the endpoints of this node, is for clients outside; one whose frontend

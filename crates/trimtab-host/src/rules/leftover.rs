@@ -1,4 +1,4 @@
-//! What kube-proxy leaves in the packet filter, in whichever mode it ran.
+//! What kube-proxy leaves in the packet filter, in any of its modes.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -80,7 +80,7 @@ pub(super) fn removal(kept: &[Table], saved: &Saved<'_>) -> Option<String> {
         let doomed: BTreeSet<&str> =
             present.chains().filter(|chain| chains.has(chain) && !is_kept(kept, chain)).collect();
         let is_jump = |rule: &SavedRule<'_>| {
-            // Most rules are others': do not take them apart.
+            // Most rules belong to other programs: do not parse them.
             BUILT_IN.contains(&rule.chain) && names_ours(rule.text) && {
                 let parsed = rule.parse();
                 let target = parsed.target().unwrap_or_default();
@@ -136,13 +136,14 @@ fn is_kept(kept: Option<&Table>, chain: &str) -> bool {
     kept.is_some_and(|table| table.chains.iter().any(|kept| kept.name == chain))
 }
 
-/// kube-proxy's jumps hold for every packet, or for the first of each connection. One on another
-/// condition is somebody else's.
+/// kube-proxy's jumps hold for every packet, or for the first of each connection. A jump with
+/// another condition belongs to another program.
 fn is_jump_of_kube_proxy(rule: &Rule) -> bool {
     rule.is_unconditional() || rule.holds_for_new_connections()
 }
 
-/// Those of the doomed chains to which rules of others lead, and whatever those chains lead to.
+/// Those of the chains to delete to which rules of other programs jump, and all chains reachable
+/// from them.
 fn used_by_others<'a>(
     doomed: &BTreeSet<&'a str>,
     jumps: &[SavedRule<'_>],
@@ -254,7 +255,7 @@ COMMIT
     #[test]
     fn beside_our_rules_only_what_is_not_ours_goes() {
         let ours = RuleSet::new(&RuleOptions::default(), Family::V4).unwrap();
-        // Our own rules alone are no leftovers.
+        // Our own rules alone are not leftovers.
         assert_eq!(ours.leftovers(&ours.restore_input()), None);
         // KUBE-SERVICES of the nat table has our rules by the time that leftovers are looked for.
         let settled: String = IPTABLES_MODE

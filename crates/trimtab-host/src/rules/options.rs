@@ -8,12 +8,12 @@ use crate::Error;
 /// An interface's name has 15 bytes at most (`IFNAMSIZ`, include/uapi/linux/if.h).
 const INTERFACE_NAME: usize = 15;
 
-/// The bit of a packet's mark with which Kubernetes has always marked what is to be dropped, and the
-/// one to use when masquerading was given that bit.
+/// The bit of the packet mark with which Kubernetes has always marked packets to drop, and the one
+/// to use if masquerading is configured to use that bit.
 const DROP_BIT: u8 = 15;
 const OTHER_DROP_BIT: u8 = 13;
 
-/// How to tell packets of this node's pods from others.
+/// How to recognise packets of this node's pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum LocalDetector {
     /// Not at all.
@@ -23,18 +23,18 @@ pub enum LocalDetector {
     Cidr(IpNet),
     /// They come from this bridge.
     Bridge(String),
-    /// They come from an interface whose name begins so.
+    /// They come from an interface whose name has this prefix.
     InterfacePrefix(String),
 }
 
 /// What the rules depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleOptions {
-    /// The bit of the packet's mark, 0 to 31, that asks for masquerading.
+    /// The bit of the packet mark, 0 to 31, that requests masquerading.
     pub masquerade_bit: u8,
     /// Whether all packets to cluster IPs are masqueraded.
     pub masquerade_all: bool,
-    /// How to tell packets of this node's pods: others to cluster IPs are masqueraded.
+    /// How to recognise packets of this node's pods: other packets to cluster IPs are masqueraded.
     pub local_detector: LocalDetector,
     /// Whether masquerading picks random ports (`iptables` 1.6.2 and later can).
     pub random_fully: bool,
@@ -63,7 +63,7 @@ pub const fn reserved_bits(masquerade_bit: u8) -> u32 {
 }
 
 impl RuleOptions {
-    /// What must hold for the rules to be ones that `iptables-restore` reads as meant.
+    /// Checks that the options give rules that `iptables-restore` reads as intended.
     pub(super) fn check(&self, family: Family) -> Result<(), Error> {
         if self.masquerade_bit > 31 {
             return Err(Error::RuleOption {

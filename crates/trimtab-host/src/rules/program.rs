@@ -10,7 +10,7 @@ use super::{Backend, RuleSet};
 use crate::Error;
 use crate::capability::Capability;
 
-/// How long to wait for the lock that programs of the older kind of iptables share.
+/// How long to wait for the lock that legacy iptables programs share.
 const LOCK_SECONDS: u32 = 5;
 
 /// The packet filter of one family, by way of its two programs.
@@ -21,7 +21,7 @@ pub struct PacketFilter {
 }
 
 impl PacketFilter {
-    /// The programs that the system's `iptables` or `ip6tables` stand for.
+    /// The system's default programs, `iptables-save` and so on.
     pub fn new(family: Family) -> Self {
         match family {
             Family::V4 => Self::with_programs("iptables-save", "iptables-restore"),
@@ -45,9 +45,9 @@ impl PacketFilter {
         Self { save: save.into(), restore: restore.into() }
     }
 
-    /// Makes our part of the packet filter as wanted, if it is not: one run of `iptables-save` and
-    /// at most one of `iptables-restore`. Returns whether anything was changed. The ipsets that the
-    /// rules match must exist.
+    /// Updates our part of the packet filter if it differs: one run of `iptables-save` and at most
+    /// one of `iptables-restore`. Returns whether anything was changed. The ipsets that the rules
+    /// match must exist.
     ///
     /// # Errors
     /// [`Error::Program`], [`Error::ProgramFailed`], [`Error::Locked`]. Each table is changed as a
@@ -57,7 +57,7 @@ impl PacketFilter {
         input.map_or(Ok(false), |input| self.restore(&input).map(|()| true))
     }
 
-    /// Takes our part out of the packet filter. Returns whether there was any.
+    /// Removes our part of the packet filter. Returns whether there was any.
     ///
     /// # Errors
     /// As [`PacketFilter::ensure`].
@@ -66,7 +66,7 @@ impl PacketFilter {
         input.map_or(Ok(false), |input| self.restore(&input).map(|()| true))
     }
 
-    /// What is there, as text.
+    /// The existing rules, as text.
     ///
     /// # Errors
     /// [`Error::Program`], [`Error::ProgramFailed`].
@@ -75,7 +75,7 @@ impl PacketFilter {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Applies input to what is there, touching only what it names.
+    /// Applies restore input; touches only what the input names.
     ///
     /// # Errors
     /// As [`PacketFilter::ensure`].
@@ -89,7 +89,7 @@ impl PacketFilter {
         let failed = |source| Error::Program { program: name(), source };
         let mut child = Command::new(program)
             .args(arguments)
-            // Messages are read for what they say of the lock and of lines.
+            // The messages are parsed for the lock and for line numbers.
             .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -67,8 +67,8 @@ impl RuleSet {
     }
 
     /// What takes our jumps and chains away from what `iptables-save` printed: `None` if there are
-    /// none, else input for `iptables-restore --noflush`. A chain to which rules of others lead
-    /// stays, or the removal as a whole would be refused.
+    /// none, else input for `iptables-restore --noflush`. A chain to which rules of other programs
+    /// jump stays; otherwise the whole removal would be refused.
     pub fn removal(&self, saved: &str) -> Option<String> {
         difference::removal(&self.tables, &Saved::parse(saved))
     }
@@ -82,12 +82,13 @@ impl RuleSet {
 
 /// What takes away all that kube-proxy left in what `iptables-save` printed, in its modes iptables
 /// and ipvs, whose chains are ours too: `None` if there is nothing, else input for
-/// `iptables-restore --noflush`. A chain to which rules of others lead stays.
+/// `iptables-restore --noflush`. A chain to which rules of other programs jump stays.
 pub fn kube_proxy_removal(saved: &str) -> Option<String> {
     leftover::removal(&[], &Saved::parse(saved))
 }
 
-/// The rules and chains that such input takes away, in words, one each: `nat chain KUBE-SERVICES`.
+/// Descriptions of the rules and chains that such input removes, one each: `nat chain
+/// KUBE-SERVICES`.
 pub fn removed_objects(input: &str) -> Vec<String> {
     leftover::objects(input)
 }

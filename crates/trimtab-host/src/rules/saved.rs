@@ -1,4 +1,4 @@
-//! Reading what `iptables-save` prints.
+//! Parses the output of `iptables-save`.
 
 use super::syntax::Rule;
 
@@ -16,8 +16,7 @@ pub(super) struct SavedTable<'a> {
     rules: Vec<SavedRule<'a>>,
 }
 
-/// A rule as printed. It is taken apart only when asked for: other programs may have tens of
-/// thousands.
+/// A rule as printed. It is parsed only on demand: other programs may have tens of thousands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SavedRule<'a> {
     pub(super) chain: &'a str,

@@ -1,4 +1,4 @@
-//! What the configuration of a node says about its rules, for both families.
+//! The configuration of a node's rules, for both families.
 
 use ipnet::IpNet;
 use trimtab_core::{Family, MarkRange};
@@ -6,7 +6,7 @@ use trimtab_core::{Family, MarkRange};
 use super::{LocalDetector, RuleOptions, RuleSet};
 use crate::Error;
 
-/// How traffic from local pods is told from other traffic to cluster IPs, which is masqueraded.
+/// How traffic from local pods is recognised; other traffic to cluster IPs is masqueraded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DetectLocal {
     /// By the pods' networks, at most one of each family; without any, only a VIP as source counts.
@@ -37,11 +37,11 @@ impl DetectLocal {
 /// The rules of a node, whatever the family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleSettings {
-    /// The bit of the packet mark that asks for masquerading.
+    /// The bit of the packet mark that requests masquerading.
     pub masquerade_bit: u8,
-    /// Masquerade everything that goes to a cluster IP.
+    /// Masquerade all traffic to cluster IPs.
     pub masquerade_all: bool,
-    /// How traffic from local pods is told apart.
+    /// How traffic from local pods is recognised.
     pub detect: DetectLocal,
     /// The marks of virtual servers that only clients inside the cluster see.
     pub marks: MarkRange,

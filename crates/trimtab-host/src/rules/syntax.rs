@@ -1,4 +1,4 @@
-//! Rules in a form in which two that mean the same are equal.
+//! A normal form of rules, in which two equivalent rules are equal.
 //!
 //! Versions and variants of `iptables-save` differ in how they print a rule: where protocol and
 //! comment stand, whether a match without options is named, marks as `--or-mark` or `--set-xmark`,
@@ -33,8 +33,8 @@ struct Target {
 }
 
 impl Rule {
-    /// Takes apart what stands behind `-A CHAIN`. Any text gives a rule: what is not understood is
-    /// kept as it is, and so differs from what we want.
+    /// Parses the text after `-A CHAIN`. Any text gives a rule: unknown parts are kept as they are,
+    /// so that such a rule differs from ours.
     pub(super) fn parse(text: &str) -> Self {
         let mut rule = Self::default();
         let mut last = Part::Header;
@@ -254,8 +254,8 @@ fn mark(text: &str, mask: u32) -> String {
         .map_or_else(|| text.to_owned(), |(value, mask)| format!("{value:#x}/{mask:#x}"))
 }
 
-/// Says all ways to change a mark as `--set-xmark value/mask`: clear the mask's bits, then flip the
-/// value's (iptables-extensions(8), MARK).
+/// Converts all ways to change a mark to `--set-xmark value/mask`: clear the mask's bits, then flip
+/// the value's (iptables-extensions(8), MARK).
 fn set_mark(option: &mut Clause) {
     let Some(Some((value, mask))) =
         option.values.first().map(|text| value_and_mask(text, u32::MAX))

@@ -11,12 +11,12 @@ use crate::{Error, Failed};
 pub struct Applied {
     /// Those that were written, with the value that they had.
     pub changed: Vec<(Sysctl, String)>,
-    /// Those that have another value still, by their position in the list.
+    /// Those that still have a wrong value, by their position in the list.
     pub failed: Vec<Failed>,
 }
 
-/// Writes the sysctls that have another value. `proc_sys` is `/proc/sys` but for tests; the network
-/// ones are those of the calling thread's network namespace.
+/// Writes the sysctls that differ. `proc_sys` is `/proc/sys` except in tests; network sysctls are
+/// those of the calling thread's network namespace.
 pub fn apply(proc_sys: &Path, sysctls: &[Sysctl]) -> Applied {
     let mut applied = Applied::default();
     for (index, sysctl) in sysctls.iter().enumerate() {
@@ -49,7 +49,7 @@ pub fn raise_conntrack_buckets(sys: &Path, max_entries: u32) -> Result<Option<u3
     }
 }
 
-/// The value before, if it was another.
+/// The previous value, if it was different.
 fn set(path: &Path, sysctl: &Sysctl) -> Result<Option<String>, Error> {
     let current = read(path, sysctl.name)?;
     if current.parse() == Ok(sysctl.value) {
@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory that stands for /proc/sys, gone when dropped.
+    /// A directory in place of /proc/sys, deleted when dropped.
     struct ProcSys(PathBuf);
 
     impl ProcSys {

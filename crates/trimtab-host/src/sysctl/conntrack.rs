@@ -15,19 +15,19 @@ const MAX: &str = "net/netfilter/nf_conntrack_max";
 pub struct ConntrackOptions {
     /// Entries per processor; 0 leaves the table's size.
     pub max_per_core: u32,
-    /// The least number of entries.
+    /// The minimum number of entries.
     pub min: u32,
     /// How many processors the node has.
     pub cpus: u32,
-    /// How long an idle TCP connection is remembered.
+    /// How long an idle TCP connection is tracked.
     pub tcp_established: Duration,
-    /// How long a TCP connection is remembered whose other side was closed.
+    /// How long a half-closed TCP connection is tracked.
     pub tcp_close_wait: Duration,
     /// Whether packets outside a connection's window belong to it.
     pub tcp_be_liberal: bool,
-    /// How long UDP packets in one direction are remembered.
+    /// How long UDP flows without an answer are tracked.
     pub udp: Duration,
-    /// How long UDP packets in both directions are remembered.
+    /// How long UDP flows with answers are tracked.
     pub udp_stream: Duration,
 }
 
@@ -54,7 +54,7 @@ impl ConntrackOptions {
             all.push(Sysctl { name: MAX, value, reason });
         }
         let timeouts = [
-            // Idle connections stay known for as long as their endpoints may take them up again.
+            // Idle connections are tracked for as long as their endpoints may use them again.
             (
                 "net/netfilter/nf_conntrack_tcp_timeout_established",
                 self.tcp_established,
@@ -80,7 +80,7 @@ impl ConntrackOptions {
             }
         }
         if self.tcp_be_liberal {
-            // Packets that the kernel takes to be outside the window would pass untranslated and
+            // Packets that the kernel considers outside the window would pass untranslated and
             // reset the connection.
             let name = "net/netfilter/nf_conntrack_tcp_be_liberal";
             all.push(Sysctl { name, value: 1, reason: "conntrack.tcpBeLiberal" });

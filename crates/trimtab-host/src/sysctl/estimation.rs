@@ -9,7 +9,7 @@ use std::path::Path;
 use super::apply::{read, write};
 use crate::{Error, cpu_list};
 
-/// What is `None` stays as it is.
+/// `None` leaves a setting unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EstimationOptions {
     /// Whether rates are measured at all; without, `ipvsadm -Ln --rate` shows what it last showed.

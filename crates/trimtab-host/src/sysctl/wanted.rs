@@ -26,8 +26,8 @@ impl fmt::Display for Sysctl {
 /// What the values depend on besides the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Whether the node must answer ARP for an address only on the interface that has it, as load
-    /// balancers that announce VIPs by ARP need it.
+    /// Whether the node must answer ARP for an address only on the interface that has it. Load
+    /// balancers that announce VIPs by ARP need that.
     pub strict_arp: bool,
     /// The connection table's size and time-outs.
     pub conntrack: ConntrackOptions,
@@ -39,17 +39,17 @@ const HAS_REUSE_MODE: KernelVersion = KernelVersion::new(4, 1);
 /// losing its first packet (commit f0a5e4d7a594).
 const REUSES_AT_ONCE: KernelVersion = KernelVersion::new(5, 9);
 
-/// What must be set on a kernel of this version. No IPv6 sysctl is among them: whether a node
-/// forwards IPv6 is for those to say who route its pods.
+/// What must be set on a kernel of this version. There is no IPv6 sysctl: the CNI plug-in that
+/// routes the pods decides whether a node forwards IPv6.
 pub fn wanted(kernel: KernelVersion, options: &Options) -> Vec<Sysctl> {
     let mut all = Vec::new();
     let mut set = |name, value, reason| all.push(Sysctl { name, value, reason });
     // Without connection tracking of what IPVS balances, the packet filter sees those packets as
     // belonging to no connection: it could neither masquerade them nor tell established ones.
     set("net/ipv4/vs/conntrack", 1, "masquerading needs IPVS connections to be tracked");
-    // A client port that comes again while its old connection is in TIME_WAIT belongs to a new
-    // connection. From 5.9 on the kernel's own default, 1, sees to that. Before, 1 drops the first
-    // packet, which costs the client a second; 0 sends it to the old real server instead.
+    // A client port that is reused while its old connection is in TIME_WAIT belongs to a new
+    // connection. From 5.9 on the kernel's own default, 1, handles this correctly. Before, 1 drops
+    // the first packet, which costs the client a second; 0 sends it to the old real server instead.
     if (HAS_REUSE_MODE..REUSES_AT_ONCE).contains(&kernel) {
         set(
             "net/ipv4/vs/conn_reuse_mode",
@@ -61,7 +61,7 @@ pub fn wanted(kernel: KernelVersion, options: &Options) -> Vec<Sysctl> {
     // Connections to a real server that is gone end at once instead of vanishing packet by packet
     // until they time out.
     set("net/ipv4/vs/expire_nodest_conn", 1, "connections to removed real servers must end");
-    // Session affinity must let go of a real server that is draining.
+    // Session affinity must not keep clients on a draining real server.
     set(
         "net/ipv4/vs/expire_quiescent_template",
         1,
@@ -73,7 +73,7 @@ pub fn wanted(kernel: KernelVersion, options: &Options) -> Vec<Sysctl> {
         // Answer ARP for an address only on the interface that has it: never for a VIP, which is on
         // an interface that is down.
         set("net/ipv4/conf/all/arp_ignore", 1, "strictARP: no ARP answers for VIPs");
-        // And never name a VIP as the sender of a question.
+        // And never use a VIP as the sender address of an ARP request.
         set("net/ipv4/conf/all/arp_announce", 2, "strictARP: no ARP requests from VIPs");
     }
     all.extend(options.conntrack.sysctls());

@@ -1,4 +1,4 @@
-//! A process that is given a time limit.
+//! A process with a time limit.
 
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -49,7 +49,7 @@ fn verdict(status: ExitStatus) -> Verdict {
     }
 }
 
-/// Copies as it comes; `io::copy` would hold back what does not fill its buffer.
+/// Copies data as it arrives; `io::copy` would delay data that does not fill its buffer.
 pub(super) fn copy_live(mut from: impl Read, to: &mut impl io::Write) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     loop {
@@ -68,7 +68,7 @@ pub(super) fn copy_live(mut from: impl Read, to: &mut impl io::Write) -> io::Res
 /// Kills `pid` and its descendants: a runner that is killed alone would leave its guest behind.
 fn kill_tree(pid: Pid) {
     let children = format!("/proc/{pid}/task/{pid}/children");
-    // Whoever is gone already has no children to be found.
+    // A process that has already ended has no children.
     let children = std::fs::read_to_string(children).unwrap_or_default();
     // The parent first: one that sees its child die might start another.
     let _ = kill_process(pid, Signal::KILL);
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn at_the_limit_grandchildren_end_too() {
         let mut out = Vec::new();
-        // A grandchild that was left would hold the pipe, and be heard in the end.
+        // A surviving grandchild would hold the pipe open, and its output would appear at the end.
         let command = shell("echo early; (sh -c 'sleep 60; echo late'; true); true");
         let verdict = run(command, Duration::from_millis(500), Output::To(&mut out)).unwrap();
         assert_eq!((verdict, out.as_slice()), (Verdict::TimedOut, b"early\n".as_slice()));

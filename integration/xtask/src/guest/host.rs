@@ -9,14 +9,14 @@ use super::{Job, Options, Output, Verdict};
 
 /// What a command finds when it starts. A fresh /run keeps `ip netns` of the host apart, a fresh
 /// /sys shows the namespace's own links. The `exit` keeps the shell, which is PID 1 here, from
-/// becoming the command: as PID 1 it would be deaf to its own `abort()`.
+/// becoming the command: as PID 1 it would ignore its own `abort()`.
 const ENTER: &str = r#"
 mount -t tmpfs run /run && mount -t sysfs sys /sys && ip link set lo up || exit 125
 "$@"
 exit $?
 "#;
 
-/// Proves the kernel by using it: a module that loads here may still lack a network namespace.
+/// Tests the kernel by using it: even if modules load here, network namespaces may be missing.
 const PROOF: &str = r"
 set -e
 modprobe -q -a ip_vs dummy || true

@@ -41,9 +41,9 @@ impl Job {
         self
     }
 
-    /// A script for `/bin/sh` that becomes the command in its surroundings.
+    /// A script for `/bin/sh` that restores the environment and then executes the command.
     ///
-    /// Variables whose names a shell cannot spell stay behind.
+    /// Variables whose names are not valid in a shell are left out.
     pub(super) fn script(&self) -> Result<Vec<u8>> {
         let mut script = Vec::new();
         for (name, value) in &self.environment {

@@ -1,4 +1,4 @@
-//! The programs that guests need on this machine, and the packages that have them.
+//! The programs that guests need on this machine, and the packages that contain them.
 
 use std::process::{Command, Stdio};
 
@@ -31,7 +31,7 @@ pub(super) const GUEST: &[Program] = &[
 pub(crate) const CONTAINERS: &[Program] =
     &[program("catatonit", "catatonit"), program("podman", "podman"), program("runc", "runc")];
 
-/// What it takes to start a virtual machine.
+/// What starting a virtual machine needs.
 pub(super) const QEMU: &[Program] = &[
     program("apt-get", "apt"),
     program("depmod", "kmod"),
@@ -54,7 +54,7 @@ pub(crate) fn ensure(programs: &[Program]) -> Result<()> {
         bail!("missing packages; run: sudo {install}");
     }
     eprintln!("guest: installing {}", missing.join(" "));
-    // On a new machine the lists are empty, and the first attempt says so at once.
+    // On a new machine the lists are empty, and the first attempt fails at once.
     if apt_get_install(&missing).is_err() {
         apt_get_update()?;
         apt_get_install(&missing).with_context(|| format!("`{install}` failed"))?;
@@ -62,7 +62,7 @@ pub(crate) fn ensure(programs: &[Program]) -> Result<()> {
     Ok(())
 }
 
-/// Fetches the package lists; what is fetched by an old list may be gone from the mirror.
+/// Updates the package lists; packages of an old list may be gone from the mirror.
 pub(crate) fn apt_get_update() -> Result<()> {
     run(Command::new("apt-get").args(["-qq", "update"]))
 }
@@ -75,7 +75,7 @@ fn apt_get_install(packages: &[&str]) -> Result<()> {
         .args(packages))
 }
 
-/// Runs `command` and keeps its words for the error that they may explain.
+/// Runs `command` and keeps its output for the error message.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     output(command).map(drop)
 }

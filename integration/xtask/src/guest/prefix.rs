@@ -1,4 +1,4 @@
-//! A guest that somebody else runs: a command prefix in the environment.
+//! A guest run by an external command: a command prefix in the environment.
 //!
 //! The prefix is split as a shell would, and the command is appended. A prefix that ends in `--`
 //! understands the options of `cargo xtask guest`: those given are inserted before the `--`.
@@ -15,7 +15,7 @@ use super::{Job, Options, Output, Verdict};
 /// The environment variable that holds the prefix.
 pub(super) const VARIABLE: &str = "TRIMTAB_GUEST";
 
-/// The runner has its own time limit; it gets so long to enforce it.
+/// The runner has a time limit of its own; it gets this much longer to enforce it.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// The words of the prefix; `None` where the variable is unset or empty.

@@ -2,7 +2,7 @@
 //!
 //! The guest's root is the host's, read-only over 9p, under an overlay in memory. Five lines lead
 //! out of it ([`channels`]): the kernel's console is a serial port, the command's three streams and
-//! the verdict are ports of their own, so that nothing mixes.
+//! the verdict are ports of their own, so that their data does not mix.
 
 mod accelerator;
 mod channels;
@@ -72,7 +72,7 @@ pub(super) fn run(
         };
         match session.run(&mut output)? {
             End::Verdict(Verdict::Exited(status)) => {
-                // The log matters after a failure of the guest, and is large beside a command's.
+                // The log is only kept if the guest failed: it is large.
                 let _ = std::fs::remove_file(&log);
                 return Ok(Verdict::Exited(status));
             }

@@ -1,4 +1,4 @@
-//! How a guest ended, and as which exit status that is told.
+//! How a guest ended, and the exit status for it.
 
 /// The exit status for a guest that ended without its command's status.
 pub(crate) const NO_VERDICT: u8 = 125;
@@ -6,7 +6,7 @@ pub(crate) const NO_VERDICT: u8 = 125;
 /// The exit status for a guest that was stopped at its time limit, as `timeout(1)` has it.
 const TIMED_OUT: u8 = 124;
 
-/// What came of a job.
+/// The outcome of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The command ended, with this status; 128 + N for signal N, as shells tell it.
@@ -18,7 +18,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// Says what went wrong with the guest, if anything did; returns the exit status.
+    /// Prints the guest's error, if there is one; returns the exit status.
     pub(crate) fn report(&self) -> u8 {
         match self {
             Self::Exited(status) => *status,

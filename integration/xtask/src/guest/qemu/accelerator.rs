@@ -1,8 +1,8 @@
 //! KVM where it really boots, else TCG, QEMU's own emulation.
 //!
-//! A /dev/kvm that can be opened proves nothing: in a virtual machine it may hang every kernel
-//! without a word. So KVM has to show a sign of life, and one that did not is remembered, for this
-//! kernel and until the host boots again.
+//! That /dev/kvm can be opened proves nothing: in a virtual machine, every kernel may hang on it
+//! without any output. So the kernel must print something under KVM in time; if it does not, that
+//! is remembered, for this kernel and until the host reboots.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -52,7 +52,7 @@ fn memory() -> Result<PathBuf> {
     Ok(cache::folder("accelerator")?.join("kvm-does-not-boot"))
 }
 
-/// What a failure is true of: this kernel, on this machine as it booted.
+/// A failure applies to this kernel, on this machine, until it reboots.
 fn subject(kernel: &str) -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     format!("{kernel} {}", boot.trim())

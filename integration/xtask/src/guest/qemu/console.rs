@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 /// How many lines explain the end of a guest.
 const TAIL: usize = 30;
 
-/// Lines after which nothing good comes. All but the last are followed by a panic anyway, but the
-/// kernel that finds its processor stuck may not get that far.
+/// Lines that mean that the kernel has failed. All but the last are followed by a panic anyway, but
+/// the kernel that finds its processor stuck may not get that far.
 const FATAL: [&str; 3] = ["BUG: soft lockup", "BUG: hard lockup", "Kernel panic - not syncing"];
 
 /// What a piece of console output means.

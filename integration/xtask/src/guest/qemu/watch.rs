@@ -1,11 +1,11 @@
-//! Decides how a session ends, from what is heard of the guest and when.
+//! Decides how a session ends, from the guest's events and their times.
 
 use std::time::{Duration, Instant};
 
 use super::accelerator::Accelerator;
 use crate::guest::Verdict;
 
-/// KVM's first line comes in a second; one that hangs will not say it in an hour.
+/// Under KVM the first line comes within a second; a hanging one never prints it.
 const KVM_LIFE: Duration = Duration::from_secs(5);
 /// From there the boot takes seconds with KVM.
 const KVM_UP: Duration = Duration::from_secs(40);
@@ -68,7 +68,7 @@ impl Watch {
         }
     }
 
-    /// Takes what was heard; tells if that was the end.
+    /// Processes an event; returns the end of the session if it was the last.
     pub(super) fn heard(&mut self, now: Instant, event: Event) -> Option<End> {
         match event {
             Event::Alive => self.alive = true,
@@ -89,7 +89,7 @@ impl Watch {
         }
     }
 
-    /// When silence means something.
+    /// The deadline for the next event.
     pub(super) fn deadline(&self) -> Instant {
         let patience = match (self.accelerator, self.alive, self.up) {
             (_, _, true) => self.limit,
@@ -101,7 +101,7 @@ impl Watch {
         self.lost.as_ref().map_or(deadline, |(when, _)| deadline.min(*when + LAST_WORDS))
     }
 
-    /// How it ends when nothing was heard until the deadline.
+    /// How the session ends if there was no event until the deadline.
     pub(super) fn silent(&mut self) -> End {
         match self.lost.take() {
             Some((_, reason)) => self.broken(&reason),
