@@ -11,7 +11,7 @@ use trimtab_core::SetId;
 use crate::rules::Backend;
 
 /// Modules for the sets and rules, for both kinds of iptables.
-const ALWAYS: [&str; 13] = [
+const ALWAYS: [&str; 14] = [
     "dummy",
     "ip_set",
     "ipt_REJECT",
@@ -22,6 +22,7 @@ const ALWAYS: [&str; 13] = [
     "xt_MASQUERADE",
     "xt_addrtype",
     "xt_comment",
+    "xt_connmark",
     "xt_conntrack",
     "xt_mark",
     "xt_set",

@@ -225,6 +225,8 @@ fn rules_are_those_of_kube_proxy_but_for_the_differences_listed() {
         let mut kube_proxy = rules(&recorded(file));
         let mut trimtab = rules(&plan(&["-o", "iptables", "--family", family]));
         // A table that kube-proxy does not use, and chains to which rules of ours lead.
+        let input = trimtab.get_mut(&("filter".to_owned(), "INPUT".to_owned())).unwrap();
+        assert!(input.pop().unwrap().ends_with(" -j TRIMTAB-INSIDE-ASIDE"));
         trimtab.retain(|(table, chain), _| table != "mangle" && !chain.starts_with("TRIMTAB-"));
         for difference in listed.iter().filter(|difference| difference.family == family) {
             let of = match difference.whose {

@@ -233,12 +233,14 @@ fn filter(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
     let (masquerade, drop) = (options.masquerade_mark(), options.drop_mark());
     let pass =
         |kind: SetKind, how: &str, target: &str| format!("{} -j {target}", sets.has(kind, how));
+    let (put_aside, aside) = inside::aside(options, sets);
     Table {
         name: "filter",
         jumps: vec![
             jump("INPUT", "KUBE-IPVS-FILTER", "kubernetes ipvs access filter"),
             jump("INPUT", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
             jump("INPUT", "KUBE-NODE-PORT", "kubernetes health check rules"),
+            put_aside,
             jump("FORWARD", "KUBE-PROXY-FIREWALL", "kube-proxy firewall rules"),
             jump("FORWARD", "KUBE-FORWARD", "kubernetes forwarding rules"),
             jump("OUTPUT", "KUBE-IPVS-OUT-FILTER", "kubernetes ipvs access filter"),
@@ -300,6 +302,7 @@ fn filter(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
                     "-j DROP".to_owned(),
                 ],
             ),
+            aside,
         ],
     }
 }

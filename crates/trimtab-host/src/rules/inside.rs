@@ -12,12 +12,18 @@
 //!
 //! * nat PREROUTING (-100): the first packet of a connection from inside gets the gate bit;
 //! * mangle INPUT (-150): what has the gate bit gets its mark, without the gate bit;
+//! * filter INPUT (0): bits that others have added since are put aside, in the connection's mark;
 //! * IPVS (99) in INPUT;
 //! * mangle OUTPUT (-150): the first packet of a connection gets its mark, with the gate bit;
 //! * nat OUTPUT (-100): the gate bit is taken away, if the packet is from this node;
 //! * IPVS (-98) in OUTPUT;
+//! * mangle OUTPUT, where what IPVS has translated comes by: the bits put aside come back;
 //! * nat POSTROUTING: what this node sent is masqueraded, as a VIP may be its source address. The
 //!   mark is taken away, or another program would take it for one of its own.
+//!
+//! Calico's iptables data plane is one that adds bits: on nodes with `kube-ipvs0` it notes in the filter
+//! table's INPUT which pod a packet is from, and applies the pod's policy in OUTPUT. It keeps its jump
+//! at the top of INPUT, before ours.
 //!
 //! The two steps in the nat table begin in KUBE-SERVICES, which kube-proxy writes anew when it takes
 //! the node over: from then on no packet has a mark of ours when IPVS sees it, whatever else of ours
@@ -25,13 +31,14 @@
 
 use trimtab_core::{MarkRange, SetKind};
 
-use super::content::{Chain, Sets, Table, chain, jump, says};
-use super::options::{LocalDetector, RuleOptions};
+use super::content::{Chain, Jump, Sets, Table, chain, jump, says};
+use super::options::{LocalDetector, RuleOptions, reserved_bits};
 
 /// From KUBE-SERVICES: what a client inside sends to one of these frontends.
 pub(super) const NAT: &str = "TRIMTAB-INSIDE";
 const INPUT: &str = "TRIMTAB-INSIDE-IN";
 const OUTPUT: &str = "TRIMTAB-INSIDE-OUT";
+const ASIDE: &str = "TRIMTAB-INSIDE-ASIDE";
 
 /// The mangle table's part.
 pub(super) fn mangle(options: &RuleOptions, sets: &Sets) -> Table {
@@ -54,7 +61,14 @@ pub(super) fn mangle(options: &RuleOptions, sets: &Sets) -> Table {
     }
     input.push(format!("{} {has_gate} {take_mark}", says("what comes from inside")));
     let new = "-m conntrack --ctstate NEW";
+    let others = of_others(options);
     let output = vec![
+        format!(
+            "{} {} -m connmark ! --mark 0x0/{others:#x} -j CONNMARK --restore-mark --nfmask \
+             {others:#x} --ctmask {others:#x}",
+            says("marks of others come back"),
+            is_marked(options.marks),
+        ),
         format!("{new} {take_mark}"),
         format!("{new} {to_set} -j MARK --set-xmark {gate:#x}/{gate:#x}"),
     ];
@@ -66,6 +80,36 @@ pub(super) fn mangle(options: &RuleOptions, sets: &Sets) -> Table {
         ],
         chains: vec![chain(INPUT, input), chain(OUTPUT, output)],
     }
+}
+
+/// The bits that others may use: not ours, nor those of masquerading and dropping.
+const fn of_others(options: &RuleOptions) -> u32 {
+    !(options.marks.bits() | reserved_bits(options.masquerade_bit))
+}
+
+/// That a packet has one of our marks and no other bit.
+fn is_marked(marks: MarkRange) -> String {
+    format!("-m mark --mark {:#x}/{:#x}", marks.tag(), !marks.free_bits())
+}
+
+/// The filter table's jump, which comes last of ours, and its chain.
+pub(super) fn aside(options: &RuleOptions, sets: &Sets) -> (Jump, Chain) {
+    let marks = options.marks;
+    let (tag, others) = (marks.tag(), of_others(options));
+    // As for the whole mark, but with bits of others.
+    let mixed = format!(
+        "-m mark --mark {tag:#x}/{:#x} -m mark ! --mark 0x0/{others:#x} {}",
+        tag | marks.gate(),
+        sets.has(SetKind::Inside, "dst,dst"),
+    );
+    let rules = vec![
+        format!(
+            "{} {mixed} -j CONNMARK --save-mark --nfmask {others:#x} --ctmask {others:#x}",
+            says("marks of others are put aside"),
+        ),
+        format!("{mixed} -j MARK --set-xmark 0x0/{others:#x}"),
+    ];
+    (jump("INPUT", ASIDE, "trimtab clients inside the cluster"), chain(ASIDE, rules))
 }
 
 /// The nat table's chain. The gate bit is flipped: set for what comes in, taken away from what this
@@ -99,9 +143,8 @@ pub(super) fn rule(sets: &Sets) -> String {
 
 /// The first rules of KUBE-POSTROUTING.
 pub(super) fn after(options: &RuleOptions) -> [String; 2] {
-    let marks: MarkRange = options.marks;
     let masquerade = options.masquerade_mark();
-    let marked = format!("-m mark --mark {:#x}/{:#x}", marks.tag(), !marks.free_bits());
+    let marked = is_marked(options.marks);
     [
         format!(
             "{} {marked} -m addrtype --src-type LOCAL -j MARK --set-xmark {masquerade:#x}/0xffffffff",

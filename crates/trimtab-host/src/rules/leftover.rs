@@ -56,7 +56,7 @@ const CHAINS: [Chains; 3] = [
             "KUBE-SERVICES",
             "KUBE-SOURCE-RANGES-FIREWALL",
         ],
-        prefixes: &[],
+        prefixes: &[OWN],
     },
     Chains { table: "mangle", names: &["KUBE-PROXY-CANARY"], prefixes: &[OWN] },
 ];

@@ -113,6 +113,28 @@ fn pods_are_known_by_their_interfaces_also() {
     }
 }
 
+/// Calico's way: which pod a packet is from is noted on its way to IPVS, and looked up behind.
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn a_mark_that_is_added_before_ipvs_is_there_again_behind_it() {
+    for (family, kind) in [(Family::V4, "nft"), (Family::V6, "nft"), (Family::V4, "legacy")] {
+        let cluster = two_views(family, kind, by_network(family));
+        let Cluster { plan, node, .. } = &cluster;
+        let six = if family == Family::V6 { "6" } else { "" };
+        let iptables = format!("ip{six}tables-{kind}");
+        let noted = "0xabc00000/0xfff00000";
+        node.sh(&format!(
+            "{iptables} -I INPUT -i veth1 -m conntrack --ctstate NEW -j MARK --set-xmark {noted}"
+        ));
+        node.sh(&format!("{iptables} -I OUTPUT -d {} -m mark --mark {noted}", plan.pods[0]));
+        assert_views(&cluster);
+        let counted = node.sh(&format!("{iptables} -vnxL OUTPUT"));
+        let packets = counted.lines().nth(2).unwrap().trim().split(' ').next().unwrap();
+        // One for each of the two ways.
+        assert_eq!(packets, "2", "{kind} {family}: {counted}");
+    }
+}
+
 /// A pod of another node has an address of the cluster's pods, and comes in where others do.
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
