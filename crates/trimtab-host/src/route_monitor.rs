@@ -1,5 +1,5 @@
-//! Word of changes of the node's addresses and of what others do to our VIPs, without asking for
-//! them again and again.
+//! Notifications of changes of the node's addresses, and of changes of our VIPs by other programs,
+//! instead of polling.
 
 use std::io;
 use std::net::IpAddr;
@@ -19,19 +19,19 @@ use tokio::task::JoinHandle;
 use crate::subscription::{RECEIVE_BUFFER, enlarge};
 use crate::{Error, VipBinding, address, local_route};
 
-/// How long to wait before a lost subscription is made again.
+/// How long to wait before subscribing again after an error.
 const RETRY: Duration = Duration::from_secs(1);
-/// Events taken before what they say is told: a burst goes on.
+/// The most events to read before reporting changes, during a burst.
 const BURST: usize = 4096;
 
-/// What changed since the last time.
+/// What changed since the last return.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteChanges {
-    /// Addresses of an interface that is not the dummy interface came, went or changed.
+    /// Addresses of an interface other than the dummy interface were added, removed or changed.
     pub addresses: bool,
-    /// The dummy interface itself changed or is gone.
+    /// The dummy interface itself was changed or deleted.
     pub interface: bool,
-    /// VIPs that were unbound, by us or by others. They may have been bound again since.
+    /// VIPs that were unbound, by us or by other programs. They may have been bound again since.
     pub unbound: Vec<IpAddr>,
 }
 
@@ -48,7 +48,7 @@ impl RouteChanges {
     fn hear(&mut self, own: u32, event: Event) {
         let message = match event {
             NetlinkPayload::InnerMessage(message) => message,
-            // The kernel had no room for some: anything may have changed.
+            // The kernel's buffer overflowed: anything may have changed.
             NetlinkPayload::Overrun(_) => {
                 self.addresses = true;
                 self.interface = true;
@@ -98,21 +98,21 @@ impl Drop for Subscription {
 
 /// A subscription to changes of addresses, of one interface and of what binds VIPs.
 ///
-/// Changes that nobody waited for are told together.
+/// Changes between two waits are reported together.
 #[derive(Debug)]
 pub struct RouteMonitor {
     own: u32,
     binding: VipBinding,
     buffer: usize,
     subscription: Option<Subscription>,
-    /// Heard of and not told yet.
+    /// Received and not reported yet.
     changes: RouteChanges,
 }
 
 impl RouteMonitor {
     /// Subscribes in the network namespace of the calling thread, inside a tokio runtime with I/O
-    /// and time. `own` is the number of the dummy interface: addresses that come there wake nobody
-    /// up.
+    /// and time. `own` is the number of the dummy interface: added addresses there cause no
+    /// notification.
     ///
     /// # Errors
     /// [`Error::Monitor`] when the socket cannot be had.
@@ -133,7 +133,7 @@ impl RouteMonitor {
         Ok(Self { own, binding, buffer, subscription, changes: RouteChanges::default() })
     }
 
-    /// The dummy interface has another number now.
+    /// Sets the new index of the dummy interface.
     ///
     /// # Errors
     /// [`Error::Monitor`] when the kernel refuses the new filter.
@@ -147,7 +147,8 @@ impl RouteMonitor {
         }
     }
 
-    /// Waits until something changed since the last return. Cancelling the wait loses nothing.
+    /// Waits until something has changed since the last return. Cancelling the wait loses no
+    /// change.
     pub async fn changed(&mut self) -> RouteChanges {
         loop {
             if let Some(subscription) = &mut self.subscription {
@@ -176,7 +177,7 @@ impl RouteMonitor {
     }
 }
 
-/// Takes in the next event and those that are there already.
+/// Reads the next event and those that have already arrived.
 async fn hear(
     subscription: &mut Subscription,
     own: u32,
@@ -217,8 +218,8 @@ const TYPE: u32 = 4;
 const INTERFACE: u32 = HEADER + 4;
 const ROUTE_PROTOCOL: u32 = HEADER + 5;
 
-/// A filter that has the kernel drop events that are of no interest: the binding of thousands of
-/// VIPs wakes nobody up here, nor do other interfaces and the routes of others.
+/// A socket filter with which the kernel drops irrelevant events: binding thousands of VIPs does
+/// not wake this task, nor do other interfaces and other programs' routes.
 fn filter(own: u32, binding: VipBinding) -> [SockFilter; 15] {
     // include/uapi/linux/bpf_common.h
     const LOAD_WORD: u16 = 0x20;
@@ -226,12 +227,12 @@ fn filter(own: u32, binding: VipBinding) -> [SockFilter; 15] {
     const LOAD_BYTE: u16 = 0x30;
     const JUMP_IF_EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
-    // What is loaded is taken for big-endian, and these are in the host's order.
+    // The filter's load reads big-endian, but these are in the host's byte order.
     let word = |number: u32| u32::from_be_bytes(number.to_ne_bytes());
     let half = |number: u16| u32::from(u16::from_be_bytes(number.to_ne_bytes()));
     let load = |how, place| SockFilter::new(how, 0, 0, place);
     let is = |value, yes, no| SockFilter::new(JUMP_IF_EQUAL, yes, no, value);
-    // An address that goes from the dummy interface was a VIP, if they are addresses.
+    // If VIPs are bound by addresses, an address removed from the dummy interface was a VIP.
     let gone = if binding == VipBinding::Address { 11 } else { 4 };
     [
         load(LOAD_HALF, TYPE),

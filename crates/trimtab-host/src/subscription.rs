@@ -9,7 +9,7 @@ use socket2::{SockFilter, SockRef};
 /// Buffer in the kernel for the events of one burst. If it overflows, the kernel reports that, and
 /// anything may have changed.
 pub(crate) const RECEIVE_BUFFER: usize = 1 << 20;
-/// Room for one datagram: a page or two, or what nftables tells of a transaction together
+/// Buffer for one datagram: a page or two, or nftables' notifications of one transaction
 /// (NLMSG_GOODSIZE, include/linux/netlink.h).
 const DATAGRAM: usize = 32 << 10;
 
@@ -20,7 +20,7 @@ pub(crate) struct Subscription {
     datagram: Vec<u8>,
 }
 
-/// `TokioSocket` says nothing about itself.
+/// `TokioSocket` does not implement `Debug`.
 struct Open(TokioSocket);
 
 impl std::fmt::Debug for Open {
@@ -29,17 +29,17 @@ impl std::fmt::Debug for Open {
     }
 }
 
-/// What came of waiting for an event.
+/// The result of waiting for an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard<T> {
     /// A message: its type, and what follows the header.
     Message(T),
-    /// The kernel had no room for some.
+    /// The kernel dropped some events because its buffer was full.
     Lost,
 }
 
-/// Gives a socket this much room for what nobody has read yet: beyond the system's limit with
-/// CAP_NET_ADMIN only, else as much as it allows.
+/// Sets the size of a socket's receive buffer. Only with CAP_NET_ADMIN it may exceed the system's
+/// limit; otherwise as much as the system allows.
 pub(crate) fn enlarge(socket: &mut Socket, bytes: usize) -> io::Result<()> {
     if rustix::net::sockopt::set_socket_recv_buffer_size_force(&*socket, bytes).is_err() {
         socket.set_rx_buf_sz(bytes)?;
@@ -49,7 +49,7 @@ pub(crate) fn enlarge(socket: &mut Socket, bytes: usize) -> io::Result<()> {
 
 impl Subscription {
     /// Subscribes in the network namespace of the calling thread, inside a tokio runtime with I/O;
-    /// the kernel drops what `filter` does not let pass.
+    /// the kernel drops events that `filter` does not accept.
     pub(crate) fn open(
         protocol: isize,
         groups: &[u32],
@@ -71,12 +71,12 @@ impl Subscription {
         Ok(subscription)
     }
 
-    /// Puts another filter in the place of the one that it has.
+    /// Replaces the filter.
     pub(crate) fn filter(&self, filter: &[SockFilter]) -> io::Result<()> {
         SockRef::from(self.socket.0.socket_ref()).attach_filter(filter)
     }
 
-    /// Waits for the next datagram, and shows each of its messages to `hear`.
+    /// Waits for the next datagram, and passes each of its messages to `hear`.
     pub(crate) async fn next(
         &mut self,
         hear: &mut impl FnMut(Heard<(u16, &[u8])>),
@@ -102,7 +102,7 @@ impl Subscription {
     }
 }
 
-/// Shows each message of a datagram, as (`nlmsg_type`, payload); a damaged rest is passed over.
+/// Passes on each message of a datagram, as (`nlmsg_type`, payload); a malformed rest is skipped.
 fn each_message(mut datagram: &[u8], mut visit: impl FnMut(u16, &[u8])) {
     while let Ok(message) = NetlinkBuffer::new_checked(datagram) {
         visit(message.message_type(), message.payload());

@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::packet_filter::PacketFilters;
 use crate::preflight::wrong_sysctls;
 
-/// What is missing or different of the dummy interface, the sets, the rules and the sysctls, in words.
+/// Descriptions of differences in the dummy interface, the sets, the rules and the sysctls.
 ///
 /// # Errors
 /// What could not be read.

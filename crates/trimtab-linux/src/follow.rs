@@ -20,9 +20,9 @@ use crate::host::local_addresses;
 /// Time between two attempts to list addresses.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Sends this host's addresses, even if there are none, and again whenever they change, and the VIPs
-/// that are unbound, until the receiver is gone. When somebody touched the dummy interface, it is had
-/// back, and `touched` is called.
+/// Sends this host's addresses, even if there are none, and again whenever they change, and the
+/// VIPs that are unbound, until the receiver is gone. If another program changed the dummy
+/// interface, it is restored, and `touched` is called.
 ///
 /// # Errors
 /// When the kernel cannot be subscribed to.
@@ -31,8 +31,8 @@ pub async fn follow_host(
     binding: VipBinding,
     touched: impl Fn(),
 ) -> Result<(), Error> {
-    // The dummy interface is made here if it is missing: its number must be known, so that the VIPs
-    // that come on it are not taken for changes of the node.
+    // Creates the dummy interface if it is missing: its index must be known, so that VIPs added on
+    // it do not count as changes of the node's addresses.
     let mut socket = Socket::open(Family::Route)?;
     let mut ours = dummy::ensure(&mut socket, DUMMY_INTERFACE)?;
     let mut monitor = RouteMonitor::subscribe(ours.index(), binding)?;
@@ -43,12 +43,12 @@ pub async fn follow_host(
             match dummy::restore(&mut socket, DUMMY_INTERFACE, ours) {
                 Ok(restored) if restored == ours => {}
                 Ok(restored) => {
-                    warn!("{DUMMY_INTERFACE} is another interface now: binding all VIPs to it");
+                    warn!("{DUMMY_INTERFACE} was recreated: binding all VIPs to it");
                     ours = restored;
                     monitor.follow(ours.index())?;
                 }
-                // The audit tries again, once a period.
-                Err(error) => warn!(%error, "cannot have {DUMMY_INTERFACE} back"),
+                // The audit retries, once per period.
+                Err(error) => warn!(%error, "cannot restore {DUMMY_INTERFACE}"),
             }
             touched();
         }
@@ -75,17 +75,18 @@ async fn listed() -> Vec<LocalAddress> {
     loop {
         match local_addresses() {
             Ok(addresses) => return addresses,
-            // Out of descriptors or memory, perhaps: what is known stays until that is over.
+            // Perhaps out of file descriptors or memory: keep the known addresses until listing
+            // works again.
             Err(error) => {
-                warn!("{error}, trying again");
+                warn!("{error}; retrying");
                 sleep(RETRY).await;
             }
         }
     }
 }
 
-/// Calls `deleted` when rules were deleted that may be ours. Where the kernel does not tell, they are
-/// looked at once a period all the same.
+/// Calls `deleted` when rules were deleted that may be ours. If the kernel sends no notifications,
+/// the audit still checks them once per period.
 pub async fn follow_rules(deleted: impl Fn()) {
     match RuleMonitor::subscribe() {
         Ok(mut monitor) => loop {
@@ -93,7 +94,7 @@ pub async fn follow_rules(deleted: impl Fn()) {
             deleted();
         },
         Err(error) => {
-            warn!(%error, "rules that somebody deletes are noticed at the next comparison only");
+            warn!(%error, "deleted rules are only noticed at the next comparison");
             std::future::pending::<()>().await;
         }
     }

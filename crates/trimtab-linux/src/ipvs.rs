@@ -5,12 +5,12 @@ use tracing::warn;
 use trimtab_ipvs::{Batch, Client, Error, ModuleOptions};
 use trimtab_netlink::Report;
 
-/// A client, and how to find IPVS again.
+/// A client, and how to look IPVS up again.
 #[derive(Debug)]
 pub(super) struct Ipvs {
     client: Client,
     module: ModuleOptions,
-    /// It was found again since this was last asked.
+    /// Whether IPVS was looked up again since this was last queried.
     renewed: bool,
 }
 
@@ -19,27 +19,27 @@ impl Ipvs {
         Ok(Self { client: Client::connect(&module)?, module, renewed: false })
     }
 
-    /// Asks IPVS, once more if it had to be found again.
+    /// Sends a request to IPVS, and repeats it if IPVS had to be looked up again.
     pub(super) fn ask<T>(
         &mut self,
         mut question: impl FnMut(&mut Client) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match question(&mut self.client) {
             Err(error) if !error.is_not_permitted() && self.is_found_again() => {
-                warn!("{error}: the module was loaded again, all is to be programmed anew");
+                warn!("{error}: the module was reloaded, programming everything again");
                 question(&mut self.client)
             }
             answered => answered,
         }
     }
 
-    /// As [`Client::apply`]. If IPVS had to be found again, it is tried once more; what it says then
-    /// is the truth.
+    /// As [`Client::apply`]. If IPVS had to be looked up again, the batch is sent once more, and
+    /// the second result counts.
     pub(super) fn apply(&mut self, batch: &mut Batch) -> Result<Report, Error> {
         let report = self.client.apply(batch)?;
         let missing = report.failures.iter().any(|failure| failure.refusal.errno.is_no_entry());
         if missing && self.is_found_again() {
-            warn!("the module of IPVS was loaded again, all is to be programmed anew");
+            warn!("the module of IPVS was reloaded, programming everything again");
             return self.client.apply(batch);
         }
         Ok(report)
@@ -50,17 +50,17 @@ impl Ipvs {
         &mut self.client
     }
 
-    /// Why IPVS cannot be had at all, if it cannot.
+    /// Why IPVS is unavailable, if it is.
     pub(super) fn is_lost(&mut self) -> Option<Error> {
         self.client.info().err()
     }
 
-    /// Whether IPVS has lost what it held since this was last asked.
+    /// Whether IPVS has lost its objects since this was last queried.
     pub(super) fn take_renewed(&mut self) -> bool {
         std::mem::take(&mut self.renewed)
     }
 
-    /// Whether IPVS does not answer by the number that it had, and does by another.
+    /// Whether IPVS has a new family number.
     fn is_found_again(&mut self) -> bool {
         if self.client.info().is_ok() {
             return false;

@@ -121,7 +121,8 @@ fn modules(modules: &[(String, Availability)]) -> Vec<Finding> {
             Level::Warning,
             subject,
             format!("not found under these names: {}", perhaps.join(", ")),
-            "nothing if `trimtab run` starts: kernels differ in how they divide the packet filter",
+            "none needed if `trimtab run` starts: the names of packet-filter modules differ \
+             between kernels",
         ));
     }
     let loadable = of(Availability::Loadable);
@@ -129,16 +130,17 @@ fn modules(modules: &[(String, Availability)]) -> Vec<Finding> {
         let more = if loadable.is_empty() {
             String::new()
         } else {
-            format!("; to be loaded when they are needed: {}", loadable.join(", "))
+            format!("; loaded when needed: {}", loadable.join(", "))
         };
         let unknown = of(Availability::Unknown).len();
         let text = if unknown > 0 {
             format!(
-                "{} are there; /lib/modules does not tell about {unknown} more{more}",
+                "{} are available; unknown whether {unknown} more are, because /lib/modules does \
+                 not list them{more}",
                 of(Availability::Present).len()
             )
         } else {
-            format!("{} are there{more}", of(Availability::Present).len())
+            format!("{} are available{more}", of(Availability::Present).len())
         };
         all.push(Finding::ok(subject, text));
     }
@@ -175,7 +177,7 @@ fn iptables(node: &Preflight) -> Finding {
             Level::Warning,
             subject,
             format!("{text}; the programs for {one} are missing, so {one} is not served"),
-            "install iptables with both families, or leave it so in a single-stack cluster",
+            "install iptables for both families; not needed in a single-stack cluster",
         ),
         _ => Finding::wrong(
             Level::Problem,
@@ -191,7 +193,7 @@ fn sysctls(wrong: &[WrongSysctl]) -> Vec<Finding> {
     let mut all = Vec::new();
     let mut to_set = Vec::new();
     for WrongSysctl { wanted, current, is_writable } in wrong {
-        let now = current.as_deref().unwrap_or("not there yet");
+        let now = current.as_deref().unwrap_or("not available yet");
         if *is_writable || current.is_none() {
             to_set.push(format!("{wanted} (now {now})"));
             continue;
@@ -200,15 +202,15 @@ fn sysctls(wrong: &[WrongSysctl]) -> Vec<Finding> {
             Level::Problem,
             subject,
             format!("{wanted} is needed, it is {now}: {}", wanted.reason),
-            "set it on the host, run `trimtab run --init-only` with the privileges, or name a \
-             writable place by trimtab.sysctlPath",
+            "set it on the host, run `trimtab run --init-only` with privileges, or set \
+             trimtab.sysctlPath to a writable path",
         ));
     }
     if !to_set.is_empty() {
         let list = to_set.join(", ");
         all.push(Finding::ok(subject, format!("`trimtab run` will set {list}")));
     } else if all.is_empty() {
-        all.push(Finding::ok(subject, "all have the values that they need"));
+        all.push(Finding::ok(subject, "all have the required values"));
     }
     all
 }
@@ -235,8 +237,8 @@ fn leftovers(found: &[String]) -> Finding {
         Level::Warning,
         subject,
         found.join("; "),
-        "nothing: `trimtab run` removes them once it serves. `trimtab cleanup --of kube-proxy` \
-         removes them now, and with them what serves until then",
+        "none needed: `trimtab run` removes them once it serves. `trimtab cleanup --of \
+         kube-proxy` removes them now, but they may be what serves until then",
     )
 }
 
@@ -258,7 +260,7 @@ fn ports(taken: &[SocketAddr]) -> Option<Finding> {
 
 fn virtual_servers(count: Option<usize>) -> Option<Finding> {
     let count = count.filter(|count| *count > 0)?;
-    let text = format!("{count} are there; those that are not kube-proxy's or Trimtab's stay");
+    let text = format!("{count} exist; those that are not kube-proxy's or Trimtab's stay");
     Some(Finding::ok("virtual servers", text))
 }
 

@@ -1,4 +1,4 @@
-//! `trimtab diff`: what the kernel should hold against what it holds.
+//! `trimtab diff`: compares what the kernel should hold with what it holds.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use trimtab_kube::{Change, Kind};
 use trimtab_reconcile::ports::{Observer, PortError, adopt};
 use trimtab_reconcile::{Reconciler, Report, Settings};
 
-/// How a kernel differs from what is wanted.
+/// The differences of a kernel from the wanted state.
 #[derive(Debug, Default)]
 pub struct Difference {
-    /// The operations that would make it as wanted, in words, in their order.
+    /// The operations that would produce the wanted state, as text, in order.
     pub operations: Vec<String>,
-    /// Virtual servers that belong to somebody else.
+    /// Virtual servers of other programs.
     pub foreign: Vec<Frontend>,
 }
 
-/// The objects that decide what is wanted.
+/// The objects from which the wanted state follows.
 #[derive(Debug)]
 pub struct Wanted {
     reconciler: Reconciler,
@@ -28,7 +28,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Nothing yet, for a node with these addresses.
+    /// Empty, for a node with these addresses.
     pub fn new(settings: Settings, local: Vec<LocalAddress>) -> Self {
         let mut reconciler = Reconciler::new(settings);
         reconciler.set_local_addresses(local);

@@ -64,11 +64,11 @@ fn a_node_is_judged_and_left_as_it_is() {
     let _proxy = cluster.proxy(1).start().unwrap();
     let (text, status) = check(&cluster, &[]);
     assert_eq!(status, Some(0), "{text}");
-    assert!(text.contains("all have the values that they need"), "{text}");
+    assert!(text.contains("all have the required values"), "{text}");
     assert!(text.contains("another program listens on"), "{text}");
     let servers = witness::ipvsadm(node).unwrap();
     let virtual_servers = servers.iter().filter(|line| line.starts_with("-A")).count();
-    assert!(text.contains(&format!("{virtual_servers} are there; those")), "{text}");
+    assert!(text.contains(&format!("{virtual_servers} exist; those")), "{text}");
 }
 
 #[test]

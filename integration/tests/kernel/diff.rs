@@ -49,7 +49,7 @@ fn every_kind_of_tampering_is_named_and_then_repaired() {
     let proxy = cluster.proxy(1).config("ipvs: {syncPeriod: 1s}").start().unwrap();
     let (text, status) = diff(&cluster);
     assert_eq!(status, Some(0), "{text}");
-    let foreign = "0 differences\n\nof others, which Trimtab leaves alone:\n  \
+    let foreign = "0 differences\n\nof other programs, which Trimtab leaves alone:\n  \
                    virtual server TCP 198.51.100.9:80\n";
     assert_eq!(text, foreign);
 
@@ -102,7 +102,7 @@ fn every_kind_of_tampering_is_named_and_then_repaired() {
     for (command, line) in &tampering {
         assert!(text.lines().any(|one| one.starts_with(line)), "{command}: {line}\n{text}");
     }
-    assert!(text.contains("of others, which Trimtab leaves alone"), "{text}");
+    assert!(text.contains("of other programs, which Trimtab leaves alone"), "{text}");
     assert_eq!(witness::ipvsadm(node).unwrap(), before, "it changes nothing");
 
     proxy.resume().unwrap();

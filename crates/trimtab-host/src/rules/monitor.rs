@@ -1,5 +1,4 @@
-//! Word that somebody deleted rules, where they are in nftables. The older kind of iptables tells
-//! nobody.
+//! Notifications of deleted rules, if they are in nftables. Legacy iptables sends none.
 
 use std::io;
 use std::time::Duration;
@@ -28,17 +27,19 @@ const RULE_CHAIN: u16 = 2;
 const HEADER: usize = 4;
 /// `NFPROTO_IPV4`, `NFPROTO_IPV6` (include/uapi/linux/netfilter.h).
 const FAMILIES: [u8; 2] = [2, 10];
-/// The chains that the kernel itself calls, where our jumps are.
+/// The built-in chains that have our jumps.
 const BUILT_IN: [&[u8]; 5] = [b"PREROUTING", b"INPUT", b"FORWARD", b"OUTPUT", b"POSTROUTING"];
-/// What our chains begin with.
+/// The prefixes of our chains' names.
 const OURS: &[u8] = b"KUBE-";
 
-/// How long to wait before a lost subscription is made again.
+/// How long to wait before subscribing again after an error.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A subscription to deletions of rules that may be ours, and to what other service proxies add.
+/// A subscription to deletions of rules that may be ours, and to additions by other service
+/// proxies.
 ///
-/// What one restores oneself may delete rules, too, and is then told of like anything else.
+/// Our own `iptables-restore` may delete rules, too, and then causes a notification like any other
+/// program.
 #[derive(Debug)]
 pub struct RuleMonitor {
     subscription: Option<Subscription>,
@@ -55,8 +56,8 @@ impl RuleMonitor {
         Ok(Self { subscription: Some(open().map_err(Error::Monitor)?), changed: false })
     }
 
-    /// Waits until there is something to look at since the last return. Cancelling the wait loses
-    /// nothing.
+    /// Waits until there has been a notification since the last return. Cancelling the wait loses
+    /// none.
     pub async fn changed(&mut self) {
         while !self.changed {
             if let Some(subscription) = &mut self.subscription {

@@ -35,8 +35,7 @@ Examples:
   # Against manifests:
   trimtab diff -f manifests/ --hostname-override node-a
 
-Nothing is changed. A line that begins with - or + names what the kernel has or lacks, one with ! something
-that has another value. What belongs to others is listed apart and is no difference. The exit status is 0
+Nothing is changed. A line that begins with - or + is an object that the kernel has too much or lacks, one with ! an object with another value. Virtual servers of other programs are listed separately and do not count. The exit status is 0
 if the kernel holds what it should, 1 if it does not, and 2 if the input cannot be used.")]
 pub struct DiffArgs {
     /// Manifests: files, folders, or - for standard input; instead of the API server.
@@ -56,10 +55,10 @@ pub struct DiffArgs {
     hostname_override: Option<String>,
 }
 
-/// Prints how the kernel differs; 1 if it does.
+/// Prints the differences; exit status 1 if there are any.
 pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
     let config = read_config(arguments.config.as_deref()).and_then(|(mut file, notes)| {
-        // What is compared does not depend on the mode that the node is in now.
+        // The comparison is for IPVS, whatever mode the node uses now.
         file.mode = Some("ipvs".to_owned());
         let hostname = arguments.hostname_override.clone();
         resolve(&file, Overrides { hostname, ..Overrides::default() }, notes)
@@ -97,7 +96,7 @@ fn complain(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::from(INVALID)
 }
 
-/// Takes every list of the API server in once.
+/// Reads every list of the API server once.
 async fn list(arguments: &DiffArgs, config: &Config, wanted: &mut Wanted) -> anyhow::Result<()> {
     let kubeconfig = arguments.kubeconfig.as_deref().or(config.kubeconfig.as_deref());
     let client = watch::connect(kubeconfig, arguments.master.as_deref()).await?;
@@ -138,7 +137,7 @@ async fn list(arguments: &DiffArgs, config: &Config, wanted: &mut Wanted) -> any
         .context("the API server did not list everything within a minute")
 }
 
-/// A line for each difference, and what belongs to others.
+/// A line for each difference, and virtual servers of other programs.
 fn report(host: &[String], found: &Difference) -> String {
     let mut text = String::new();
     for line in host {
@@ -155,7 +154,7 @@ fn report(host: &[String], found: &Difference) -> String {
     let count = host.len() + found.operations.len();
     let _ = writeln!(text, "{count} differences");
     if !found.foreign.is_empty() {
-        let _ = writeln!(text, "\nof others, which Trimtab leaves alone:");
+        let _ = writeln!(text, "\nof other programs, which Trimtab leaves alone:");
         for frontend in &found.foreign {
             let family = if frontend.family() == Family::V6 { " (IPv6)" } else { "" };
             let _ = writeln!(text, "  virtual server {frontend}{family}");
