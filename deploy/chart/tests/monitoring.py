@@ -1,4 +1,4 @@
-"""The alerts and the dashboard: that they are sound, and ask for metrics that the program has."""
+"""The alerts and the dashboard: that they are valid and use only metrics that the program has."""
 
 import json
 import re
@@ -13,16 +13,16 @@ from rendering import CHART
 
 RULES = CHART / "rules" / "trimtab.yaml"
 DASHBOARD = CHART / "dashboards" / "trimtab.json"
-METRICS = CHART.parent.parent / "crates" / "trimtab" / "src" / "metric" / "table.rs"
+METRICS = CHART.parent.parent / "crates" / "trimtab-metrics" / "src" / "table.rs"
 
-# What Prometheus itself has.
+# Metrics of Prometheus itself.
 OF_PROMETHEUS = {"up", "ALERTS"}
-# What Grafana puts in place of its variables, for promtool.
+# Values in place of Grafana's variables, for promtool.
 VARIABLES = {"$__rate_interval": "5m", "$instance": "a"}
 
 
 def checks() -> dict[str, list[str]]:
-    """Every check, by what it says."""
+    """Every check, by its message."""
     rules = list(rule_queries())
     panels = list(dashboard_queries())
     known = "alerts and dashboard ask for metrics that the program has"
@@ -37,7 +37,7 @@ def checks() -> dict[str, list[str]]:
 
 
 def parse(queries: list[str]) -> list[str]:
-    """What promtool has against the queries, which it takes as those of rules."""
+    """Errors that promtool finds in the queries, which it checks as queries of rules."""
     rules = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}, file)
@@ -46,14 +46,14 @@ def parse(queries: list[str]) -> list[str]:
 
 
 def rule_queries() -> Iterator[str]:
-    """What the alerts ask for."""
+    """The queries of the alerts."""
     for group in yaml.safe_load(RULES.read_text())["groups"]:
         for rule in group["rules"]:
             yield rule["expr"]
 
 
 def dashboard_queries() -> Iterator[str]:
-    """What the dashboard asks for, with values in place of its variables."""
+    """The queries of the dashboard, with values in place of its variables."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", []):
             query = target["expr"]
@@ -63,7 +63,7 @@ def dashboard_queries() -> Iterator[str]:
 
 
 def unknown_metrics(query: str) -> list[str]:
-    """The metrics in a query that the program has not. Histograms have three each."""
+    """The metrics in a query that the program does not have. A histogram has three."""
     table = re.findall(r'= (Counter|Gauge|Histogram)\s+"([a-z_]+)"', METRICS.read_text())
     has = {name for kind, name in table if kind != "Histogram"}
     for part in ("bucket", "sum", "count"):
@@ -73,7 +73,7 @@ def unknown_metrics(query: str) -> list[str]:
 
 
 def dashboard_faults() -> list[str]:
-    """Panels that Grafana would mix up or that nobody could read."""
+    """Panels that Grafana would confuse or that nobody could read."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     found = [] if len({p["id"] for p in panels}) == len(panels) else ["two panels have one id"]
     for panel in (one for one in panels if one["type"] != "row"):
@@ -85,6 +85,6 @@ def dashboard_faults() -> list[str]:
 
 
 def promtool(*arguments: str) -> list[str]:
-    """What promtool says if it fails."""
+    """The output of promtool if it fails."""
     run = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
     return [(run.stdout + run.stderr).strip()] if run.returncode else []
