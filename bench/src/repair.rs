@@ -98,7 +98,7 @@ pub fn all_of_ipvs() -> Fault {
 /// injected at once.
 ///
 /// # Errors
-/// When a command fails, the program ends, or something is not put right within `patience`.
+/// When a command fails, the program ends, or something is not repaired within `patience`.
 pub fn measure(faults: &[Fault], running: &mut Running, patience: Duration) -> Result<Vec<f64>> {
     let before = faults.iter().map(seen).collect::<Result<Vec<String>>>()?;
     let mut done = Vec::with_capacity(faults.len());
@@ -118,7 +118,7 @@ pub fn measure(faults: &[Fault], running: &mut Running, patience: Duration) -> R
         }
         running.check()?;
         if done[0].elapsed() > patience {
-            bail!("never put right: {took:?} of {faults:?}");
+            bail!("never repaired: {took:?} of {faults:?}");
         }
         thread::sleep(Duration::from_millis(20));
     }

@@ -65,7 +65,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         "{} Services x {}, syncPeriod {} s, {} rounds",
         arguments.services, arguments.endpoints, arguments.sync_period, arguments.rounds
     );
-    println!("\n| fault | put right after, s: least / median / most |\n| --- | --: |");
+    println!("\n| fault | repaired after, s: least / median / most |\n| --- | --: |");
     for fault in repair::told() {
         rows(&[fault], arguments, &mut running, patience)?;
     }

@@ -11,7 +11,7 @@ const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 /// Makes sure that `connections` have room in each namespace.
 ///
 /// # Errors
-/// When they have not, and more room is not to be had.
+/// When there is no room for them, and the limit cannot be raised.
 pub fn make_room(connections: usize) -> Result<()> {
     // A kernel without it tracks nothing.
     let Ok(text) = std::fs::read_to_string(MAX) else { return Ok(()) };

@@ -123,7 +123,7 @@ impl Network {
         self.cluster.topology.node(NODE)
     }
 
-    /// Where the measured Service is to be had.
+    /// The address of the measured Service.
     pub fn vip(&self) -> SocketAddr {
         self.spec.at_v4(PORT)
     }

@@ -71,7 +71,7 @@ impl Binding {
         Self { kind, sources: watch::Sender::default() }
     }
 
-    /// The sources of routes, for whoever compares.
+    /// The sources of routes, for comparisons.
     pub(super) fn sources(&self) -> watch::Receiver<Sources> {
         self.sources.subscribe()
     }

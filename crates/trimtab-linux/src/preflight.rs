@@ -35,7 +35,7 @@ pub struct Preflight {
     pub leftovers: Vec<String>,
     /// IPVS's connection table, if it is too small: its buckets, and the size to load IPVS with.
     pub small_connection_table: Option<(u32, u32)>,
-    /// Virtual servers in the kernel, whoever made them.
+    /// Number of virtual servers in the kernel, of all programs.
     pub virtual_servers: Option<usize>,
 }
 

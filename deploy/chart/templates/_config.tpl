@@ -76,7 +76,7 @@ DaemonSet's update, some at a time. A changed ConfigMap would reach all nodes wi
 {{- include "trimtab.port" (dict "address" .Values.config.metricsBindAddress "default" "10249") -}}
 {{- end }}
 
-{{/* Flags that both containers get: what a ConfigMap of somebody else may say otherwise. */}}
+{{/* Flags for both containers: they override a ConfigMap that is not the chart's own. */}}
 {{- define "trimtab.configFlags" -}}
 {{- if .Values.configFromConfigMap.name }}
 - --proxy-mode=ipvs

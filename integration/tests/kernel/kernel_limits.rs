@@ -23,7 +23,7 @@ fn estimation_is_as_configured_where_the_kernel_can_and_its_memory_is_known() {
         let shown = namespace.command("sysctl", ["-n", &format!("net.ipv4.vs.{name}")]);
         shown.map(|value| value.trim().to_owned())
     };
-    // Each came with another kernel: what this one lacks is said, and nothing else suffers.
+    // Each was added in another kernel version: missing ones are logged, and everything else works.
     for (name, value) in [("run_estimation", "0"), ("est_nice", "10"), ("est_cpulist", "0")] {
         match sysctl(name) {
             Ok(found) => assert_eq!(found, value, "{name}"),

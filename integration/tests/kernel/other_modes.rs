@@ -19,7 +19,7 @@ const IPTABLES_MODE: &str = "*mangle\n:KUBE-PROXY-CANARY - [0:0]\nCOMMIT\n\
     -A KUBE-SERVICES -p tcp -m tcp --dport 9 -j KUBE-SVC-AAAA\n-A KUBE-SVC-AAAA -j KUBE-SEP-BBBB\n\
     -A KUBE-SEP-BBBB -j MARK --set-mark 1\nCOMMIT\n";
 
-/// Chains of the kubelet's, and rules of somebody else's, that stay.
+/// Chains of the kubelet and rules of other programs, which stay.
 const FOREIGN: [&str; 3] =
     [":KUBE-FIREWALL", "-A INPUT -j KUBE-FIREWALL", "-A INPUT -p udp -j ACCEPT"];
 

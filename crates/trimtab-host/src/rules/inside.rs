@@ -4,8 +4,8 @@
 //! the address itself, with the endpoints of this node, is for clients outside; one whose frontend
 //! is a mark, with all endpoints, is for clients inside, which are pods and this node itself. IPVS
 //! looks a mark up before an address, and compares all of its 32 bits. So the first packet of a
-//! connection from inside gets the mark that the set has for its destination, and no other bit. All
-//! that can go wrong on the way leaves a packet with the virtual server of its address.
+//! connection from inside gets the mark that the set has for its destination, and no other bit. If
+//! anything goes wrong on the way, the packet reaches the virtual server of its address.
 //!
 //! `--map-set` works in the mangle table only, and what comes in must be marked between the nat
 //! table's PREROUTING and IPVS, what this node sends before the nat table's OUTPUT:
@@ -15,19 +15,19 @@
 //! * filter INPUT (0): bits that others have added since are put aside, in the connection's mark;
 //! * IPVS (99) in INPUT;
 //! * mangle OUTPUT (-150): the first packet of a connection gets its mark, with the gate bit;
-//! * nat OUTPUT (-100): the gate bit is taken away, if the packet is from this node;
+//! * nat OUTPUT (-100): the gate bit is cleared, if the packet is from this node;
 //! * IPVS (-98) in OUTPUT;
 //! * mangle OUTPUT, where what IPVS has translated comes by: the bits put aside come back;
-//! * nat POSTROUTING: what this node sent is masqueraded, as a VIP may be its source address. The
-//!   mark is taken away, or another program would take it for one of its own.
+//! * nat POSTROUTING: packets from this node are masqueraded, because their source address may be a
+//!   VIP. The mark is cleared, because another program could take it for one of its own.
 //!
 //! Calico's iptables data plane is one that adds bits: on nodes with `kube-ipvs0` it notes in the filter
 //! table's INPUT which pod a packet is from, and applies the pod's policy in OUTPUT. It keeps its jump
 //! at the top of INPUT, before ours.
 //!
-//! The two steps in the nat table begin in KUBE-SERVICES, which kube-proxy writes anew when it takes
-//! the node over: from then on no packet has a mark of ours when IPVS sees it, whatever else of ours
-//! is left on the node, and nobody is sent to endpoints of which nobody keeps track.
+//! The two steps in the nat table begin in KUBE-SERVICES, which kube-proxy writes anew when it
+//! takes the node over: from then on no packet has a mark of ours when IPVS sees it, whatever else
+//! of ours is left on the node, and no client is sent to stale endpoints.
 
 use trimtab_core::{MarkRange, SetKind};
 
@@ -49,10 +49,10 @@ pub(super) fn mangle(options: &RuleOptions, sets: &Sets) -> Table {
     let to_set = sets.has(SetKind::Inside, "dst,dst");
     let mut input = Vec::new();
     if let LocalDetector::Cidr(net) = &options.local_detector {
-        // The network may be that of all pods of the cluster. One of another node that asks at this
-        // node's own address came in where that address is. It is served as one outside is: an
-        // endpoint elsewhere would answer it directly, which it does not expect. Only a bridge has
-        // an address of the pods' network towards its own pods.
+        // The network may be that of all pods of the cluster. A packet of a pod on another node to
+        // this node's own address arrives on the interface with that address. It is served like one
+        // from outside: an endpoint elsewhere would answer the pod directly, which it does not
+        // expect. Only a bridge has an address of the pods' network towards its own pods.
         input.push(format!(
             "! -d {net} {} {has_gate} -m addrtype --dst-type LOCAL --limit-iface-in -j MARK \
              --set-xmark 0x0/{gate:#x}",
@@ -112,8 +112,8 @@ pub(super) fn aside(options: &RuleOptions, sets: &Sets) -> (Jump, Chain) {
     (jump("INPUT", ASIDE, "trimtab clients inside the cluster"), chain(ASIDE, rules))
 }
 
-/// The nat table's chain. The gate bit is flipped: set for what comes in, taken away from what this
-/// node sends, which has it by then.
+/// The nat table's chain. It flips the gate bit: sets it on incoming packets, and clears it on
+/// packets of this node, which already have it.
 pub(super) fn nat(options: &RuleOptions) -> Chain {
     let gate = options.marks.gate();
     let flip = format!("-j MARK --set-xmark {gate:#x}/0x0");
@@ -132,7 +132,7 @@ pub(super) fn nat(options: &RuleOptions) -> Chain {
     chain(NAT, rules)
 }
 
-/// How KUBE-SERVICES leads there.
+/// The jump from KUBE-SERVICES.
 pub(super) fn rule(sets: &Sets) -> String {
     format!(
         "{} {} -j {NAT}",

@@ -93,7 +93,7 @@ pub(super) fn run(
             let verdict = job(&batch, variables)
                 .and_then(|job| runner.run(&options, &job, Output::To(&mut transcript)));
             transcript.end();
-            // Where there is no guest to be had, the others need not try.
+            // If there is no guest, the other workers need not try.
             let verdict = verdict.inspect_err(|_| held(&queue).close())?;
             if verdict.report() != 0 {
                 held(&so_far).broken += 1;

@@ -10,9 +10,9 @@ pub(super) type Numbered = (usize, Test);
 
 /// Tests in the order in which they run, taken in batches: one batch is what one guest runs.
 ///
-/// Whoever is free takes the next batch, and batches get smaller, so that all guests are done at
-/// about the same time however long each test takes. What is in a batch depends on nothing but the
-/// order and the number of guests: the same order is the same run.
+/// A free guest takes the next batch, and batches get smaller, so that all guests are done at about
+/// the same time however long each test takes. What is in a batch depends on nothing but the order
+/// and the number of guests: the same order is the same run.
 #[derive(Debug)]
 pub(super) struct Queue {
     waiting: std::vec::IntoIter<Numbered>,

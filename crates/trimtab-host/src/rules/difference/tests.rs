@@ -248,7 +248,7 @@ fn jumps_that_differ_in_their_comment_only_become_one() {
     output.push("-j KUBE-SERVICES".to_owned());
     output.push("-s 10.0.0.0/8 -j KUBE-SERVICES".to_owned());
     tables.restore(&rules.difference(&tables.save()).unwrap());
-    // The one on a condition is somebody else's.
+    // The conditional one belongs to another program.
     assert_eq!(
         tables.0["nat"]["OUTPUT"],
         [
@@ -317,7 +317,7 @@ fn inflict(tables: &mut Tables, (damage, chain, rule): (Damage, usize, usize)) {
         Damage::Foreign => rules.insert(at, format!("-s 192.0.2.{}/32 -j ACCEPT", rule % 256)),
         Damage::Destroy if !is_built_in(&chain) => {
             chains.remove(&chain);
-            // The kernel lets go of a chain only when nothing leads to it.
+            // The kernel deletes a chain only if no rule jumps to it.
             for rules in chains.values_mut() {
                 rules.retain(|rule| Rule::parse(rule).target() != Some(&chain));
             }
