@@ -20,6 +20,7 @@ mod rule_set;
 mod saved;
 mod settings;
 mod syntax;
+mod table;
 
 pub use backend::{Backend, Choice, Survey, choose};
 pub use monitor::RuleMonitor;

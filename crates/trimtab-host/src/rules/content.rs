@@ -13,76 +13,17 @@
 //!   a VIP served here is local, and loading it would make the kernel load br_netfilter, which
 //!   sends all bridged packets through the packet filter, on nodes that have no external IP at all.
 
-use trimtab_core::{Family, SetId, SetKind};
+use trimtab_core::{Family, SetKind};
 
 use super::inside;
 use super::options::{LocalDetector, RuleOptions};
-
-/// A table's part of the rule set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) name: &'static str,
-    /// By built-in chain, and in each from the top.
-    pub(super) jumps: Vec<Jump>,
-    pub(super) chains: Vec<Chain>,
-}
-
-/// A rule in a built-in chain that leads to one of our chains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Jump {
-    pub(super) from: &'static str,
-    pub(super) to: &'static str,
-    /// Part of the identity: kube-proxy looks for a jump with its comment, and so do we, lest either
-    /// adds a second one beside the other's.
-    comment: &'static str,
-}
-
-impl Jump {
-    /// What stands behind `-A CHAIN`.
-    pub(super) fn rule(&self) -> String {
-        format!("-m comment --comment \"{}\" -j {}", self.comment, self.to)
-    }
-}
-
-/// A chain of ours with its whole content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Chain {
-    pub(super) name: &'static str,
-    /// What stands behind `-A CHAIN`, rule by rule.
-    pub(super) rules: Vec<String>,
-}
-
-pub(super) const fn jump(from: &'static str, to: &'static str, comment: &'static str) -> Jump {
-    Jump { from, to, comment }
-}
-
-pub(super) const fn chain(name: &'static str, rules: Vec<String>) -> Chain {
-    Chain { name, rules }
-}
+use super::table::{Sets, Table, chain, jump, says};
 
 /// The tables in the order in which they are restored: masquerading before letting anything pass,
 /// and a way for the gate bit to go before anything gets it.
 pub(super) fn tables(options: &RuleOptions, family: Family) -> [Table; 3] {
     let sets = Sets(family);
     [inside::mangle(options, &sets), nat(options, family, &sets), filter(options, family, &sets)]
-}
-
-/// Words the match of a set.
-pub(super) struct Sets(Family);
-
-impl Sets {
-    /// `how` says which parts of the packet are looked up, such as `dst,dst`: address and port.
-    pub(super) fn has(&self, kind: SetKind, how: &str) -> String {
-        format!("-m set --match-set {} {how}", self.name(kind))
-    }
-
-    pub(super) const fn name(&self, kind: SetKind) -> &'static str {
-        SetId::new(kind, self.0).name()
-    }
-}
-
-pub(super) fn says(comment: &str) -> String {
-    format!("-m comment --comment \"{comment}\"")
 }
 
 fn nat(options: &RuleOptions, family: Family, sets: &Sets) -> Table {

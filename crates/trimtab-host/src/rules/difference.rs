@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::content::{Chain, Jump, Table};
 use super::saved::{Saved, SavedRule, SavedTable};
 use super::syntax::Rule;
+use super::table::{Chain, Jump, Table};
 
 /// The restore input for the wanted state, if the tables differ.
 pub(super) fn difference(tables: &[Table], saved: &Saved<'_>) -> Option<String> {

@@ -31,8 +31,8 @@
 
 use trimtab_core::{MarkRange, SetKind};
 
-use super::content::{Chain, Jump, Sets, Table, chain, jump, says};
 use super::options::{LocalDetector, RuleOptions, reserved_bits};
+use super::table::{Chain, Jump, Sets, Table, chain, jump, says};
 
 /// From KUBE-SERVICES: what a client inside sends to one of these frontends.
 pub(super) const NAT: &str = "TRIMTAB-INSIDE";

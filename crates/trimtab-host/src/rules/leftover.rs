@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::content::Table;
 use super::difference::{deletion, names_ours};
 use super::saved::{Saved, SavedRule, SavedTable};
 use super::syntax::Rule;
+use super::table::Table;
 
 /// kube-proxy's chains in one table, of its modes iptables and ipvs. The kubelet's KUBE-FIREWALL,
 /// KUBE-KUBELET-CANARY, KUBE-IPTABLES-HINT and KUBE-MARK-DROP are not among them.

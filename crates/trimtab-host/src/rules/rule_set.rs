@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use trimtab_core::Family;
 
-use super::content::{self, Table};
+use super::content;
 use super::saved::Saved;
+use super::table::Table;
 use super::{RuleOptions, difference, leftover};
 use crate::Error;
 
