@@ -47,7 +47,7 @@ use test_api::{ApiServer, Config, Resource};
 
 /// Longer than anything here takes, also on an emulated processor that others keep busy: there, a
 /// start of the program was seen to take more than a minute. Only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A network with an API server.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ impl Cluster {
 /// Polls until there is an answer.
 ///
 /// # Errors
-/// When there is none within five minutes, with what it waited for.
+/// When there is none within ten minutes, with what it waited for.
 pub fn eventually<T>(
     what: impl std::fmt::Display,
     mut ask: impl FnMut() -> anyhow::Result<Option<T>>,

@@ -87,7 +87,7 @@ impl Health {
     }
 
     /// Whether the kernel has been programmed since the start, with or without success.
-    pub fn is_programmed(&self) -> bool {
+    pub(crate) fn is_programmed(&self) -> bool {
         self.state().programmed
     }
 
@@ -97,12 +97,12 @@ impl Health {
     }
 
     /// Whether another service proxy also programs this node, so that packets may not reach IPVS.
-    pub fn set_other_proxy(&self, other_proxy: bool) {
+    pub(crate) fn set_other_proxy(&self, other_proxy: bool) {
         self.state().other_proxy = other_proxy;
     }
 
     /// Whether the proxy keeps up with changes.
-    pub fn is_healthy(&self) -> bool {
+    pub(crate) fn is_healthy(&self) -> bool {
         self.state().queued.is_none_or(|since| since.elapsed() < self.patience)
     }
 

@@ -23,7 +23,7 @@ pub fn statistics_bytes(virtual_servers: usize, real_servers: usize, possible_cp
 }
 
 /// Whether that is worth a warning: more than a sixteenth of the memory.
-pub fn is_much(bytes: u64, memory: u64) -> bool {
+pub(crate) fn is_much(bytes: u64, memory: u64) -> bool {
     bytes > memory / 16
 }
 

@@ -104,7 +104,7 @@ impl WarningReason {
 
     /// Whether each node has an Event of its own. Other problems follow from the objects, or from
     /// the kernel version that nodes have in common, so many nodes find the same.
-    pub const fn is_of_this_node(self) -> bool {
+    pub(crate) const fn is_of_this_node(self) -> bool {
         matches!(self, Self::HealthCheckPort)
     }
 }
