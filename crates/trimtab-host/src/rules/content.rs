@@ -13,22 +13,27 @@
 //!   a VIP served here is local, and loading it would make the kernel load br_netfilter, which
 //!   sends all bridged packets through the packet filter, on nodes that have no external IP at all.
 
-use trimtab_core::{Family, SetKind};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use trimtab_core::{Family, Protocol, SetKind};
 
 use super::inside;
 use super::options::{LocalDetector, RuleOptions};
-use super::table::{Sets, Table, chain, jump, says};
+use super::rule::{InterfaceName, Rule, Side, Target, Test};
+use super::table::{DST, DST_DST, DST_DST_DST, DST_DST_SRC, SRC_DST, Sets, Table, chain, jump};
+
+const MARK_MASQUERADE: Target = Target::Chain("KUBE-MARK-MASQ");
 
 /// The tables in the order in which they are restored: masquerading before letting anything pass,
 /// and a way for the gate bit to go before anything gets it.
 pub(super) fn tables(options: &RuleOptions, family: Family) -> [Table; 3] {
     let sets = Sets(family);
-    [inside::mangle(options, &sets), nat(options, family, &sets), filter(options, family, &sets)]
+    [inside::mangle(options, sets), nat(options, family, sets), filter(options, family, sets)]
 }
 
-fn nat(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
-    let (masquerade, drop) = (options.masquerade_mark(), options.drop_mark());
-    let random = if options.random_fully { " --random-fully" } else { "" };
+fn nat(options: &RuleOptions, family: Family, sets: Sets) -> Table {
+    let masquerade = options.masquerade_mark();
     Table {
         name: "nat",
         jumps: vec![
@@ -40,140 +45,125 @@ fn nat(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
             chain(
                 "KUBE-LOAD-BALANCER",
                 vec![
-                    format!(
-                        "{} {} -j RETURN",
-                        says("load-balancer VIPs of local traffic policy keep the client address"),
-                        sets.has(SetKind::LoadBalancerLocal, "dst,dst"),
-                    ),
-                    "-j KUBE-MARK-MASQ".to_owned(),
+                    Rule::new(Target::Return)
+                        .says("load-balancer VIPs of local traffic policy keep the client address")
+                        .when(sets.has(SetKind::LoadBalancerLocal, DST_DST)),
+                    Rule::new(MARK_MASQUERADE),
                 ],
             ),
             // As the kubelet of Kubernetes before 1.28 writes it in its own copy of the chain.
             chain(
                 "KUBE-MARK-MASQ",
-                vec![format!("-j MARK --set-xmark {masquerade:#x}/{masquerade:#x}")],
+                vec![Rule::new(Target::SetMark { value: masquerade, mask: masquerade })],
             ),
             chain("KUBE-NODE-PORT", node_ports(sets)),
-            chain(
-                "KUBE-POSTROUTING",
-                inside::after(options)
-                    .into_iter()
-                    .chain([
-                        format!(
-                            "{} {} -j MASQUERADE",
-                            says("a pod reaches itself through its service"),
-                            sets.has(SetKind::LoopBack, "dst,dst,src"),
-                        ),
-                        // The rest as that kubelet writes it, or it would add its own rules behind.
-                        format!("-m mark ! --mark {masquerade:#x}/{masquerade:#x} -j RETURN"),
-                        format!("-j MARK --set-xmark {masquerade:#x}/0x0"),
-                        format!(
-                            "{} -j MASQUERADE{random}",
-                            says("kubernetes service traffic requiring SNAT")
-                        ),
-                    ])
-                    .collect(),
-            ),
-            chain(
-                "KUBE-SERVICES",
-                vec![
-                    format!(
-                        "-s {} -j RETURN",
-                        match family {
-                            Family::V4 => "127.0.0.0/8",
-                            Family::V6 => "::1/128",
-                        }
-                    ),
-                    format!(
-                        "{} -m addrtype --src-type LOCAL {} {} -j MARK --set-xmark \
-                         {drop:#x}/{drop:#x}",
-                        says("source ranges keep this node out"),
-                        sets.has(SetKind::LoadBalancerFirewall, "dst,dst"),
-                        // The element is (VIP, port, VIP); the packet's source may be any of ours.
-                        sets.has(SetKind::LoadBalancerSourceIp, "dst,dst,dst").replacen(
-                            "--match-set",
-                            "! --match-set",
-                            1
-                        ),
-                    ),
-                    inside::rule(sets),
-                    format!(
-                        "{} {} -j KUBE-LOAD-BALANCER",
-                        says("load-balancer VIPs"),
-                        sets.has(SetKind::LoadBalancer, "dst,dst"),
-                    ),
-                    masquerade_cluster_ips(options, sets),
-                    format!(
-                        "{} {} -j KUBE-MARK-MASQ",
-                        says("external IPs, masqueraded"),
-                        sets.has(SetKind::ExternalIp, "dst,dst"),
-                    ),
-                    format!(
-                        "{} {} -m addrtype --dst-type LOCAL -j ACCEPT",
-                        says("external IPs"),
-                        sets.has(SetKind::ExternalIp, "dst,dst"),
-                    ),
-                    format!(
-                        "{} {} -m addrtype --dst-type LOCAL -j ACCEPT",
-                        says("external IPs of local traffic policy"),
-                        sets.has(SetKind::ExternalIpLocal, "dst,dst"),
-                    ),
-                    "-m addrtype --dst-type LOCAL -j KUBE-NODE-PORT".to_owned(),
-                    format!("{} -j ACCEPT", sets.has(SetKind::ClusterIp, "dst,dst")),
-                    format!("{} -j ACCEPT", sets.has(SetKind::LoadBalancer, "dst,dst")),
-                ],
-            ),
+            chain("KUBE-POSTROUTING", postrouting(options, sets)),
+            chain("KUBE-SERVICES", services(options, family, sets)),
             inside::nat(options),
         ],
     }
 }
 
-fn masquerade_cluster_ips(options: &RuleOptions, sets: &Sets) -> String {
-    let (from_elsewhere, how) = match &options.local_detector {
-        _ if options.masquerade_all => (String::new(), "dst,dst"),
-        LocalDetector::Cidr(net) => (format!("! -s {net} "), "dst,dst"),
-        LocalDetector::Bridge(name) => (format!("! -i {name} "), "dst,dst"),
-        LocalDetector::InterfacePrefix(name) => (format!("! -i {name}+ "), "dst,dst"),
-        // At least what the node itself sends: it leaves with the VIP as its source, to which no
-        // pod elsewhere could answer.
-        LocalDetector::None => (String::new(), "src,dst"),
-    };
-    format!(
-        "{from_elsewhere}{} {} -j KUBE-MARK-MASQ",
-        says("cluster IPs, masqueraded"),
-        sets.has(SetKind::ClusterIp, how),
-    )
+fn postrouting(options: &RuleOptions, sets: Sets) -> Vec<Rule> {
+    let masquerade = options.masquerade_mark();
+    let random_fully = options.random_fully;
+    let own = [
+        Rule::new(Target::Masquerade { random_fully: false })
+            .says("a pod reaches itself through its service")
+            .when(sets.has(SetKind::LoopBack, DST_DST_SRC)),
+        // The rest as that kubelet writes it, or it would add its own rules behind.
+        Rule::new(Target::Return).unless(Test::Mark { value: masquerade, mask: masquerade }),
+        Rule::new(Target::SetMark { value: masquerade, mask: 0 }),
+        Rule::new(Target::Masquerade { random_fully })
+            .says("kubernetes service traffic requiring SNAT"),
+    ];
+    inside::after(options).into_iter().chain(own).collect()
 }
 
-fn node_ports(sets: &Sets) -> Vec<String> {
+fn services(options: &RuleOptions, family: Family, sets: Sets) -> Vec<Rule> {
+    let drop = options.drop_mark();
+    let to_us = Test::IsLocal(Side::Destination);
+    vec![
+        Rule::new(Target::Return).when(Test::Source(loopback(family))),
+        Rule::new(Target::SetMark { value: drop, mask: drop })
+            .says("source ranges keep this node out")
+            .when(Test::IsLocal(Side::Source))
+            .when(sets.has(SetKind::LoadBalancerFirewall, DST_DST))
+            // The element is (VIP, port, VIP); the packet's source may be any of ours.
+            .unless(sets.has(SetKind::LoadBalancerSourceIp, DST_DST_DST)),
+        inside::rule(sets),
+        Rule::new(Target::Chain("KUBE-LOAD-BALANCER"))
+            .says("load-balancer VIPs")
+            .when(sets.has(SetKind::LoadBalancer, DST_DST)),
+        masquerade_cluster_ips(options, sets),
+        Rule::new(MARK_MASQUERADE)
+            .says("external IPs, masqueraded")
+            .when(sets.has(SetKind::ExternalIp, DST_DST)),
+        Rule::new(Target::Accept)
+            .says("external IPs")
+            .when(sets.has(SetKind::ExternalIp, DST_DST))
+            .when(to_us.clone()),
+        Rule::new(Target::Accept)
+            .says("external IPs of local traffic policy")
+            .when(sets.has(SetKind::ExternalIpLocal, DST_DST))
+            .when(to_us.clone()),
+        Rule::new(Target::Chain("KUBE-NODE-PORT")).when(to_us),
+        Rule::new(Target::Accept).when(sets.has(SetKind::ClusterIp, DST_DST)),
+        Rule::new(Target::Accept).when(sets.has(SetKind::LoadBalancer, DST_DST)),
+    ]
+}
+
+const fn loopback(family: Family) -> IpNet {
+    match family {
+        Family::V4 => IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+        Family::V6 => IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+    }
+}
+
+fn masquerade_cluster_ips(options: &RuleOptions, sets: Sets) -> Rule {
+    let rule = Rule::new(MARK_MASQUERADE).says("cluster IPs, masqueraded");
+    let to_cluster_ip = sets.has(SetKind::ClusterIp, DST_DST);
+    match &options.local_detector {
+        _ if options.masquerade_all => rule.when(to_cluster_ip),
+        LocalDetector::Cidr(net) => rule.unless(Test::Source(*net)).when(to_cluster_ip),
+        LocalDetector::Bridge(name) => {
+            rule.unless(Test::InInterface(InterfaceName::Is(name.clone()))).when(to_cluster_ip)
+        }
+        LocalDetector::InterfacePrefix(prefix) => rule
+            .unless(Test::InInterface(InterfaceName::BeginsWith(prefix.clone())))
+            .when(to_cluster_ip),
+        // At least what the node itself sends: it leaves with the VIP as its source, to which no
+        // pod elsewhere could answer.
+        LocalDetector::None => rule.when(sets.has(SetKind::ClusterIp, SRC_DST)),
+    }
+}
+
+fn node_ports(sets: Sets) -> Vec<Rule> {
     let protocols = [
-        ("tcp", SetKind::NodePortLocalTcp, SetKind::NodePortTcp, "dst"),
-        ("udp", SetKind::NodePortLocalUdp, SetKind::NodePortUdp, "dst"),
-        ("sctp", SetKind::NodePortLocalSctp, SetKind::NodePortSctp, "dst,dst"),
+        (Protocol::Tcp, SetKind::NodePortLocalTcp, SetKind::NodePortTcp, DST),
+        (Protocol::Udp, SetKind::NodePortLocalUdp, SetKind::NodePortUdp, DST),
+        (Protocol::Sctp, SetKind::NodePortLocalSctp, SetKind::NodePortSctp, DST_DST),
     ];
     protocols
         .into_iter()
-        .flat_map(|(protocol, local, all, how)| {
+        .flat_map(|(protocol, local, all, sides)| {
             [
-                format!(
-                    "-p {protocol} {} {} -j RETURN",
-                    says("node ports of local traffic policy keep the client address"),
-                    sets.has(local, how),
-                ),
-                format!(
-                    "-p {protocol} {} {} -j KUBE-MARK-MASQ",
-                    says("node ports, masqueraded"),
-                    sets.has(all, how),
-                ),
+                Rule::new(Target::Return)
+                    .says("node ports of local traffic policy keep the client address")
+                    .when(Test::Protocol(protocol))
+                    .when(sets.has(local, sides)),
+                Rule::new(MARK_MASQUERADE)
+                    .says("node ports, masqueraded")
+                    .when(Test::Protocol(protocol))
+                    .when(sets.has(all, sides)),
             ]
         })
         .collect()
 }
 
-fn filter(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
+fn filter(options: &RuleOptions, family: Family, sets: Sets) -> Table {
     let (masquerade, drop) = (options.masquerade_mark(), options.drop_mark());
-    let pass =
-        |kind: SetKind, how: &str, target: &str| format!("{} -j {target}", sets.has(kind, how));
+    let passes = |kind: SetKind, sides| Rule::new(Target::Return).when(sets.has(kind, sides));
     let (put_aside, aside) = inside::aside(options, sets);
     Table {
         name: "filter",
@@ -190,57 +180,54 @@ fn filter(options: &RuleOptions, family: Family, sets: &Sets) -> Table {
             chain(
                 "KUBE-FORWARD",
                 vec![
-                    format!("-m mark --mark {masquerade:#x}/{masquerade:#x} -j ACCEPT"),
-                    "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT".to_owned(),
+                    Rule::new(Target::Accept)
+                        .when(Test::Mark { value: masquerade, mask: masquerade }),
+                    Rule::new(Target::Accept).when(Test::IsEstablished),
                 ],
             ),
             chain(
                 "KUBE-IPVS-FILTER",
                 vec![
-                    pass(SetKind::LoadBalancer, "dst,dst", "RETURN"),
-                    pass(SetKind::ClusterIp, "dst,dst", "RETURN"),
-                    pass(SetKind::ExternalIp, "dst,dst", "RETURN"),
-                    pass(SetKind::ExternalIpLocal, "dst,dst", "RETURN"),
-                    pass(SetKind::HealthCheckNodePort, "dst", "RETURN"),
-                    format!(
-                        "-m conntrack --ctstate NEW {} -j REJECT --reject-with {}",
-                        sets.has(SetKind::IpvsIps, "dst"),
-                        match family {
-                            Family::V4 => "icmp-port-unreachable",
-                            Family::V6 => "icmp6-port-unreachable",
-                        },
-                    ),
+                    passes(SetKind::LoadBalancer, DST_DST),
+                    passes(SetKind::ClusterIp, DST_DST),
+                    passes(SetKind::ExternalIp, DST_DST),
+                    passes(SetKind::ExternalIpLocal, DST_DST),
+                    passes(SetKind::HealthCheckNodePort, DST),
+                    Rule::new(Target::Reject(family))
+                        .when(Test::IsNew)
+                        .when(sets.has(SetKind::IpvsIps, DST)),
                 ],
             ),
             chain(
                 "KUBE-IPVS-OUT-FILTER",
-                vec![format!(
-                    "{} -m mark --mark {drop:#x}/{drop:#x} -j DROP",
-                    says("source ranges keep this node out"),
-                )],
+                vec![
+                    Rule::new(Target::Drop)
+                        .says("source ranges keep this node out")
+                        .when(Test::Mark { value: drop, mask: drop }),
+                ],
             ),
             chain(
                 "KUBE-NODE-PORT",
-                vec![format!(
-                    "{} {} -j ACCEPT",
-                    says("health-check node ports"),
-                    sets.has(SetKind::HealthCheckNodePort, "dst"),
-                )],
+                vec![
+                    Rule::new(Target::Accept)
+                        .says("health-check node ports")
+                        .when(sets.has(SetKind::HealthCheckNodePort, DST)),
+                ],
             ),
             chain(
                 "KUBE-PROXY-FIREWALL",
-                vec![format!(
-                    "{} {} -j KUBE-SOURCE-RANGES-FIREWALL",
-                    says("load-balancer VIPs with source ranges"),
-                    sets.has(SetKind::LoadBalancerFirewall, "dst,dst"),
-                )],
+                vec![
+                    Rule::new(Target::Chain("KUBE-SOURCE-RANGES-FIREWALL"))
+                        .says("load-balancer VIPs with source ranges")
+                        .when(sets.has(SetKind::LoadBalancerFirewall, DST_DST)),
+                ],
             ),
             chain(
                 "KUBE-SOURCE-RANGES-FIREWALL",
                 vec![
-                    pass(SetKind::LoadBalancerSourceCidr, "dst,dst,src", "RETURN"),
-                    pass(SetKind::LoadBalancerSourceIp, "dst,dst,src", "RETURN"),
-                    "-j DROP".to_owned(),
+                    passes(SetKind::LoadBalancerSourceCidr, DST_DST_SRC),
+                    passes(SetKind::LoadBalancerSourceIp, DST_DST_SRC),
+                    Rule::new(Target::Drop),
                 ],
             ),
             aside,

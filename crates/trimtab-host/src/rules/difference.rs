@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::saved::{Saved, SavedRule, SavedTable};
-use super::syntax::Rule;
+use super::syntax::PrintedRule;
 use super::table::{Chain, Jump, Table};
 
 /// The restore input for the wanted state, if the tables differ.
@@ -78,9 +78,12 @@ fn settle_chain(
     declared: &mut String,
     edits: &mut String,
 ) {
-    let wanted: Vec<Rule> =
-        chain.rules.iter().map(|rule| Rule::parse(rule).uncommented()).collect();
-    let found: Vec<Rule> =
+    let wanted: Vec<PrintedRule> = chain
+        .rules
+        .iter()
+        .map(|rule| PrintedRule::parse(&rule.to_string()).uncommented())
+        .collect();
+    let found: Vec<PrintedRule> =
         present.rules_of(chain.name).map(|rule| rule.parse().uncommented()).collect();
     let kept = common(&found, &wanted);
     if !present.has_chain(chain.name) || (kept.is_empty() && found != wanted) {
@@ -102,7 +105,7 @@ fn settle_chain(
 }
 
 /// A longest common subsequence, as pairs of positions.
-fn common(one: &[Rule], other: &[Rule]) -> Vec<(usize, usize)> {
+fn common(one: &[PrintedRule], other: &[PrintedRule]) -> Vec<(usize, usize)> {
     // Its length from each pair of positions on.
     let mut length = vec![vec![0; other.len() + 1]; one.len() + 1];
     for (i, left) in one.iter().enumerate().rev() {
@@ -140,7 +143,7 @@ fn settle_jumps(from: &str, wanted: &[&Jump], present: &SavedTable<'_>, input: &
             .iter()
             .position(|jump| rule.text.contains(jump.to) && leads_only_to(jump, &rule.parse()));
         if let Some(jump) = jump {
-            exact[jump] += usize::from(rule.parse() == Rule::parse(&wanted[jump].rule()));
+            exact[jump] += usize::from(rule.parse() == PrintedRule::parse(&wanted[jump].rule()));
             found[jump].push(rule);
         }
         order.push(jump);
@@ -165,7 +168,7 @@ fn settle_jumps(from: &str, wanted: &[&Jump], present: &SavedTable<'_>, input: &
 
 /// Whether a rule is this jump, perhaps with another comment. A conditional jump belongs to another
 /// program.
-fn leads_only_to(jump: &Jump, rule: &Rule) -> bool {
+fn leads_only_to(jump: &Jump, rule: &PrintedRule) -> bool {
     rule.target() == Some(jump.to) && rule.is_unconditional()
 }
 

@@ -32,45 +32,45 @@
 use trimtab_core::{MarkRange, SetKind};
 
 use super::options::{LocalDetector, RuleOptions, reserved_bits};
-use super::table::{Chain, Jump, Sets, Table, chain, jump, says};
+use super::rule::{Condition, InterfaceName, Rule, Side, Target, Test};
+use super::table::{Chain, DST_DST, Jump, Sets, Table, chain, jump};
 
 /// From KUBE-SERVICES: what a client inside sends to one of these frontends.
-pub(super) const NAT: &str = "TRIMTAB-INSIDE";
+const NAT: &str = "TRIMTAB-INSIDE";
 const INPUT: &str = "TRIMTAB-INSIDE-IN";
 const OUTPUT: &str = "TRIMTAB-INSIDE-OUT";
 const ASIDE: &str = "TRIMTAB-INSIDE-ASIDE";
 
 /// The mangle table's part.
-pub(super) fn mangle(options: &RuleOptions, sets: &Sets) -> Table {
+pub(super) fn mangle(options: &RuleOptions, sets: Sets) -> Table {
     let gate = options.marks.gate();
-    let has_gate = format!("-m mark --mark {gate:#x}/{gate:#x}");
-    let set = sets.name(SetKind::Inside);
-    let take_mark = format!("-j SET --map-set {set} dst,dst --map-mark");
-    let to_set = sets.has(SetKind::Inside, "dst,dst");
+    let has_gate = Test::Mark { value: gate, mask: gate };
+    let take_mark = Target::MarkOfSet(sets.set(SetKind::Inside), DST_DST);
     let mut input = Vec::new();
     if let LocalDetector::Cidr(net) = &options.local_detector {
         // The network may be that of all pods of the cluster. A packet of a pod on another node to
         // this node's own address arrives on the interface with that address. It is served like one
         // from outside: an endpoint elsewhere would answer the pod directly, which it does not
         // expect. Only a bridge has an address of the pods' network towards its own pods.
-        input.push(format!(
-            "! -d {net} {} {has_gate} -m addrtype --dst-type LOCAL --limit-iface-in -j MARK \
-             --set-xmark 0x0/{gate:#x}",
-            says("pods of other nodes are outside"),
-        ));
+        input.push(
+            Rule::new(Target::SetMark { value: 0, mask: gate })
+                .says("pods of other nodes are outside")
+                .unless(Test::Destination(*net))
+                .when(has_gate.clone())
+                .when(Test::IsLocalToInterface),
+        );
     }
-    input.push(format!("{} {has_gate} {take_mark}", says("what comes from inside")));
-    let new = "-m conntrack --ctstate NEW";
+    input.push(Rule::new(take_mark.clone()).says("what comes from inside").when(has_gate));
     let others = of_others(options);
     let output = vec![
-        format!(
-            "{} {} -m connmark ! --mark 0x0/{others:#x} -j CONNMARK --restore-mark --nfmask \
-             {others:#x} --ctmask {others:#x}",
-            says("marks of others come back"),
-            is_marked(options.marks),
-        ),
-        format!("{new} {take_mark}"),
-        format!("{new} {to_set} -j MARK --set-xmark {gate:#x}/{gate:#x}"),
+        Rule::new(Target::RestoreMark(others))
+            .says("marks of others come back")
+            .when(is_marked(options.marks))
+            .unless(Test::ConnectionMark { value: 0, mask: others }),
+        Rule::new(take_mark).when(Test::IsNew),
+        Rule::new(Target::SetMark { value: gate, mask: gate })
+            .when(Test::IsNew)
+            .when(sets.has(SetKind::Inside, DST_DST)),
     ];
     Table {
         name: "mangle",
@@ -88,26 +88,25 @@ const fn of_others(options: &RuleOptions) -> u32 {
 }
 
 /// That a packet has one of our marks and no other bit.
-fn is_marked(marks: MarkRange) -> String {
-    format!("-m mark --mark {:#x}/{:#x}", marks.tag(), !marks.free_bits())
+const fn is_marked(marks: MarkRange) -> Test {
+    Test::Mark { value: marks.tag(), mask: !marks.free_bits() }
 }
 
 /// The filter table's jump, which comes last of ours, and its chain.
-pub(super) fn aside(options: &RuleOptions, sets: &Sets) -> (Jump, Chain) {
+pub(super) fn aside(options: &RuleOptions, sets: Sets) -> (Jump, Chain) {
     let marks = options.marks;
     let (tag, others) = (marks.tag(), of_others(options));
     // As for the whole mark, but with bits of others.
-    let mixed = format!(
-        "-m mark --mark {tag:#x}/{:#x} -m mark ! --mark 0x0/{others:#x} {}",
-        tag | marks.gate(),
-        sets.has(SetKind::Inside, "dst,dst"),
-    );
+    let mixed = [
+        Condition { negated: false, test: Test::Mark { value: tag, mask: tag | marks.gate() } },
+        Condition { negated: true, test: Test::Mark { value: 0, mask: others } },
+        Condition { negated: false, test: sets.has(SetKind::Inside, DST_DST) },
+    ];
     let rules = vec![
-        format!(
-            "{} {mixed} -j CONNMARK --save-mark --nfmask {others:#x} --ctmask {others:#x}",
-            says("marks of others are put aside"),
-        ),
-        format!("{mixed} -j MARK --set-xmark 0x0/{others:#x}"),
+        Rule::new(Target::SaveMark(others))
+            .says("marks of others are put aside")
+            .when_all(mixed.clone()),
+        Rule::new(Target::SetMark { value: 0, mask: others }).when_all(mixed),
     ];
     (jump("INPUT", ASIDE, "trimtab clients inside the cluster"), chain(ASIDE, rules))
 }
@@ -115,41 +114,39 @@ pub(super) fn aside(options: &RuleOptions, sets: &Sets) -> (Jump, Chain) {
 /// The nat table's chain. It flips the gate bit: sets it on incoming packets, and clears it on
 /// packets of this node, which already have it.
 pub(super) fn nat(options: &RuleOptions) -> Chain {
-    let gate = options.marks.gate();
-    let flip = format!("-j MARK --set-xmark {gate:#x}/0x0");
-    let mut rules =
-        vec![format!("{} -m addrtype --src-type LOCAL {flip}", says("sent by this node"))];
+    let flip = Target::SetMark { value: options.marks.gate(), mask: 0 };
+    let is_ours = Test::IsLocal(Side::Source);
+    let mut rules = vec![Rule::new(flip.clone()).says("sent by this node").when(is_ours.clone())];
     let pods = match &options.local_detector {
         LocalDetector::None => None,
-        LocalDetector::Cidr(net) => Some(format!("-s {net}")),
-        LocalDetector::Bridge(name) => Some(format!("-i {name}")),
-        LocalDetector::InterfacePrefix(prefix) => Some(format!("-i {prefix}+")),
+        LocalDetector::Cidr(net) => Some(Test::Source(*net)),
+        LocalDetector::Bridge(name) => Some(Test::InInterface(InterfaceName::Is(name.clone()))),
+        LocalDetector::InterfacePrefix(prefix) => {
+            Some(Test::InInterface(InterfaceName::BeginsWith(prefix.clone())))
+        }
     };
     if let Some(pods) = pods {
-        rules
-            .push(format!("{pods} {} -m addrtype ! --src-type LOCAL {flip}", says("sent by pods")));
+        rules.push(Rule::new(flip).says("sent by pods").when(pods).unless(is_ours));
     }
     chain(NAT, rules)
 }
 
 /// The jump from KUBE-SERVICES.
-pub(super) fn rule(sets: &Sets) -> String {
-    format!(
-        "{} {} -j {NAT}",
-        says("what clients inside see otherwise"),
-        sets.has(SetKind::Inside, "dst,dst"),
-    )
+pub(super) fn rule(sets: Sets) -> Rule {
+    Rule::new(Target::Chain(NAT))
+        .says("what clients inside see otherwise")
+        .when(sets.has(SetKind::Inside, DST_DST))
 }
 
 /// The first rules of KUBE-POSTROUTING.
-pub(super) fn after(options: &RuleOptions) -> [String; 2] {
-    let masquerade = options.masquerade_mark();
+pub(super) fn after(options: &RuleOptions) -> [Rule; 2] {
     let marked = is_marked(options.marks);
+    let masquerade = options.masquerade_mark();
     [
-        format!(
-            "{} {marked} -m addrtype --src-type LOCAL -j MARK --set-xmark {masquerade:#x}/0xffffffff",
-            says("from this node to endpoints for clients inside"),
-        ),
-        format!("{marked} -j MARK --set-xmark 0x0/0xffffffff"),
+        Rule::new(Target::SetMark { value: masquerade, mask: u32::MAX })
+            .says("from this node to endpoints for clients inside")
+            .when(marked.clone())
+            .when(Test::IsLocal(Side::Source)),
+        Rule::new(Target::SetMark { value: 0, mask: u32::MAX }).when(marked),
     ]
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::difference::{deletion, names_ours};
 use super::saved::{Saved, SavedRule, SavedTable};
-use super::syntax::Rule;
+use super::syntax::PrintedRule;
 use super::table::Table;
 
 /// kube-proxy's chains in one table, of its modes iptables and ipvs. The kubelet's KUBE-FIREWALL,
@@ -138,7 +138,7 @@ fn is_kept(kept: Option<&Table>, chain: &str) -> bool {
 
 /// kube-proxy's jumps hold for every packet, or for the first of each connection. A jump with
 /// another condition belongs to another program.
-fn is_jump_of_kube_proxy(rule: &Rule) -> bool {
+fn is_jump_of_kube_proxy(rule: &PrintedRule) -> bool {
     rule.is_unconditional() || rule.holds_for_new_connections()
 }
 

@@ -32,6 +32,11 @@ impl RuleSet {
         self.family
     }
 
+    /// The rules, table by table.
+    pub const fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
     /// The whole rule set as input for `iptables-restore` or `ip6tables-restore`, for tables that
     /// are empty; it is also what `iptables-save` then prints of our chains, but for its comments
     /// and the built-in chains' own lines.

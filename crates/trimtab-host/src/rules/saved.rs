@@ -1,6 +1,6 @@
 //! Parses the output of `iptables-save`.
 
-use super::syntax::Rule;
+use super::syntax::PrintedRule;
 
 /// The tables as printed; lines that are none of table, chain or rule are left out.
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ pub(super) struct SavedRule<'a> {
 }
 
 impl SavedRule<'_> {
-    pub(super) fn parse(&self) -> Rule {
-        Rule::parse(self.text)
+    pub(super) fn parse(&self) -> PrintedRule {
+        PrintedRule::parse(self.text)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A normal form of rules, in which two equivalent rules are equal.
+//! A normal form of printed rules, in which two equivalent rules are equal.
 //!
 //! Versions and variants of `iptables-save` differ in how they print a rule: where protocol and
 //! comment stand, whether a match without options is named, marks as `--or-mark` or `--set-xmark`,
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 /// A rule, without its chain.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Rule {
+pub(super) struct PrintedRule {
     /// Addresses, interfaces, protocol; sorted.
     header: Vec<Clause>,
     /// Matches with their options, sorted: all must hold, whatever their order.
@@ -32,7 +32,7 @@ struct Target {
     options: Vec<Clause>,
 }
 
-impl Rule {
+impl PrintedRule {
     /// Parses the text after `-A CHAIN`. Any text gives a rule: unknown parts are kept as they are,
     /// so that such a rule differs from ours.
     pub(super) fn parse(text: &str) -> Self {
@@ -280,12 +280,12 @@ mod tests {
 
     #[track_caller]
     fn same(one: &str, other: &str) {
-        assert_eq!(Rule::parse(one), Rule::parse(other));
+        assert_eq!(PrintedRule::parse(one), PrintedRule::parse(other));
     }
 
     #[track_caller]
     fn differ(one: &str, other: &str) {
-        assert_ne!(Rule::parse(one), Rule::parse(other));
+        assert_ne!(PrintedRule::parse(one), PrintedRule::parse(other));
     }
 
     #[test]
@@ -326,9 +326,9 @@ mod tests {
 
     #[test]
     fn a_comment_that_looks_like_an_option_is_a_comment() {
-        let rule = Rule::parse(r#"-m comment --comment "-j DROP" -j ACCEPT"#);
+        let rule = PrintedRule::parse(r#"-m comment --comment "-j DROP" -j ACCEPT"#);
         assert_eq!(rule.target(), Some("ACCEPT"));
         assert!(rule.is_unconditional());
-        assert!(!Rule::parse("-p tcp -j ACCEPT").is_unconditional());
+        assert!(!PrintedRule::parse("-p tcp -j ACCEPT").is_unconditional());
     }
 }

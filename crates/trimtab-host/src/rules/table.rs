@@ -1,21 +1,27 @@
-//! What rules consist of: tables, jumps, chains, matches of sets, comments.
+//! What the rules are ordered in: tables, jumps, chains; and the matches of sets.
 
 use trimtab_core::{Family, SetId, SetKind};
 
+use super::rule::{Rule, Side, Test};
+
 /// A table's part of the rule set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) name: &'static str,
+pub struct Table {
+    /// Its name, such as `nat`.
+    pub name: &'static str,
     /// By built-in chain, and in each from the top.
-    pub(super) jumps: Vec<Jump>,
-    pub(super) chains: Vec<Chain>,
+    pub jumps: Vec<Jump>,
+    /// Our chains.
+    pub chains: Vec<Chain>,
 }
 
-/// A rule in a built-in chain that leads to one of our chains.
+/// A rule in a built-in chain that leads every packet to one of our chains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Jump {
-    pub(super) from: &'static str,
-    pub(super) to: &'static str,
+pub struct Jump {
+    /// The built-in chain.
+    pub from: &'static str,
+    /// Our chain.
+    pub to: &'static str,
     /// Part of the identity: kube-proxy looks for a jump with its comment, and so do we, lest either
     /// adds a second one beside the other's.
     comment: &'static str,
@@ -30,34 +36,43 @@ impl Jump {
 
 /// A chain of ours with its whole content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Chain {
-    pub(super) name: &'static str,
-    /// What stands behind `-A CHAIN`, rule by rule.
-    pub(super) rules: Vec<String>,
+pub struct Chain {
+    /// Its name.
+    pub name: &'static str,
+    /// Its rules in order.
+    pub rules: Vec<Rule>,
 }
 
 pub(super) const fn jump(from: &'static str, to: &'static str, comment: &'static str) -> Jump {
     Jump { from, to, comment }
 }
 
-pub(super) const fn chain(name: &'static str, rules: Vec<String>) -> Chain {
+pub(super) const fn chain(name: &'static str, rules: Vec<Rule>) -> Chain {
     Chain { name, rules }
 }
 
-/// Words the match of a set.
+/// A destination port, or an address in a set of addresses.
+pub(super) const DST: &[Side] = &[Side::Destination];
+/// Destination address and destination port.
+pub(super) const DST_DST: &[Side] = &[Side::Destination, Side::Destination];
+/// Source address and destination port.
+pub(super) const SRC_DST: &[Side] = &[Side::Source, Side::Destination];
+/// Destination address and destination port, and the source address.
+pub(super) const DST_DST_SRC: &[Side] = &[Side::Destination, Side::Destination, Side::Source];
+/// Destination address and destination port, and the destination address again.
+pub(super) const DST_DST_DST: &[Side] = &[Side::Destination; 3];
+
+/// The sets of one family, for the rules that match them.
+#[derive(Clone, Copy)]
 pub(super) struct Sets(pub(super) Family);
 
 impl Sets {
-    /// `how` says which parts of the packet are looked up, such as `dst,dst`: address and port.
-    pub(super) fn has(&self, kind: SetKind, how: &str) -> String {
-        format!("-m set --match-set {} {how}", self.name(kind))
+    /// `sides` says which parts of the packet are looked up.
+    pub(super) const fn has(self, kind: SetKind, sides: &'static [Side]) -> Test {
+        Test::InSet(self.set(kind), sides)
     }
 
-    pub(super) const fn name(&self, kind: SetKind) -> &'static str {
-        SetId::new(kind, self.0).name()
+    pub(super) const fn set(self, kind: SetKind) -> SetId {
+        SetId::new(kind, self.0)
     }
-}
-
-pub(super) fn says(comment: &str) -> String {
-    format!("-m comment --comment \"{comment}\"")
 }

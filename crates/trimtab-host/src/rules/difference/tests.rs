@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use trimtab_core::Family;
 
-use crate::rules::syntax::Rule;
+use crate::rules::syntax::PrintedRule;
 use crate::rules::{RuleOptions, RuleSet};
 
 /// The tables of a packet filter, as far as `iptables-restore --noflush` can be told to change them
@@ -58,9 +58,9 @@ impl Tables {
                 "-D" => {
                     let at = match text.parse::<usize>() {
                         Ok(number) => number.checked_sub(1).filter(|at| *at < rules.len()),
-                        Err(_) => {
-                            rules.iter().position(|rule| Rule::parse(rule) == Rule::parse(text))
-                        }
+                        Err(_) => rules
+                            .iter()
+                            .position(|rule| PrintedRule::parse(rule) == PrintedRule::parse(text)),
                     };
                     rules.remove(at.unwrap_or_else(|| panic!("no such rule: {line}")));
                 }
@@ -97,7 +97,7 @@ impl Tables {
         for (table, chains) in &self.0 {
             for (chain, rules) in chains.iter().filter(|(chain, _)| !is_ours(chain)) {
                 let foreign = rules.iter().filter(|rule| {
-                    let rule = Rule::parse(rule);
+                    let rule = PrintedRule::parse(rule);
                     !(rule.is_unconditional() && rule.target().is_some_and(is_ours))
                 });
                 all.extend(foreign.map(|rule| (table.as_str(), chain.as_str(), rule.as_str())));
@@ -147,7 +147,7 @@ fn is_built_in(chain: &str) -> bool {
 /// What the kernel checks of a whole table: every chain that a rule leads to is there.
 fn commit(chains: &BTreeMap<String, Vec<String>>) {
     for rule in chains.values().flatten() {
-        let parsed = Rule::parse(rule);
+        let parsed = PrintedRule::parse(rule);
         let target = parsed.target().unwrap();
         assert!(
             target.to_uppercase() == target && !target.contains('-') || chains.contains_key(target),
@@ -170,7 +170,7 @@ fn restored(input: &str) -> Tables {
 fn jumps(tables: &Tables, table: &str, chain: &str) -> Vec<String> {
     tables.0[table][chain]
         .iter()
-        .filter_map(|rule| Rule::parse(rule).target().map(str::to_owned))
+        .filter_map(|rule| PrintedRule::parse(rule).target().map(str::to_owned))
         .filter(|target| target.starts_with("KUBE-"))
         .collect()
 }
@@ -319,7 +319,7 @@ fn inflict(tables: &mut Tables, (damage, chain, rule): (Damage, usize, usize)) {
             chains.remove(&chain);
             // The kernel deletes a chain only if no rule jumps to it.
             for rules in chains.values_mut() {
-                rules.retain(|rule| Rule::parse(rule).target() != Some(&chain));
+                rules.retain(|rule| PrintedRule::parse(rule).target() != Some(&chain));
             }
         }
         _ if rules.is_empty() => {}
