@@ -12,6 +12,8 @@ mod agreement;
 mod bad_input;
 #[path = "kernel/check.rs"]
 mod check;
+#[path = "kernel/cleanup.rs"]
+mod cleanup;
 #[path = "kernel/counts.rs"]
 mod counts;
 #[path = "kernel/deletion.rs"]

@@ -16,6 +16,7 @@
 //! | `sync` | the loop: intake of changes, rounds, drains, startup |
 //! | `audit`, `auditor` | reading the kernel for comparisons, in parallel with the loop |
 //! | `notices` | notifications of changes that other programs made in the kernel |
+//! | [`fn@feed`] | changes of objects, as the reconciler takes them |
 //! | `addresses`, `lists`, `pace` | the loop's state: the node's addresses, complete lists, pace of rounds |
 //! | `findings`, `failures`, `measure` | what it reports: warnings, log lines, metrics |
 //! | [`health`], [`health_check`], [`http`] | responses to probes and load balancers |
@@ -31,6 +32,7 @@ mod addresses;
 mod audit;
 mod auditor;
 mod failures;
+mod feed;
 mod findings;
 mod lists;
 mod measure;
@@ -40,5 +42,6 @@ mod sync;
 
 pub use audit::AuditPart;
 pub use auditor::Auditor;
+pub use feed::feed;
 pub use notices::Notices;
 pub use sync::{Inputs, Shared, SyncLoop, SyncSettings};

@@ -1,5 +1,6 @@
 //! Kubernetes objects from files: YAML or JSON, several documents a file, lists of objects.
 
+mod changes;
 mod read;
 
 use std::path::PathBuf;

@@ -7,8 +7,7 @@ use tracing::{error, info, warn};
 
 use crate::folder::Watch;
 use crate::manifest::{Manifest, read_paths};
-use crate::objects::{NodeObject, NodeState};
-use crate::{Arrival, Change, Error, Kind};
+use crate::{Arrival, Error};
 
 /// Reads the folder, and again whenever it changes, until the receiver is gone. If it cannot be
 /// parsed, an error is logged and the previous state stays.
@@ -45,26 +44,5 @@ async fn send(manifest: Manifest, node_name: &str, changes: &Sender<Arrival>) ->
     for note in &manifest.notes {
         warn!("{note}");
     }
-    let Manifest { services, slices, mut nodes, .. } = manifest;
-    let mut all = vec![Change::Begin(Kind::NodeWeights)];
-    all.extend(nodes.values().map(|node| Change::NodeWeight(node.weight.clone())));
-    all.push(Change::End(Kind::NodeWeights));
-    all.push(Change::Begin(Kind::Node));
-    all.push(Change::Node(Some(node_state(nodes.remove(node_name)))));
-    all.push(Change::End(Kind::Node));
-    all.push(Change::Begin(Kind::Slices));
-    for (_, slice) in slices {
-        all.push(Change::Slice(Box::new(slice.decoded), slice.changed));
-    }
-    all.push(Change::End(Kind::Slices));
-    all.push(Change::Begin(Kind::Services));
-    all.extend(services.into_iter().map(|(_, one)| Change::Service(Box::new(one.decoded))));
-    all.push(Change::End(Kind::Services));
-    changes.send(Arrival::now(all)).await.is_ok()
-}
-
-/// Our Node in the manifests. A missing Node must not keep traffic away from this node.
-fn node_state(node: Option<NodeObject>) -> NodeState {
-    let state = node.and_then(|node| node.decoded.value);
-    state.unwrap_or_else(|| NodeState { eligible: true, ..NodeState::default() })
+    changes.send(Arrival::now(manifest.into_changes(node_name))).await.is_ok()
 }

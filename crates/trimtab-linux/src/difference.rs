@@ -2,10 +2,9 @@
 
 use ipnet::IpNet;
 use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
-use trimtab_host::{dummy, ipset};
-use trimtab_netlink::Socket;
 
 use crate::error::Error;
+use crate::inspector::Inspector;
 use crate::options::Options;
 use crate::packet_filter::PacketFilters;
 use crate::preflight::wrong_sysctls;
@@ -15,19 +14,18 @@ use crate::preflight::wrong_sysctls;
 /// # Errors
 /// What could not be read.
 pub fn differences(
+    kernel: &mut Inspector,
     options: &Options,
     pod_networks: &[IpNet],
     families: &[Family],
     filters: PacketFilters,
 ) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
-    let mut route = Socket::open(trimtab_netlink::Family::Route)?;
-    if dummy::find(&mut route, DUMMY_INTERFACE)?.is_none() {
+    if !kernel.has_dummy()? {
         found.push(format!("interface {DUMMY_INTERFACE} is missing"));
     }
-    let mut sets = ipset::Client::open()?;
     for set in SetId::all().filter(|set| families.contains(&set.family)) {
-        if sets.list(set.name())?.is_none() {
+        if !kernel.has_set(set)? {
             found.push(format!("ipset {set} is missing"));
         }
     }

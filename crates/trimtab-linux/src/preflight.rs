@@ -12,6 +12,7 @@ use trimtab_host::sysctl::{self, Options as SysctlOptions, Sysctl};
 use trimtab_netlink::Socket;
 
 use crate::connection_table;
+use crate::inspector::ipvs_as_found;
 use crate::options::Options;
 
 /// The state of a node. What could not be read is `None`, or missing from a list.
@@ -67,12 +68,7 @@ impl Preflight {
         let kernel = KernelVersion::read(Path::new("/proc")).ok();
         let mut wanted = vec!["ip_vs".to_owned()];
         wanted.extend(modules::wanted(options.scheduler.name(), iptables.backend));
-        // Querying IPVS loads the module if it is missing.
-        let has_ipvs = Path::new("/proc/net/ip_vs").exists();
-        let client = has_ipvs
-            .then(|| trimtab_ipvs::Client::connect(&trimtab_ipvs::ModuleOptions::default()).ok())
-            .flatten();
-        let (virtual_servers, small_connection_table) = match client {
+        let (virtual_servers, small_connection_table) = match ipvs_as_found().ok().flatten() {
             Some(mut ipvs) => (
                 ipvs.virtual_servers().ok().map(|found| found.entries.len()),
                 connection_table::shortage(&mut ipvs, options).ok().flatten(),

@@ -3,6 +3,7 @@
 mod check;
 mod cleanup;
 mod diff;
+mod ipvs_config;
 mod kube_proxy;
 mod once;
 mod parts;
@@ -82,7 +83,7 @@ impl Cli {
 /// The program's exit status; says on standard error what a failure is.
 pub fn status(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        eprintln!("trimtab: {}", Printable(&in_words(&error)));
+        say("trimtab", &in_words(&error));
         ExitCode::FAILURE
     })
 }
@@ -122,6 +123,18 @@ fn resolve(
     let (config, more) = config::resolve(file, &overrides)?;
     notes.extend(more);
     Ok((config, notes))
+}
+
+/// Says why a command's input cannot be used; returns the exit status for that.
+fn invalid(command: &str, why: &dyn std::fmt::Display) -> ExitCode {
+    say(&format!("trimtab {command}"), &why.to_string());
+    ExitCode::from(INVALID)
+}
+
+/// Says something on standard error. Its own line breaks stay: several complaints are a line each.
+fn say(who: &str, text: &str) {
+    let lines: Vec<String> = text.lines().map(|line| Printable(line).to_string()).collect();
+    eprintln!("{who}: {}", lines.join("\n"));
 }
 
 /// Prints a command's result.

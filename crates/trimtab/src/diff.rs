@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use hashbrown::HashSet;
+use ipnet::IpNet;
+use trimtab_agent::feed;
 use trimtab_config::Config;
-use trimtab_core::Frontend;
-use trimtab_core::objects::{LocalAddress, NodeObject};
-use trimtab_kube::manifest::Manifest;
-use trimtab_kube::{Change, Kind};
+use trimtab_core::objects::LocalAddress;
+use trimtab_core::{Family, Frontend};
+use trimtab_kube::Change;
 use trimtab_reconcile::ports::{Observer, PortError, adopt};
 use trimtab_reconcile::{Reconciler, Report, Settings};
 
@@ -22,75 +23,31 @@ pub struct Difference {
 
 /// The objects from which the wanted state follows.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct Wanted<'a> {
+    config: &'a Config,
     reconciler: Reconciler,
-    node: NodeObject,
+    pod_networks: Vec<IpNet>,
 }
 
-impl Wanted {
-    /// Empty, for a node with these addresses.
-    pub fn new(settings: Settings, local: Vec<LocalAddress>) -> Self {
-        let mut reconciler = Reconciler::new(settings);
+impl<'a> Wanted<'a> {
+    /// Empty, for a node with these addresses and families.
+    pub fn new(config: &'a Config, families: Vec<Family>, local: Vec<LocalAddress>) -> Self {
+        let mut reconciler = Reconciler::new(Settings { families, ..config.settings() });
         reconciler.set_local_addresses(local);
-        Self { reconciler, node: NodeObject::default() }
+        Self { config, reconciler, pod_networks: Vec::new() }
     }
 
-    /// The objects of manifests.
-    pub fn take_manifest(&mut self, manifest: &Manifest, config: &Config) {
-        for (_, slice) in &manifest.slices {
-            if let Some(slice) = &slice.decoded.value {
-                self.reconciler.apply_slice(slice);
-            }
+    /// Takes a change from the API server, or from manifests.
+    pub fn take(&mut self, change: Change) {
+        if let Change::Node(Some(state)) = &change {
+            self.pod_networks.clone_from(&state.facts.pod_cidrs);
         }
-        for (_, service) in &manifest.services {
-            if let Some(service) = &service.decoded.value {
-                self.reconciler.apply_service(service.clone());
-            }
-        }
-        for (name, node) in &manifest.nodes {
-            if *name == config.node_name
-                && let Some(state) = &node.decoded.value
-            {
-                self.set_node(config.corrected(&state.facts));
-            }
-            if config.node_weights {
-                self.reconciler.set_node_weight(name, node.weight.value);
-            }
-        }
+        feed(&mut self.reconciler, self.config, change);
     }
 
-    /// A change from the API server; the kind whose list it completes, if it does.
-    pub fn take_change(&mut self, change: Change, config: &Config) -> Option<Kind> {
-        match change {
-            Change::End(kind) => return Some(kind),
-            Change::Service(decoded) => match decoded.value {
-                Some(service) => self.reconciler.apply_service(service),
-                None => self.reconciler.delete_service(&decoded.name),
-            },
-            Change::Slice(decoded, _) => match &decoded.value {
-                Some(slice) => self.reconciler.apply_slice(slice),
-                None => self.reconciler.delete_slice(&decoded.name),
-            },
-            Change::Node(Some(state)) => self.set_node(config.corrected(&state.facts)),
-            Change::NodeWeight(decoded) => {
-                self.reconciler.set_node_weight(decoded.name.name(), decoded.value);
-            }
-            Change::ServiceGone(name) => self.reconciler.delete_service(&name),
-            Change::SliceGone(name) => self.reconciler.delete_slice(&name),
-            Change::NodeWeightGone(name) => self.reconciler.set_node_weight(name.name(), None),
-            Change::Begin(_) | Change::Node(None) => {}
-        }
-        None
-    }
-
-    /// The Node object of this node, as far as it is known.
-    pub fn node(&self) -> &NodeObject {
-        &self.node
-    }
-
-    fn set_node(&mut self, node: NodeObject) {
-        self.node = node.clone();
-        self.reconciler.apply_node(node);
+    /// The node's pod networks, as far as its Node object is known.
+    pub fn pod_networks(&self) -> &[IpNet] {
+        &self.pod_networks
     }
 
     /// Compares with a kernel.

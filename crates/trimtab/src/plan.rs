@@ -8,6 +8,7 @@ mod json;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use trimtab_agent::feed;
 use trimtab_config::Config;
 use trimtab_core::Family;
 use trimtab_core::objects::LocalAddress;
@@ -45,45 +46,12 @@ pub enum Output {
 }
 
 /// Plans the objects of `manifest` for a node with these addresses.
-pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> Planned {
-    let mut notes = manifest.notes.clone();
-    let mut invalid = false;
+pub fn plan(manifest: Manifest, config: &Config, local: Vec<LocalAddress>) -> Planned {
+    let (mut notes, invalid) = notes(&manifest, config);
     let mut reconciler = Reconciler::new(config.settings());
     reconciler.set_local_addresses(local);
-    let mut note = |path: &str, kind: &str, name: &dyn std::fmt::Display, problems: &[_]| {
-        for problem in problems {
-            let problem: &FieldProblem = problem;
-            invalid |= problem.severity == Severity::Invalid;
-            let verb = if problem.severity == Severity::Skipped { "skipped: " } else { "" };
-            let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
-            notes.push(format!("{place}{kind} {name}: {verb}{problem}"));
-        }
-    };
-    for (path, object) in &manifest.slices {
-        let decoded = &object.decoded;
-        note(path, "EndpointSlice", &decoded.name, &decoded.problems);
-        if let Some(slice) = &decoded.value {
-            reconciler.apply_slice(slice);
-        }
-    }
-    for (path, object) in &manifest.services {
-        let decoded = &object.decoded;
-        note(path, "Service", &decoded.name, &decoded.problems);
-        if let Some(service) = &decoded.value {
-            reconciler.apply_service(service.clone());
-        }
-    }
-    if let Some(node) = manifest.nodes.get(&config.node_name)
-        && let Some(state) = &node.decoded.value
-    {
-        note("", "Node", &config.node_name, &node.decoded.problems);
-        reconciler.apply_node(config.corrected(&state.facts));
-    }
-    if config.node_weights {
-        for (name, node) in &manifest.nodes {
-            note("", "Node", name, &node.weight.problems);
-            reconciler.set_node_weight(name, node.weight.value);
-        }
+    for change in manifest.into_changes(&config.node_name) {
+        feed(&mut reconciler, config, change);
     }
     let mut state = KernelState::default();
     loop {
@@ -96,6 +64,38 @@ pub fn plan(manifest: &Manifest, config: &Config, local: Vec<LocalAddress>) -> P
     }
     notes.extend(reconciler.take_problems().iter().flat_map(describe));
     Planned { state, services: reconciler.programmed(), notes, invalid }
+}
+
+/// What is wrong in the objects themselves, and whether the API would refuse one of them.
+fn notes(manifest: &Manifest, config: &Config) -> (Vec<String>, bool) {
+    let mut notes = manifest.notes.clone();
+    let mut invalid = false;
+    let mut note = |path: &str, kind: &str, name: &dyn std::fmt::Display, problems: &[_]| {
+        for problem in problems {
+            let problem: &FieldProblem = problem;
+            invalid |= problem.severity == Severity::Invalid;
+            let verb = if problem.severity == Severity::Skipped { "skipped: " } else { "" };
+            let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+            notes.push(format!("{place}{kind} {name}: {verb}{problem}"));
+        }
+    };
+    for (path, object) in &manifest.slices {
+        note(path, "EndpointSlice", &object.decoded.name, &object.decoded.problems);
+    }
+    for (path, object) in &manifest.services {
+        note(path, "Service", &object.decoded.name, &object.decoded.problems);
+    }
+    if let Some(node) = manifest.nodes.get(&config.node_name)
+        && node.decoded.value.is_some()
+    {
+        note("", "Node", &config.node_name, &node.decoded.problems);
+    }
+    if config.node_weights {
+        for (name, node) in &manifest.nodes {
+            note("", "Node", name, &node.weight.problems);
+        }
+    }
+    (notes, invalid)
 }
 
 /// A line for each problem.

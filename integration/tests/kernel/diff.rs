@@ -24,6 +24,36 @@ fn diff(cluster: &Cluster) -> (String, Option<i32>) {
     (text, output.status.code())
 }
 
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn without_the_modules_everything_is_missing_and_nothing_is_asked_of_them() {
+    let node = NodeLayout { pods: 1, ..NodeLayout::default() };
+    let cluster = Cluster::start(&Layout { nodes: vec![node], clients: 0 }).unwrap();
+    let node = cluster.topology.node(1).namespace();
+    cluster.publish(&service(1), &[(1, 1)]).unwrap();
+    let _proxy = cluster.proxy(1).start().unwrap();
+    assert_eq!(diff(&cluster).1, Some(0));
+    // A kernel that shows no modules is taken for one without IPVS and ipset, and asking it would
+    // load them.
+    let config = cluster.proxy(1).write_config().unwrap();
+    let line = format!(
+        "mount -t tmpfs none /sys/module && exec {} diff --config {} --kubeconfig {} \
+         --hostname-override node1",
+        program().unwrap().display(),
+        config.display(),
+        cluster.kubeconfig().display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &line]);
+    let output = node.run(|| command.output()).unwrap().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["! ipset KUBE-CLUSTER-IP is missing", "+ add virtual server TCP 10.96.0.1:80 (rr)"]
+    {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+}
+
 fn service(number: u8) -> ServiceSpec {
     ServiceSpec::new(&format!("s{number}"), number).port("http", Protocol::Tcp, 80, 8080)
 }

@@ -23,17 +23,17 @@ const OBJECTS: &str = recorded!("objects.yaml");
 const CONFIG: &str = recorded!("config.yaml");
 
 /// Objects of other programs on the node: each line as another program prints it.
-const FOREIGN_SERVERS: &str = "-A -t 198.51.100.9:80 -s wlc\n\
+pub(crate) const FOREIGN_SERVERS: &str = "-A -t 198.51.100.9:80 -s wlc\n\
     -a -t 198.51.100.9:80 -r 198.51.100.10:80 -m -w 3\n-A -f 7 -s wrr -p 60\n";
 const FOREIGN_RULES: &str = "*filter\n:MINE - [0:0]\n-A MINE -j RETURN\n\
     -I INPUT 1 -p udp -m comment --comment mine -j MINE\n-A INPUT -j MINE\nCOMMIT\n\
     *nat\n-I POSTROUTING 1 -p udp -m comment --comment mine -j ACCEPT\nCOMMIT\n";
-const FOREIGN_SET: &str = "create MINE hash:ip family inet hashsize 1024 maxelem 65536\n\
+pub(crate) const FOREIGN_SET: &str = "create MINE hash:ip family inet hashsize 1024 maxelem 65536\n\
     add MINE 192.0.2.1\n";
 
 /// The recorded node with one pod, which has the addresses of two recorded endpoints on it, and a
 /// neighbour of the node as client.
-struct Recorded {
+pub(crate) struct Recorded {
     cluster: Cluster,
     manifests: PathBuf,
     _server: Server,
@@ -52,7 +52,7 @@ struct Seen {
 }
 
 impl Recorded {
-    fn lay() -> Self {
+    pub(crate) fn lay() -> Self {
         let node = NodeLayout { pods: 1, ..NodeLayout::default() };
         let cluster = Cluster::start(&Layout { nodes: vec![node], clients: 1 }).unwrap();
         let topology = &cluster.topology;
@@ -98,7 +98,7 @@ impl Recorded {
         Self { cluster, manifests, _server: server }
     }
 
-    fn node(&self) -> &Namespace {
+    pub(crate) fn node(&self) -> &Namespace {
         self.cluster.topology.node(1).namespace()
     }
 

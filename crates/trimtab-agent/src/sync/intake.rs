@@ -8,6 +8,7 @@ use trimtab_kube::{Arrival, Change, Kind};
 use trimtab_reconcile::ports::{DataPlane, HostNews};
 
 use super::{Stage, SyncLoop};
+use crate::feed::feed;
 use crate::measure;
 
 impl<D: DataPlane> SyncLoop<D> {
@@ -45,64 +46,49 @@ impl<D: DataPlane> SyncLoop<D> {
     }
 
     fn take(&mut self, change: Change) {
-        match change {
-            Change::Begin(kind) => self.lists.begin(kind),
-            Change::End(kind) => self.end_of_list(kind),
+        match &change {
+            Change::Begin(kind) => self.lists.begin(*kind),
+            Change::End(kind) => self.end_of_list(*kind),
             Change::Service(decoded) => {
                 self.lists.service(&decoded.name);
-                self.findings.service(&decoded);
-                match decoded.value {
-                    Some(service) => self.reconciler.apply_service(service),
-                    None => self.reconciler.delete_service(&decoded.name),
-                }
+                self.findings.service(decoded);
             }
-            Change::ServiceGone(name) => {
-                self.findings.service_gone(&name);
-                self.reconciler.delete_service(&name);
-            }
+            Change::ServiceGone(name) => self.findings.service_gone(name),
             Change::Slice(decoded, changed) => {
                 self.lists.slice(&decoded.name);
-                self.findings.slice(&decoded, &self.reconciler);
-                match decoded.value {
-                    Some(slice) => self.reconciler.apply_slice(&slice),
-                    None => self.reconciler.delete_slice(&decoded.name),
-                }
+                self.findings.slice(decoded, &self.reconciler);
                 if self.stage == Stage::Ready {
-                    self.triggers.extend(changed);
+                    self.triggers.extend(*changed);
                 }
             }
-            Change::SliceGone(name) => {
-                self.findings.slice_gone(&name);
-                self.reconciler.delete_slice(&name);
-            }
-            Change::Node(state) => self.take_node(state),
+            Change::SliceGone(name) => self.findings.slice_gone(name),
+            Change::Node(state) => self.note_node(state.as_ref()),
             Change::NodeWeight(decoded) => {
                 self.lists.node_weight(&decoded.name);
                 if self.settings.config.node_weights {
-                    self.findings.node(&decoded);
-                    self.reconciler.set_node_weight(decoded.name.name(), decoded.value);
+                    self.findings.node(decoded);
                 }
             }
-            Change::NodeWeightGone(name) => {
-                self.findings.node_gone(&name);
-                self.reconciler.set_node_weight(name.name(), None);
-            }
+            Change::NodeWeightGone(name) => self.findings.node_gone(name),
+        }
+        let is_node = matches!(change, Change::Node(Some(_)));
+        feed(&mut self.reconciler, &self.settings.config, change);
+        if is_node {
+            self.node_addresses_changed();
         }
     }
 
-    fn take_node(&mut self, state: Option<NodeState>) {
+    /// Publishes what others need of our Node object. If it is deleted, only health checks change:
+    /// this node still exists.
+    fn note_node(&mut self, state: Option<&NodeState>) {
         self.lists.node();
-        self.shared.health.set_node(state.as_ref().is_some_and(|state| state.eligible));
-        // If the Node object is deleted, nothing changes: this node still exists.
-        let Some(state) = state else { return };
-        let node = self.settings.config.corrected(&state.facts);
+        self.shared.health.set_node(state.is_some_and(|state| state.eligible));
+        let Some(NodeState { facts, .. }) = state else { return };
         self.shared.pod_networks.send_if_modified(|networks| {
-            let changed = *networks != node.pod_cidrs;
-            networks.clone_from(&node.pod_cidrs);
+            let changed = *networks != facts.pod_cidrs;
+            networks.clone_from(&facts.pod_cidrs);
             changed
         });
-        self.reconciler.apply_node(node);
-        self.node_addresses_changed();
     }
 
     pub(super) fn set_local_addresses(&mut self, addresses: Vec<LocalAddress>) {
@@ -145,7 +131,7 @@ impl<D: DataPlane> SyncLoop<D> {
                     self.reconciler.delete_slice(&name);
                 }
             }
-            Kind::Node if self.lists.node_is_gone() => self.take_node(None),
+            Kind::Node if self.lists.node_is_gone() => self.note_node(None),
             Kind::Node => {}
             Kind::NodeWeights => {
                 let weighted =

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use trimtab_config::{Config, Overrides};
+use trimtab_config::Config;
 use trimtab_core::Printable;
 use trimtab_linux::Preflight;
 
-use super::{INVALID, kernel_options, print, read_config, resolve};
+use super::ipvs_config::read_for_ipvs;
+use super::{kernel_options, print, say};
 use crate::check::{Finding, Level, findings};
 
 /// Arguments of `trimtab check`.
@@ -33,21 +34,11 @@ pub struct CheckArgs {
 
 /// Prints the findings; exit status 1 if there is a problem.
 pub(super) fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let config = read_config(arguments.config.as_deref()).and_then(|(mut file, notes)| {
-        // The checks are for IPVS, whatever mode the node uses now.
-        file.mode = Some("ipvs".to_owned());
-        resolve(&file, Overrides::default(), notes)
-    });
-    let (config, notes) = match config {
-        Ok(resolved) => resolved,
-        Err(error) => {
-            eprintln!("trimtab check: {}", Printable(&error.to_string()));
-            return Ok(ExitCode::from(INVALID));
-        }
+    let (config, notes) = match read_for_ipvs("check", arguments.config.as_deref(), None) {
+        Ok(read) => read,
+        Err(status) => return Ok(status),
     };
-    for note in notes {
-        eprintln!("trimtab check: {}", Printable(&note));
-    }
+    notes.iter().for_each(|note| say("trimtab check", note));
     let node = Preflight::read(&kernel_options(&config));
     let found = findings(&node, &taken(&config));
     let mut report = String::new();

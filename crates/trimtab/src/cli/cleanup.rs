@@ -1,32 +1,46 @@
 //! `trimtab cleanup`, which is also kube-proxy's `--cleanup`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hashbrown::HashSet;
 use tokio::sync::watch;
 use tracing::{error, info};
+use trimtab_config::{Config, LogFormat};
 use trimtab_core::{DUMMY_INTERFACE, Family, SetId};
 use trimtab_host::rules::{
     Backend, PacketFilter, RuleOptions, RuleSet, kube_proxy_removal, removed_objects,
 };
-use trimtab_host::{dummy, ipset, nftables};
+use trimtab_host::{VipBinding, dummy, ipset, local_route, nftables};
+use trimtab_linux::{Inspector, Linux, PacketFilters};
 use trimtab_netlink::Socket;
+use trimtab_reconcile::ports::adopt;
 use trimtab_reconcile::{Reconciler, Report, Settings, execute};
 
-use super::{kernel_options, read_config, resolve};
-use trimtab_config::LogFormat;
-use trimtab_config::{Config, Overrides};
-use trimtab_linux::{Linux, PacketFilters};
-use trimtab_reconcile::ports::{DataPlane as _, PortError, adopt};
-
+use super::ipvs_config::read_for_ipvs;
+use super::kernel_options;
 use crate::logging;
 
 /// Arguments of `trimtab cleanup`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # List what would be removed, one object per line:
+  trimtab cleanup --dry-run
+
+  # Give the node up, after Trimtab was stopped on it:
+  trimtab cleanup
+
+  # Remove what kube-proxy left in any of its modes, in both kinds of iptables:
+  trimtab cleanup --of kube-proxy
+
+Virtual servers, sets, chains, routes and addresses of other programs stay, and so do sysctls. A
+running `trimtab run` or kube-proxy programs everything again: stop it first. Open connections are
+lost with their virtual servers. The exit status is 0 if everything was removed, 1 if something
+could not be, and 2 if the configuration cannot be used.")]
 pub struct CleanupArgs {
     /// A KubeProxyConfiguration.
     #[arg(long, value_name = "FILE")]
@@ -51,10 +65,10 @@ pub(super) enum Proxy {
 
 /// Runs `trimtab cleanup`.
 pub(super) fn cleanup(arguments: &CleanupArgs) -> anyhow::Result<ExitCode> {
-    let (mut file, notes) = read_config(arguments.config.as_deref())?;
-    // What is left on the node does not depend on the mode in the file.
-    file.mode = Some("ipvs".to_owned());
-    let (config, _notes) = resolve(&file, Overrides::default(), notes)?;
+    let (config, _notes) = match read_for_ipvs("cleanup", arguments.config.as_deref(), None) {
+        Ok(read) => read,
+        Err(status) => return Ok(status),
+    };
     logging::start(0, LogFormat::Text);
     sweep(&config, arguments.of, arguments.dry_run).map(|()| ExitCode::SUCCESS)
 }
@@ -62,35 +76,19 @@ pub(super) fn cleanup(arguments: &CleanupArgs) -> anyhow::Result<ExitCode> {
 /// Removes virtual servers and VIPs, then rules, sets and the dummy interface, of both families and
 /// both kinds of iptables. A failed removal is logged, and the others are still tried.
 pub(super) fn sweep(config: &Config, of: Proxy, dry_run: bool) -> anyhow::Result<()> {
-    let kernel = Arc::new(kernel_options(config));
-    let filters = PacketFilters::choose(kernel.iptables_backend);
-    let no_networks = watch::channel(Vec::new()).1;
-    let mut plane = Linux::open(kernel, Family::ALL.to_vec(), no_networks, filters)?;
     let mut broom = Broom { dry_run, failed: 0 };
-    broom.withdraw(&mut plane, &config.node_name).map_err(anyhow::Error::from_boxed)?;
-    broom.rules(of)?;
-    let mut sets = ipset::Client::open()?;
-    for set in SetId::all() {
-        if sets.list(set.name())?.is_some() {
-            broom.remove(&[format!("ipset {set}")], || {
-                Ok(sets.destroy(&[set.name()])?.into_result()?)
-            });
-        }
-    }
+    broom.withdraw(config)?;
     let mut route = Socket::open(trimtab_netlink::Family::Route)?;
+    broom.routes(&mut route)?;
+    broom.rules(of)?;
+    broom.sets()?;
     if let Some(dummy) = dummy::find(&mut route, DUMMY_INTERFACE)? {
         broom.remove(&[format!("interface {DUMMY_INTERFACE}")], || {
             Ok(dummy.destroy(&mut route, DUMMY_INTERFACE)?)
         });
     }
     if of == Proxy::KubeProxy {
-        let mut netfilter = Socket::open(trimtab_netlink::Family::Netfilter)?;
-        for family in nftables::kube_proxy_tables(&mut netfilter)? {
-            broom.remove(&[format!("nftables table {} ({family})", nftables::KUBE_PROXY)], || {
-                nftables::delete_kube_proxy_table(&mut netfilter, family)?;
-                Ok(())
-            });
-        }
+        broom.nftables()?;
     }
     let failed = broom.failed;
     anyhow::ensure!(failed == 0, "{failed} removals failed");
@@ -164,24 +162,34 @@ impl Broom {
     }
 
     /// Removes VIPs, virtual servers and elements as if every Service had been deleted.
-    fn withdraw(&mut self, plane: &mut Linux, node_name: &str) -> Result<(), PortError> {
-        let settings = Settings { drain_timeout: Duration::ZERO, ..Settings::new(node_name) };
+    fn withdraw(&mut self, config: &Config) -> anyhow::Result<()> {
+        // VIPs that are bound by routes are removed by themselves.
+        let binding = VipBinding::Address;
+        let mut kernel = Inspector::open(binding)?;
+        let settings =
+            Settings { drain_timeout: Duration::ZERO, ..Settings::new(&config.node_name) };
         let mut reconciler = Reconciler::new(settings);
         // Node ports are ours at the node's own addresses.
         reconciler.set_local_addresses(trimtab_linux::host::local_addresses()?);
-        adopt(&mut reconciler, plane)?;
-        if !self.dry_run {
-            // An earlier configuration may have used the other `vipBinding`.
-            plane.retire_other_binding(&HashSet::new())?;
-        }
+        adopt(&mut reconciler, &mut kernel).map_err(anyhow::Error::from_boxed)?;
+        let mut plane = if self.dry_run || !kernel.has_ipvs() {
+            // Without IPVS, nothing but elements and addresses is left, which go with their sets and
+            // with the interface.
+            None
+        } else {
+            let options = trimtab_linux::Options { vip_binding: binding, ..kernel_options(config) };
+            let filters = PacketFilters::choose(options.iptables_backend);
+            let no_networks = watch::channel(Vec::new()).1;
+            Some(Linux::open(Arc::new(options), Family::ALL.to_vec(), no_networks, filters)?)
+        };
         while !reconciler.is_idle() {
             let plan = reconciler.plan(Duration::ZERO, usize::MAX);
-            let report = if self.dry_run { Report::default() } else { execute(&plan, plane) };
+            let report = plane.as_mut().map_or_else(Report::default, |plane| execute(&plan, plane));
             reconciler.take_report(&plan, &report, Duration::ZERO);
             for operation in plan.operations() {
                 if self.dry_run {
                     println!("{}", operation.action);
-                } else {
+                } else if plane.is_some() {
                     info!("{}", operation.action);
                 }
             }
@@ -189,6 +197,39 @@ impl Broom {
                 self.failed += 1;
                 error!("cannot {}: {why}", operation.action);
             }
+        }
+        Ok(())
+    }
+
+    /// Removes the VIPs that are bound by routes.
+    fn routes(&mut self, route: &mut Socket) -> anyhow::Result<()> {
+        let vips: Vec<IpAddr> = local_route::list(route)?.into_iter().map(|one| one.vip).collect();
+        if !vips.is_empty() {
+            let objects: Vec<String> = vips.iter().map(|vip| format!("route of {vip}")).collect();
+            self.remove(&objects, || Ok(local_route::delete(route, &vips)?.into_result()?));
+        }
+        Ok(())
+    }
+
+    fn sets(&mut self) -> anyhow::Result<()> {
+        let mut inspector = Inspector::open(VipBinding::Address)?;
+        for set in SetId::all() {
+            if inspector.has_set(set)? {
+                self.remove(&[format!("ipset {set}")], || {
+                    Ok(ipset::Client::open()?.destroy(&[set.name()])?.into_result()?)
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn nftables(&mut self) -> anyhow::Result<()> {
+        let mut netfilter = Socket::open(trimtab_netlink::Family::Netfilter)?;
+        for family in nftables::kube_proxy_tables(&mut netfilter)? {
+            self.remove(&[format!("nftables table {} ({family})", nftables::KUBE_PROXY)], || {
+                nftables::delete_kube_proxy_table(&mut netfilter, family)?;
+                Ok(())
+            });
         }
         Ok(())
     }

@@ -4,22 +4,21 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::sync::{mpsc, watch as channel};
-use trimtab_config::{Config, Overrides};
-use trimtab_core::{Family, Printable};
+use tokio::sync::mpsc;
+use trimtab_config::Config;
+use trimtab_core::Family;
 use trimtab_kube::contact::Contact;
 use trimtab_kube::manifest::read_paths;
 use trimtab_kube::watch::{self, Timing};
-use trimtab_kube::{Arrival, Kind};
-use trimtab_linux::{Linux, PacketFilters, differences, host};
-use trimtab_reconcile::Settings;
+use trimtab_kube::{Arrival, Change, Kind};
+use trimtab_linux::{Inspector, PacketFilters, differences, host};
 
-use super::{INVALID, kernel_options, print, read_config, resolve};
+use super::ipvs_config::read_for_ipvs;
+use super::{invalid, kernel_options, print, say};
 use crate::diff::{Difference, Wanted};
 
 /// How long the API server may take to list everything.
@@ -35,8 +34,11 @@ Examples:
   # Against manifests:
   trimtab diff -f manifests/ --hostname-override node-a
 
-Nothing is changed. A line that begins with - or + is an object that the kernel has too much or lacks, one with ! an object with another value. Virtual servers of other programs are listed separately and do not count. The exit status is 0
-if the kernel holds what it should, 1 if it does not, and 2 if the input cannot be used.")]
+Nothing is changed: the module ip_vs, if it is missing, stays missing, and everything in it counts as
+missing. A line that begins with + is an object that the kernel lacks, one with - an object that it
+has too much, one with ! an object with another value. Virtual servers of other programs are listed
+separately and do not count. The exit status is 0 if the kernel holds what it should, 1 if it does
+not, and 2 if the input cannot be used.")]
 pub struct DiffArgs {
     /// Manifests: files, folders, or - for standard input; instead of the API server.
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-")]
@@ -57,47 +59,43 @@ pub struct DiffArgs {
 
 /// Prints the differences; exit status 1 if there are any.
 pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
-    let config = read_config(arguments.config.as_deref()).and_then(|(mut file, notes)| {
-        // The comparison is for IPVS, whatever mode the node uses now.
-        file.mode = Some("ipvs".to_owned());
-        let hostname = arguments.hostname_override.clone();
-        resolve(&file, Overrides { hostname, ..Overrides::default() }, notes)
-    });
-    let config = match config {
-        Ok((config, _notes)) => config,
-        Err(error) => return Ok(complain(&error)),
+    let hostname = arguments.hostname_override.as_deref();
+    let (config, notes) = match read_for_ipvs("diff", arguments.config.as_deref(), hostname) {
+        Ok(read) => read,
+        Err(status) => return Ok(status),
     };
-    let options = Arc::new(kernel_options(&config));
+    notes.iter().for_each(|note| say("trimtab diff", note));
+    let options = kernel_options(&config);
     let filters = PacketFilters::choose(options.iptables_backend);
     let families = filters.families(&host::families());
-    let settings = Settings { families: families.clone(), ..config.settings() };
-    let mut wanted = Wanted::new(settings, host::local_addresses()?);
+    let mut wanted = Wanted::new(&config, families.clone(), host::local_addresses()?);
     if arguments.files.is_empty() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(list(arguments, &config, &mut wanted))?;
     } else {
         match read_paths(&arguments.files) {
-            Ok(manifest) => wanted.take_manifest(&manifest, &config),
-            Err(error) => return Ok(complain(&error)),
+            Ok(manifest) => {
+                manifest.into_changes(&config.node_name).into_iter().for_each(|change| {
+                    wanted.take(change);
+                });
+            }
+            Err(error) => return Ok(invalid("diff", &error)),
         }
     }
-    let pod_networks = wanted.node().pod_cidrs.clone();
-    let networks = channel::channel(pod_networks.clone()).1;
-    let mut kernel = Linux::open(Arc::clone(&options), families.clone(), networks, filters)?;
-    let host = differences(&options, &pod_networks, &families, filters)?;
+    let mut kernel = Inspector::open(config.vip_binding)?;
+    let host = differences(&mut kernel, &options, wanted.pod_networks(), &families, filters)?;
     let found = wanted.compare(&mut kernel).map_err(anyhow::Error::from_boxed)?;
     print(&report(&host, &found))?;
     let is_same = host.is_empty() && found.operations.is_empty();
     Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn complain(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("trimtab diff: {}", Printable(&error.to_string()));
-    ExitCode::from(INVALID)
-}
-
 /// Reads every list of the API server once.
-async fn list(arguments: &DiffArgs, config: &Config, wanted: &mut Wanted) -> anyhow::Result<()> {
+async fn list(
+    arguments: &DiffArgs,
+    config: &Config,
+    wanted: &mut Wanted<'_>,
+) -> anyhow::Result<()> {
     let kubeconfig = arguments.kubeconfig.as_deref().or(config.kubeconfig.as_deref());
     let client = watch::connect(kubeconfig, arguments.master.as_deref()).await?;
     let (sender, mut arrivals) = mpsc::channel::<Arrival>(4);
@@ -119,9 +117,10 @@ async fn list(arguments: &DiffArgs, config: &Config, wanted: &mut Wanted) -> any
         while !missing.is_empty() {
             let Some(arrival) = arrivals.recv().await else { break };
             for change in arrival.changes {
-                if let Some(kind) = wanted.take_change(change, config) {
-                    missing.remove(&kind);
+                if let Change::End(kind) = &change {
+                    missing.remove(kind);
                 }
+                wanted.take(change);
             }
         }
     };

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 use trimtab_core::objects::LocalAddress;
-use trimtab_core::{DUMMY_INTERFACE, Family, Printable};
+use trimtab_core::{DUMMY_INTERFACE, Family};
 
-use super::{INVALID, print, read_config, resolve};
+use super::ipvs_config::read_for_ipvs;
+use super::{INVALID, invalid, print, say};
 use crate::plan::{Output, plan as plan_objects, render};
-use trimtab_config::Overrides;
-use trimtab_kube::manifest::read_paths;
+use trimtab_kube::manifest::{Manifest, read_paths};
 
 /// Arguments of `trimtab plan`.
 #[derive(Debug, Args)]
@@ -73,22 +74,13 @@ fn local_address(text: &str) -> Result<LocalAddress, String> {
 
 /// Prints the plan; exit status 2 if the input does not parse.
 pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let complain = |error: &dyn std::fmt::Display| {
-        eprintln!("trimtab plan: {}", Printable(&error.to_string()));
-        Ok(ExitCode::from(INVALID))
-    };
-    let (mut file, notes) = match read_config(arguments.config.as_deref()) {
+    let complain = |error: &dyn std::fmt::Display| Ok(invalid("plan", error));
+    let hostname = arguments.hostname_override.as_deref();
+    let (config, notes) = match read_for_ipvs("plan", arguments.config.as_deref(), hostname) {
         Ok(read) => read,
-        Err(error) => return complain(&error),
+        Err(status) => return Ok(status),
     };
-    // A plan is always for IPVS, whatever mode the node uses now.
-    file.mode = Some("ipvs".to_owned());
-    let overrides =
-        Overrides { hostname: arguments.hostname_override.clone(), ..Overrides::default() };
-    let (config, notes) = match resolve(&file, overrides, notes) {
-        Ok(resolved) => resolved,
-        Err(error) => return complain(&error),
-    };
+    notes.iter().for_each(|note| say("trimtab plan", note));
     let manifest = match read_paths(&arguments.files) {
         Ok(manifest) => manifest,
         Err(error) => return complain(&error),
@@ -100,19 +92,12 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
         let given = arguments.local_address.iter();
         given.filter(|address| &*address.interface != DUMMY_INTERFACE).cloned().collect()
     };
-    let planned = plan_objects(&manifest, &config, local);
-    for note in notes.iter().chain(&planned.notes) {
-        eprintln!("trimtab plan: {}", Printable(note));
-    }
+    let pod_networks = pod_networks(&manifest, &config.node_name);
+    let planned = plan_objects(manifest, &config, local);
+    planned.notes.iter().for_each(|note| say("trimtab plan", note));
     if planned.invalid {
         return Ok(ExitCode::from(INVALID));
     }
-    let pod_networks = manifest
-        .nodes
-        .get(&config.node_name)
-        .and_then(|node| node.decoded.value.as_ref())
-        .map(|state| state.facts.pod_cidrs.clone())
-        .unwrap_or_default();
     let families = arguments.family.list();
     let text = match render(&planned, &config, &pod_networks, families, arguments.output) {
         Ok(text) => text,
@@ -120,4 +105,10 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The pod networks of a node in the manifests.
+fn pod_networks(manifest: &Manifest, node_name: &str) -> Vec<IpNet> {
+    let state = manifest.nodes.get(node_name).and_then(|node| node.decoded.value.as_ref());
+    state.map(|state| state.facts.pod_cidrs.clone()).unwrap_or_default()
 }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{INVALID, read_config, resolve};
-use trimtab_config::{Error, Notes, Overrides};
+use super::{invalid, read_config, resolve};
+use trimtab_config::{Notes, Overrides};
+
+const COMMAND: &str = "config validate";
 
 /// Arguments of `trimtab config validate`.
 #[derive(Debug, Args)]
@@ -30,7 +32,7 @@ pub struct ValidateArgs {
 pub(super) fn validate(arguments: &ValidateArgs) -> ExitCode {
     let (file, notes) = match read_config(Some(&arguments.file)) {
         Ok(read) => read,
-        Err(error) => return refuse(&error),
+        Err(error) => return invalid(COMMAND, &error),
     };
     notes.iter().for_each(note);
     match resolve(&file, Overrides::default(), Notes::new()) {
@@ -38,15 +40,10 @@ pub(super) fn validate(arguments: &ValidateArgs) -> ExitCode {
             more.iter().for_each(note);
             ExitCode::SUCCESS
         }
-        Err(error) => refuse(&error),
+        Err(error) => invalid(COMMAND, &error),
     }
 }
 
 fn note(note: &String) {
     eprintln!("note: {note}");
-}
-
-fn refuse(error: &Error) -> ExitCode {
-    eprintln!("trimtab config validate: {error}");
-    ExitCode::from(INVALID)
 }
