@@ -137,6 +137,12 @@ fn say(who: &str, text: &str) {
     eprintln!("{who}: {}", lines.join("\n"));
 }
 
+fn say_all(who: &str, notes: &[String]) {
+    for note in notes {
+        say(who, note);
+    }
+}
+
 /// Prints a command's result.
 fn print(text: &str) -> std::io::Result<()> {
     use std::io::Write as _;

@@ -11,7 +11,7 @@ use trimtab_core::Printable;
 use trimtab_linux::Preflight;
 
 use super::ipvs_config::read_for_ipvs;
-use super::{kernel_options, print, say};
+use super::{kernel_options, print, say_all};
 use crate::check::{Finding, Level, findings};
 
 /// Arguments of `trimtab check`.
@@ -38,7 +38,7 @@ pub(super) fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         Ok(read) => read,
         Err(status) => return Ok(status),
     };
-    notes.iter().for_each(|note| say("trimtab check", note));
+    say_all("trimtab check", &notes);
     let node = Preflight::read(&kernel_options(&config));
     let found = findings(&node, &taken(&config));
     let mut report = String::new();

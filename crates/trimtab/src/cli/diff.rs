@@ -18,7 +18,7 @@ use trimtab_kube::{Arrival, Change, Kind};
 use trimtab_linux::{Inspector, PacketFilters, differences, host};
 
 use super::ipvs_config::read_for_ipvs;
-use super::{invalid, kernel_options, print, say};
+use super::{invalid, kernel_options, print, say_all};
 use crate::diff::{Difference, Wanted};
 
 /// How long the API server may take to list everything.
@@ -64,7 +64,7 @@ pub(super) fn diff(arguments: &DiffArgs) -> anyhow::Result<ExitCode> {
         Ok(read) => read,
         Err(status) => return Ok(status),
     };
-    notes.iter().for_each(|note| say("trimtab diff", note));
+    say_all("trimtab diff", &notes);
     let options = kernel_options(&config);
     let filters = PacketFilters::choose(options.iptables_backend);
     let families = filters.families(&host::families());

@@ -9,7 +9,7 @@ use trimtab_core::objects::LocalAddress;
 use trimtab_core::{DUMMY_INTERFACE, Family};
 
 use super::ipvs_config::read_for_ipvs;
-use super::{INVALID, invalid, print, say};
+use super::{INVALID, invalid, print, say_all};
 use crate::plan::{Output, plan as plan_objects, render};
 use trimtab_kube::manifest::{Manifest, read_paths};
 
@@ -80,7 +80,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
         Ok(read) => read,
         Err(status) => return Ok(status),
     };
-    notes.iter().for_each(|note| say("trimtab plan", note));
+    say_all("trimtab plan", &notes);
     let manifest = match read_paths(&arguments.files) {
         Ok(manifest) => manifest,
         Err(error) => return complain(&error),
@@ -94,7 +94,7 @@ pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
     };
     let pod_networks = pod_networks(&manifest, &config.node_name);
     let planned = plan_objects(manifest, &config, local);
-    planned.notes.iter().for_each(|note| say("trimtab plan", note));
+    say_all("trimtab plan", &planned.notes);
     if planned.invalid {
         return Ok(ExitCode::from(INVALID));
     }
