@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::poll_fn;
+use futures_util::stream::{iter, poll_fn};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use kube::client::Body;
 use test_api::Cluster;
 use tokio::sync::mpsc;
 use trimtab_bench::objects;
+
+/// Objects of the state that are sent together.
+const PIECE: usize = 50;
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,33 +66,35 @@ impl Api {
             other => panic!("{other}"),
         };
         let query = request.uri().query().unwrap_or_default();
-        let parameter = |name: &str| {
-            query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-        };
-        if parameter("watch") == Some("true") {
-            return self.watch(resource);
-        }
-        let number = |name| parameter(name).map(|text| text.parse::<usize>().unwrap());
-        let body = self.page(resource, number("continue").unwrap_or(0), number("limit"));
-        Response::new(Full::new(Bytes::from(body)).boxed_unsync())
+        assert!(query.contains("watch=true"), "{query}");
+        self.watch(resource, query.contains("sendInitialEvents=true"))
     }
 
-    fn watch(&self, resource: Resource) -> Answer {
+    fn watch(&self, resource: Resource, begins_with_state: bool) -> Answer {
         let (lines, mut taken) = mpsc::channel(64);
         self.0.watches.lock().unwrap()[resource as usize] = Some(lines);
         let lines = poll_fn(move |context| taken.poll_recv(context));
-        let frames = lines.map(|line| Ok(http_body::Frame::data(line)));
+        let api = self.clone();
+        let pieces = if begins_with_state { self.count(resource).div_ceil(PIECE) + 1 } else { 0 };
+        let state = iter(0..pieces).map(move |number| api.state(resource, number).into());
+        let frames = state.chain(lines).map(|line| Ok(http_body::Frame::data(line)));
         Response::new(StreamBody::new(frames).boxed_unsync())
     }
 
-    fn page(&self, resource: Resource, first: usize, limit: Option<usize>) -> String {
+    fn count(&self, resource: Resource) -> usize {
+        match resource {
+            Resource::Services | Resource::Slices => self.0.cluster.services(),
+            Resource::Nodes => 0,
+        }
+    }
+
+    /// A piece of the state: objects, and at last the mark of its end.
+    fn state(&self, resource: Resource, piece: usize) -> String {
         let cluster = &self.0.cluster;
-        let (kind, count) = match resource {
-            Resource::Services => ("Service", cluster.services()),
-            Resource::Slices => ("EndpointSlice", cluster.services()),
-            Resource::Nodes => ("Node", 0),
-        };
-        let end = limit.map_or(count, |limit| count.min(first + limit));
+        let numbers = piece * PIECE..self.count(resource).min((piece + 1) * PIECE);
+        if numbers.is_empty() {
+            return r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1000","annotations":{"k8s.io/initial-events-end":"true"}}}}"#.to_owned() + "\n";
+        }
         let object = |number| {
             let name = Cluster::service_name(number);
             match resource {
@@ -97,11 +102,6 @@ impl Api {
                 _ => objects::slice(&name, 0, &objects::endpoints(cluster, number)),
             }
         };
-        let items: Vec<String> = (first..end).map(object).collect();
-        let next = if end < count { end.to_string() } else { String::new() };
-        format!(
-            r#"{{"apiVersion":"v1","kind":"{kind}List","metadata":{{"resourceVersion":"1000","continue":"{next}"}},"items":[{}]}}"#,
-            items.join(",")
-        )
+        numbers.map(|number| objects::event("ADDED", &object(number))).collect()
     }
 }

@@ -32,6 +32,6 @@ fn a_start_costs_each_service_alike_and_keeps_few_bytes_of_an_endpoint() {
     });
     let ((small, _), (large, kept)) = (small, large);
     assert!(kept <= BYTES, "{kept} bytes an endpoint");
-    // Including the API server's own, which writes a page of objects at a time.
+    // Including the API server's own, which writes some objects at a time.
     assert!(large <= small + small / 10, "{small} and {large}");
 }

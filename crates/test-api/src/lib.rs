@@ -130,8 +130,19 @@ pub struct Config {
     pub bookmark_interval: Option<Duration>,
     /// Writes of each kind that are remembered for watches. Default: 16,384.
     pub history: usize,
-    /// Whether `sendInitialEvents` is understood (Kubernetes 1.34) or refused. Default: it is.
-    pub streaming_lists: bool,
+    /// How `sendInitialEvents` is answered. Default: as by Kubernetes 1.34 and later.
+    pub streaming_lists: StreamingLists,
+}
+
+/// How watches that ask for the state first (`sendInitialEvents`) are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamingLists {
+    /// With the state, and a bookmark where it ends.
+    Served,
+    /// With this HTTP status: 422 by a Kubernetes without the feature gate, 400 by other servers.
+    Refused(u16),
+    /// With the state but no mark of its end: by servers that ignore the parameter.
+    Unmarked,
 }
 
 impl Default for Config {
@@ -140,7 +151,7 @@ impl Default for Config {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             bookmark_interval: Some(Duration::from_secs(60)),
             history: 16_384,
-            streaming_lists: true,
+            streaming_lists: StreamingLists::Served,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::selector::{FieldSelector, Filter, LabelSelector};
 use super::table::Include;
-use super::{Refusal, Resource};
+use super::{Refusal, Resource, StreamingLists};
 
 /// What the query says, before it is known what it is asked of.
 #[derive(Debug, Clone, Default)]
@@ -205,14 +205,24 @@ impl Options {
         Ok(Page { moment, limit })
     }
 
-    /// Where a watch begins; `streams_lists` says whether this server knows `sendInitialEvents`.
-    pub(crate) fn beginning(&self, streams_lists: bool) -> Result<Beginning, Refusal> {
+    /// Where a watch begins; `streaming` says how this server answers `sendInitialEvents`.
+    pub(crate) fn beginning(&self, streaming: StreamingLists) -> Result<Beginning, Refusal> {
         if let Some(send) = self.send_initial_events {
-            if !streams_lists {
-                return Err(forbidden(
-                    "sendInitialEvents is forbidden for watch unless the WatchList feature gate \
-                     is enabled",
-                ));
+            let message = "sendInitialEvents is forbidden for watch unless the WatchList feature \
+                           gate is enabled";
+            match streaming {
+                StreamingLists::Served => {}
+                StreamingLists::Refused(422) => return Err(forbidden(message)),
+                StreamingLists::Refused(code) => {
+                    let message = message.to_owned();
+                    return Err(Refusal::Injected { code, message, retry_after: None });
+                }
+                StreamingLists::Unmarked => {
+                    return Ok(Beginning::State {
+                        not_before: self.not_before(),
+                        is_marked: false,
+                    });
+                }
             }
             if self.version_match != Some(VersionMatch::NotOlderThan) {
                 return Err(forbidden(
@@ -302,9 +312,9 @@ mod tests {
 
     #[test]
     fn watches_begin_where_the_api_concepts_say() {
-        let beginning = |query: &str, streams: bool| {
+        let beginning = |query: &str, streaming| {
             let options = Options::parse(query).map_err(|refusal| refusal.code())?;
-            options.beginning(streams).map_err(|refusal| refusal.code())
+            options.beginning(streaming).map_err(|refusal| refusal.code())
         };
         let state = |not_before, is_marked| Ok(Beginning::State { not_before, is_marked });
         let streamed = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
@@ -318,8 +328,10 @@ mod tests {
             ("sendInitialEvents=true", Err(422)),
             ("resourceVersionMatch=NotOlderThan", Err(422)),
         ] {
-            assert_eq!(beginning(query, true), expected, "{query}");
+            assert_eq!(beginning(query, StreamingLists::Served), expected, "{query}");
         }
-        assert_eq!(beginning(streamed, false), Err(422));
+        assert_eq!(beginning(streamed, StreamingLists::Refused(422)), Err(422));
+        assert_eq!(beginning(streamed, StreamingLists::Refused(400)), Err(400));
+        assert_eq!(beginning(streamed, StreamingLists::Unmarked), state(0, false));
     }
 }

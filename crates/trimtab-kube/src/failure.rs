@@ -23,13 +23,19 @@ pub enum Failure {
     },
     /// The answer is not what the API documents.
     #[error("its answer cannot be read: {0}")]
-    Unreadable(#[from] serde_json::Error),
+    Unreadable(String),
     /// A line of a watch is too long.
     #[error("a watch event is longer than {0} bytes")]
     TooLong(usize),
     /// A watch ends as soon as it has begun.
     #[error("it closes a watch immediately")]
     Brief,
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
 }
 
 impl Failure {

@@ -1,9 +1,17 @@
-//! Objects from the Kubernetes API: for each kind a list in pages, then watches.
+//! Objects from the Kubernetes API: for each kind a watch that begins with the state, then watches
+//! that continue it.
+//!
+//! Servers that do not stream the state are asked for a list. Nothing makes an API server read etcd:
+//! see [`place`].
 
 mod backoff;
+mod batch;
 mod connection;
+mod ended;
 mod follow;
+mod items;
 mod lines;
+mod place;
 mod request;
 mod timing;
 mod watched;
@@ -17,7 +25,7 @@ use crate::Arrival;
 use crate::contact::Contact;
 use crate::objects::{EndpointSliceObject, NodeObject, NodeWeightObject, ServiceObject};
 
-pub use connection::connect;
+pub use connection::{Role, connect};
 pub use timing::Timing;
 
 /// Lists and watches Services, EndpointSlices and our Node until the receiver is gone.

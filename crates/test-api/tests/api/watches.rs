@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use test_api::{ApiServer, Config, Cut, Gone, Resource};
+use test_api::{ApiServer, Config, Cut, Gone, Resource, StreamingLists};
 
 use crate::client::{Next, SERVICES, Stream, get, service, start, start_with, text, within};
 
@@ -109,7 +109,9 @@ async fn a_streamed_list_ends_in_an_annotated_bookmark() {
 
 #[tokio::test]
 async fn an_older_server_refuses_to_stream_a_list() {
-    let api = start_with(Config { streaming_lists: false, ..Config::default() }).await;
+    let api =
+        start_with(Config { streaming_lists: StreamingLists::Refused(422), ..Config::default() })
+            .await;
     let query =
         "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     assert_eq!(get(&api, &format!("{ALL}{query}")).await.status, 422);

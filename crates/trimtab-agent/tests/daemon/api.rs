@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use test_api::{ApiServer, Cluster, Config, Cut, EndpointChange, Fault, Gone, Resource, Verb};
-use trimtab_kube::watch::{self as source, Timing};
+use test_api::{
+    ApiServer, Cluster, Config, Cut, EndpointChange, Fault, Gone, Resource, StreamingLists, Verb,
+};
+use trimtab_kube::watch::{self as source, Role, Timing};
 
 use crate::kernel::{FakeKernel, Inside};
 use crate::rig::Rig;
@@ -31,15 +33,22 @@ impl Drop for Folder {
 }
 
 async fn linked(test: &str, services: usize, endpoints: usize) -> Linked {
-    let api = ApiServer::start(Config::default()).await.unwrap();
+    linked_to(Config::default(), test, services, endpoints).await
+}
+
+async fn linked_to(config: Config, test: &str, services: usize, endpoints: usize) -> Linked {
+    // A server that does not mark the end of the state is noticed soon, others have time.
+    let is_unmarked = config.streaming_lists == StreamingLists::Unmarked;
+    let quiet_state = if is_unmarked { Duration::from_millis(300) } else { PATIENCE };
+    let api = ApiServer::start(config).await.unwrap();
     api.load(&Cluster::synthetic(services, endpoints, 1));
     let folder = std::env::temp_dir().join(format!("trimtab-{test}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let kubeconfig = folder.join("kubeconfig");
     api.write_kubeconfig(&kubeconfig).unwrap();
     let rig = Rig::start(FakeKernel::default(), "");
-    let client = source::connect(Some(&kubeconfig), None).await.unwrap();
-    rig.follow(client, Timing::default());
+    let client = source::connect(Some(&kubeconfig), None, Role::NodeProxy).await.unwrap();
+    rig.follow(client, Timing { quiet_state, ..Timing::default() });
     Linked { api, rig, _folder: Folder(folder) }
 }
 
@@ -74,15 +83,23 @@ impl Linked {
 }
 
 #[tokio::test]
-async fn everything_listed_is_programmed_page_by_page() {
-    let linked = linked("pages", 1200, 3).await;
-    linked.until("all", |inside| inside.state.virtual_servers.len() == 1200).await;
-    linked
-        .until("all real servers", |inside| {
-            inside.state.virtual_servers.values().all(|server| server.real_servers.len() == 3)
-        })
-        .await;
-    assert!(linked.api.counters().requests(Verb::List, Resource::Services) >= 3);
+async fn everything_listed_is_programmed() {
+    use StreamingLists::{Refused, Served, Unmarked};
+    for streaming_lists in [Served, Refused(422), Refused(400), Unmarked] {
+        let config = Config { streaming_lists, ..Config::default() };
+        let linked = linked_to(config, "all", 1200, 3).await;
+        linked.until("all", |inside| inside.state.virtual_servers.len() == 1200).await;
+        linked
+            .until("all real servers", |inside| {
+                inside.state.virtual_servers.values().all(|server| server.real_servers.len() == 3)
+            })
+            .await;
+        let lists = linked.api.counters().requests(Verb::List, Resource::Services);
+        assert_eq!(lists, u64::from(streaming_lists != Served), "{streaming_lists:?}");
+        // What was listed is watched.
+        linked.create("late", "10.96.7.1");
+        linked.until("late", |inside| inside.state.virtual_servers.len() == 1201).await;
+    }
 }
 
 #[tokio::test]
@@ -209,6 +226,7 @@ fn impatient() -> Timing {
     Timing {
         answer: millis(400),
         quiet_watch: millis(900),
+        quiet_state: millis(300),
         pause: millis(10)..=millis(100),
         proven: millis(30),
         ..Timing::default()
@@ -246,6 +264,7 @@ async fn a_list_that_is_never_answered_is_asked_for_again() {
 async fn a_watch_that_falls_silent_is_replaced() {
     let (api, rig, relay) = relayed(0).await;
     until_servers(&rig, 3).await;
+    let listed = api.counters().requests(Verb::List, Resource::Services);
     relay.silence_what_is_open();
     api.apply(json!({
         "apiVersion": "v1",
@@ -255,7 +274,7 @@ async fn a_watch_that_falls_silent_is_replaced() {
     }))
     .unwrap();
     until_servers(&rig, 4).await;
-    assert_eq!(api.counters().requests(Verb::List, Resource::Services), 1, "watched again only");
+    assert_eq!(api.counters().requests(Verb::List, Resource::Services), listed, "watched again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,10 +287,11 @@ async fn an_api_server_that_is_away_is_asked_ever_more_rarely() {
     let day = Duration::from_secs(86_400);
     rig.follow(client, Timing { answer: day, ..Timing::default() });
     tokio::time::sleep(Duration::from_secs(1200)).await;
-    let lists = |resource| api.counters().requests(Verb::List, resource);
+    let counters = api.counters();
+    let asked = |verb, resource| counters.requests(verb, resource);
     for resource in [Resource::Services, Resource::EndpointSlices] {
         // About six requests while the pauses grow, then one every 15 to 30 s.
-        let asked = lists(resource);
+        let asked = asked(Verb::Watch, resource) + asked(Verb::List, resource);
         assert!((30..=90).contains(&asked), "{asked}");
     }
     assert!(!rig.health.contact().is_whole());

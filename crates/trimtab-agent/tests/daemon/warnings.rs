@@ -27,7 +27,7 @@ fn client(api: &ApiServer) -> Client {
 /// Paused time passes much faster than a socket answers.
 fn patient() -> Timing {
     let day = Duration::from_secs(86_400);
-    Timing { answer: day, quiet_watch: day, proven: day, ..Timing::default() }
+    Timing { answer: day, quiet_watch: day, quiet_state: day, proven: day, ..Timing::default() }
 }
 
 /// A daemon of the node `node-a` that sends its Events as the node `node`.

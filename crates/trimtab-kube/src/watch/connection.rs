@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -24,12 +26,37 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_PROBES: u32 = 3;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// What the program does with the API server, as the server's logs and metrics name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It programs a node.
+    NodeProxy,
+    /// It compares a node once.
+    Diff,
+}
+
+impl Role {
+    /// The `User-Agent` of every request.
+    const fn agent(self) -> &'static str {
+        match self {
+            Self::NodeProxy => {
+                concat!("trimtab/", env!("CARGO_PKG_VERSION"), " (linux) node-proxy")
+            }
+            Self::Diff => concat!("trimtab/", env!("CARGO_PKG_VERSION"), " (linux) diff"),
+        }
+    }
+}
+
 /// Connects to the API server, through a kubeconfig or as the pod's service account; `master`
 /// overrides the address of either.
 ///
 /// # Errors
 /// A kubeconfig that cannot be read or used, or neither a kubeconfig nor an account.
-pub async fn connect(kubeconfig: Option<&Path>, master: Option<&str>) -> Result<Client, Error> {
+pub async fn connect(
+    kubeconfig: Option<&Path>,
+    master: Option<&str>,
+    role: Role,
+) -> Result<Client, Error> {
     let mut config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path).map_err(|source| Error::ReadKubeconfig {
@@ -56,12 +83,19 @@ pub async fn connect(kubeconfig: Option<&Path>, master: Option<&str>) -> Result<
     if config.proxy_url.is_some() {
         return Err(Error::Proxy);
     }
+    config.headers.push((USER_AGENT, HeaderValue::from_static(role.agent())));
     info!(server = %config.cluster_url, "using the API server");
     client(config).map_err(|source| Error::Connect(Box::new(source)))
 }
 
 /// kube's own stack, except that dead connections are noticed and that nothing is retried
 /// internally.
+///
+/// Each watch has a connection of its own (HTTP/1.1), three on a node, and a fourth while Events are
+/// sent. kube-proxy shares one by HTTP/2. With that, all watches would share one window of flow
+/// control, so that a burst of EndpointSlices could hold up Services, and dead connections would
+/// have to be found by pings in place of the kernel's keepalives below. Nor does kube's TLS connector
+/// offer HTTP/2.
 fn client(config: kube::Config) -> Result<Client, kube::Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);

@@ -1,19 +1,21 @@
-//! Follows one kind of object: a list, then one watch after the other.
+//! Follows one kind of object: its state, then one watch after the other.
 
-use std::pin::{Pin, pin};
+use std::convert::Infallible;
+use std::pin::pin;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http_body_util::BodyExt as _;
 use kube::Client;
-use kube::client::Body;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
+use super::batch::Batch;
+use super::ended::Ended;
+use super::items::Items;
 use super::lines::Lines;
-use super::request::{Event, Page, Selection, Status, read, send};
+use super::place::{Place, Reaction, Step};
+use super::request::{Page, Selection, piece, send};
 use super::timing::Timing;
 use super::watched::Watched;
 use crate::contact::Contact;
@@ -33,138 +35,153 @@ pub(super) struct Follower<'a> {
     pub(super) changes: &'a Sender<Arrival>,
 }
 
-/// Why a list or a watch ended early.
-enum Ended {
-    /// The receiver of changes is gone.
-    NotWanted,
-    /// The connection ended in the middle of a watch, as it does when an API server restarts.
-    Cut,
-    /// It failed.
-    Failed(Failure),
-}
-
-impl From<Failure> for Ended {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
 impl Follower<'_> {
     /// Follows until the receiver is gone.
     pub(super) async fn follow<K: Watched>(&self, selection: &Selection) {
         let mut backoff = Backoff::default();
-        loop {
-            let ended = match self.list::<K>(selection).await {
-                Ok(revision) => self.watch_from::<K>(selection, revision, &mut backoff).await,
-                Err(ended) => ended,
-            };
-            match ended {
-                Ended::NotWanted => return,
-                Ended::Failed(failure) if failure.is_expired() => {
-                    info!(
-                        kind = K::KIND.as_str(),
-                        "the watch's resource version has expired: listing again"
-                    );
-                    self.pause(&mut backoff, &failure).await;
-                }
-                Ended::Failed(failure) => self.failed::<K>(&failure, &mut backoff).await,
-                Ended::Cut => self.failed::<K>(&Failure::Brief, &mut backoff).await,
-            }
-        }
-    }
-
-    /// Lists everything, page by page; returns the revision from which watches continue.
-    async fn list<K: Watched>(&self, selection: &Selection) -> Result<String, Ended> {
-        let mut next = None;
-        let mut changes = vec![Change::Begin(K::KIND)];
-        loop {
-            let request = selection.list::<K>(next.as_deref());
-            let response = send(self.client, request, self.timing.answer).await?;
-            let page = read(response, self.timing.answer).await?;
-            let page: Page<K> = serde_json::from_slice(&page).map_err(Failure::from)?;
-            self.contact.heard();
-            changes.extend(page.items.into_iter().map(Watched::change));
-            next = page.metadata.next.filter(|next| !next.is_empty());
-            if next.is_none() {
-                changes.push(Change::End(K::KIND));
-                self.hand_on(changes).await?;
-                return Ok(page.metadata.resource_version);
-            }
-            self.hand_on(std::mem::take(&mut changes)).await?;
-        }
-    }
-
-    /// Watches repeatedly, until a new list is needed.
-    async fn watch_from<K: Watched>(
-        &self,
-        selection: &Selection,
-        mut revision: String,
-        backoff: &mut Backoff,
-    ) -> Ended {
+        let mut place = Place::default();
         loop {
             let mut answered = None;
-            let ended = self.watch::<K>(selection, &mut revision, &mut answered).await;
+            let ended = match place.next() {
+                Step::List { not_before } => {
+                    let request = selection.list::<K>(not_before);
+                    match self.list::<K>(selection, request).await {
+                        Ok(revision) => {
+                            place.listed(revision);
+                            continue;
+                        }
+                        Err(ended) => ended,
+                    }
+                }
+                Step::Stream { .. } | Step::Watch { .. } => {
+                    let Err(ended) = self.watch::<K>(selection, &mut place, &mut answered).await;
+                    ended
+                }
+            };
             // Counted from the answer on: waiting for an answer does not count.
-            let has_lived = answered.is_some_and(|at: Instant| at.elapsed() >= self.timing.proven);
+            let has_lived = place.is_listed()
+                && answered.is_some_and(|at: Instant| at.elapsed() >= self.timing.proven);
             if has_lived {
                 backoff.reset();
             }
-            match ended {
-                Ok(()) if has_lived => {}
-                // Normal, unless it keeps happening.
-                Err(Ended::Cut) if has_lived => {
-                    debug!(kind = K::KIND.as_str(), "a watch was interrupted");
-                    metric::watch_failed(K::KIND.as_str());
-                    self.pause(backoff, &Failure::Brief).await;
+            let reaction = place.react(&ended, has_lived);
+            debug!(kind = K::KIND.as_str(), ?ended, ?reaction, "a request has ended");
+            let failure = match ended {
+                Ended::Failed(failure) => failure,
+                Ended::Over | Ended::Cut | Ended::Unmarked | Ended::NotWanted => Failure::Brief,
+            };
+            match reaction {
+                Reaction::Stop => return,
+                Reaction::Continue => continue,
+                Reaction::Pause => {
+                    if failure.is_expired() {
+                        info!(
+                            kind = K::KIND.as_str(),
+                            "the watch's resource version has expired: listing again"
+                        );
+                    } else {
+                        metric::watch_failed(K::KIND.as_str());
+                    }
                 }
-                Ok(()) | Err(Ended::Cut) => self.failed::<K>(&Failure::Brief, backoff).await,
-                Err(Ended::Failed(failure)) if is_resumable(&failure) => {
-                    self.failed::<K>(&failure, backoff).await;
-                }
-                Err(ended) => return ended,
+                Reaction::Fail => self.contact.failed(K::KIND, &failure),
             }
+            self.pause(&mut backoff, &failure).await;
         }
     }
 
-    /// One watch, from `revision` on; updates `revision`. `answered` is set when the API server
+    /// Requests a list and decodes its objects while they arrive; returns the revision from which
+    /// watches continue.
+    async fn list<K: Watched>(
+        &self,
+        selection: &Selection,
+        mut request: http::Request<kube::client::Body>,
+    ) -> Result<String, Ended> {
+        let mut changes = vec![Change::Begin(K::KIND)];
+        loop {
+            let body = send(self.client, request, self.timing.answer).await?.into_body();
+            let mut body = pin!(body);
+            let mut items = Items::default();
+            loop {
+                let next = timeout(self.timing.answer, piece(body.as_mut())).await;
+                let bytes = match next.map_err(|_| Failure::Silent(self.timing.answer))? {
+                    None => break,
+                    Some(Err(error)) => return Err(Failure::unreachable(&error).into()),
+                    Some(Ok(bytes)) => bytes,
+                };
+                self.contact.heard();
+                items.push(&bytes)?;
+                while let Some(item) = items.next() {
+                    let object: K = serde_json::from_slice(item).map_err(Failure::from)?;
+                    changes.push(object.change());
+                }
+                if changes.len() >= TOGETHER {
+                    self.hand_on(std::mem::take(&mut changes)).await?;
+                }
+            }
+            let page: Page = serde_json::from_slice(items.rest()).map_err(Failure::from)?;
+            let Some(next) = page.metadata.next.filter(|next| !next.is_empty()) else {
+                changes.push(Change::End(K::KIND));
+                self.hand_on(changes).await?;
+                return Ok(page.metadata.resource_version);
+            };
+            request = selection.rest_of_list::<K>(&next);
+        }
+    }
+
+    /// One watch, from where `place` is on; updates `place`. `answered` is set when the API server
     /// answers.
     async fn watch<K: Watched>(
         &self,
         selection: &Selection,
-        revision: &mut String,
+        place: &mut Place,
         answered: &mut Option<Instant>,
-    ) -> Result<(), Ended> {
+    ) -> Result<Infallible, Ended> {
         let seconds = fastrand::u64(self.timing.watch.clone());
-        let request = selection.watch::<K>(revision, seconds);
+        let (request, mut begun) = match place.next() {
+            Step::Watch { after } => (selection.watch::<K>(after, seconds), Vec::new()),
+            Step::Stream { not_before } | Step::List { not_before } => {
+                (selection.stream::<K>(not_before, seconds), vec![Change::Begin(K::KIND)])
+            }
+        };
         let body = send(self.client, request, self.timing.answer).await?.into_body();
         *answered = Some(Instant::now());
         let mut body = pin!(body);
         let mut lines = Lines::default();
         let mut is_proven = false;
+        // When an object of the state was last seen.
+        let mut grown = Instant::now();
         loop {
-            // The API server counts as back only once the watch works.
-            let patience = if is_proven { self.timing.quiet_watch } else { self.timing.proven };
-            let Ok(first) = timeout(patience, piece(body.as_mut())).await else {
-                if is_proven {
-                    return Err(Failure::Silent(patience).into());
+            let next = piece(body.as_mut());
+            let first = if place.is_listed() {
+                // The API server counts as back only once the watch works.
+                let patience = if is_proven { self.timing.quiet_watch } else { self.timing.proven };
+                match timeout(patience, next).await {
+                    Ok(first) => first,
+                    Err(_) if is_proven => return Err(Failure::Silent(patience).into()),
+                    Err(_) => {
+                        is_proven = true;
+                        self.contact.follows(K::KIND);
+                        continue;
+                    }
                 }
-                is_proven = true;
-                self.contact.follows(K::KIND);
-                continue;
+            } else {
+                let end = grown + self.timing.quiet_state;
+                timeout_at(end, next).await.map_err(|_| Ended::Unmarked)?
             };
-            let mut changes = Vec::new();
-            let mut end = None;
-            let mut next = Some(first);
+            let mut batch = Batch::new(place, std::mem::take(&mut begun));
+            let mut taken = batch.take::<K>(first, &mut lines);
             // Whatever else is ready is sent with it.
-            while let Some(piece_or_end) = next.take() {
-                end = take::<K>(piece_or_end, &mut lines, revision, &mut changes);
-                if end.is_none() && changes.len() < TOGETHER {
-                    next = piece(body.as_mut()).now_or_never();
-                }
+            while taken.is_ok() && batch.changes.len() < TOGETHER {
+                let Some(next) = piece(body.as_mut()).now_or_never() else { break };
+                taken = batch.take::<K>(next, &mut lines);
             }
-            if end.is_none() || !changes.is_empty() {
+            let Batch { changes, has_grown, .. } = batch;
+            if has_grown {
+                grown = Instant::now();
+            }
+            if taken.is_ok() || !changes.is_empty() {
                 self.contact.heard();
-                if !is_proven {
+                if !is_proven && place.is_listed() {
                     is_proven = true;
                     self.contact.follows(K::KIND);
                 }
@@ -172,9 +189,7 @@ impl Follower<'_> {
             if !changes.is_empty() {
                 self.hand_on(changes).await?;
             }
-            if let Some(end) = end {
-                return end;
-            }
+            taken?;
         }
     }
 
@@ -182,80 +197,9 @@ impl Follower<'_> {
         self.changes.send(Arrival::now(changes)).await.map_err(|_| Ended::NotWanted)
     }
 
-    async fn failed<K: Watched>(&self, failure: &Failure, backoff: &mut Backoff) {
-        self.contact.failed(K::KIND, failure);
-        self.pause(backoff, failure).await;
-    }
-
     async fn pause(&self, backoff: &mut Backoff, failure: &Failure) {
+        // After the wait that an API server asks of everybody, not all come at the same moment.
         let pause = backoff.next(&self.timing.pause, fastrand::f64());
-        sleep(pause.max(failure.retry_after())).await;
-    }
-}
-
-/// The next piece of a body; `None` at its end.
-async fn piece(mut body: Pin<&mut Body>) -> Result<Option<Bytes>, Ended> {
-    loop {
-        match body.frame().await {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(Ended::Cut),
-            // Trailers are ignored.
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
-}
-
-/// Processes an event of a watch; returns how the watch ended, if it did.
-fn take<K: Watched>(
-    piece: Result<Option<Bytes>, Ended>,
-    lines: &mut Lines,
-    revision: &mut String,
-    changes: &mut Vec<Change>,
-) -> Option<Result<(), Ended>> {
-    let piece = match piece {
-        Ok(Some(piece)) => piece,
-        Ok(None) => return Some(Ok(())),
-        Err(ended) => return Some(Err(ended)),
-    };
-    take_lines::<K>(&piece, lines, revision, changes).err().map(|failure| Err(failure.into()))
-}
-
-fn take_lines<K: Watched>(
-    piece: &[u8],
-    lines: &mut Lines,
-    revision: &mut String,
-    changes: &mut Vec<Change>,
-) -> Result<(), Failure> {
-    lines.push(piece)?;
-    while let Some(line) = lines.next() {
-        let (now, change) = match serde_json::from_slice::<Event<K>>(line)? {
-            Event::Added(mut object) | Event::Modified(mut object) => {
-                (object.take_revision(), Some(object.change()))
-            }
-            Event::Deleted(mut object) => (object.take_revision(), Some(object.gone())),
-            Event::Bookmark(bookmark) => (Some(bookmark.metadata.resource_version), None),
-            Event::Error(Status { code, message }) => {
-                return Err(Failure::Refused { code, message, retry_after: None });
-            }
-        };
-        if let Some(now) = now {
-            *revision = now;
-        }
-        changes.extend(change);
-    }
-    Ok(())
-}
-
-/// Whether a watch can continue from its revision after this failure; otherwise a new list is
-/// needed.
-fn is_resumable(failure: &Failure) -> bool {
-    match failure {
-        Failure::Unreachable(_) | Failure::Silent(_) | Failure::Brief => true,
-        Failure::Refused { code, .. } => matches!(code, 401 | 403 | 408 | 429 | 500..),
-        Failure::Unreadable(_) | Failure::TooLong(_) => false,
+        sleep(failure.retry_after() + pause).await;
     }
 }

@@ -1,8 +1,10 @@
 //! Requests for lists and watches, and their answers.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use http::header::{ACCEPT, RETRY_AFTER, USER_AGENT};
+use bytes::Bytes;
+use http::header::{ACCEPT, RETRY_AFTER};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -13,10 +15,8 @@ use tokio::time::timeout;
 use super::watched::Watched;
 use crate::failure::Failure;
 
-/// Objects in a page of a list: client-go's choice, some hundred kilobytes of JSON.
-const PAGE: &str = "500";
-/// The user agent, for the API server's log.
-const AGENT: &str = concat!("trimtab/", env!("CARGO_PKG_VERSION"), " (linux) node-proxy");
+/// The longest error that is read.
+const LONGEST_ERROR: usize = 64 << 10;
 /// How much of an answer that is not a Status object is logged.
 const EXCERPT: usize = 200;
 /// The longest `Retry-After` that is respected.
@@ -32,25 +32,52 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// One page of a list; `next` is the previous page's continue token.
-    pub(super) fn list<K: Watched>(&self, next: Option<&str>) -> Request<Body> {
+    /// The state as a list. With a resource version and no `limit`, it comes from the watch cache,
+    /// as a whole; `limit` would be ignored with version 0, and make etcd be read with another.
+    pub(super) fn list<K: Watched>(&self, not_before: &str) -> Request<Body> {
         let mut query = self.query();
-        query.append_pair("limit", PAGE);
-        if let Some(next) = next {
-            query.append_pair("continue", next);
+        query.append_pair("resourceVersion", not_before);
+        if not_before != "0" {
+            query.append_pair("resourceVersionMatch", "NotOlderThan");
         }
         request::<K>("List", &query.finish())
     }
 
+    /// The rest of a list, if the API server sends pages although none were requested; `next` is its
+    /// continue token.
+    pub(super) fn rest_of_list<K: Watched>(&self, next: &str) -> Request<Body> {
+        let mut query = self.query();
+        query.append_pair("continue", next);
+        request::<K>("List", &query.finish())
+    }
+
+    /// A watch that begins with the state, as if every object had just been added, and marks its end
+    /// by a bookmark.
+    pub(super) fn stream<K: Watched>(&self, not_before: &str, seconds: u64) -> Request<Body> {
+        let mut query = self.watch_query(not_before, seconds);
+        query
+            .append_pair("sendInitialEvents", "true")
+            .append_pair("resourceVersionMatch", "NotOlderThan");
+        request::<K>("", &query.finish())
+    }
+
     /// A watch of changes after `revision`.
     pub(super) fn watch<K: Watched>(&self, revision: &str, seconds: u64) -> Request<Body> {
+        request::<K>("", &self.watch_query(revision, seconds).finish())
+    }
+
+    fn watch_query(
+        &self,
+        revision: &str,
+        seconds: u64,
+    ) -> form_urlencoded::Serializer<'static, String> {
         let mut query = self.query();
         query
             .append_pair("watch", "true")
             .append_pair("allowWatchBookmarks", "true")
             .append_pair("resourceVersion", revision)
             .append_pair("timeoutSeconds", &seconds.to_string());
-        request::<K>("", &query.finish())
+        query
     }
 
     fn query(&self) -> form_urlencoded::Serializer<'static, String> {
@@ -73,7 +100,6 @@ fn request<K: Watched>(list: &str, query: &str) -> Request<Body> {
     };
     Request::get(format!("{}?{query}", K::PATH))
         .header(ACCEPT, accept)
-        .header(USER_AGENT, AGENT)
         .body(Body::empty())
         .expect("paths and encoded queries are valid")
 }
@@ -93,7 +119,7 @@ pub(super) async fn send(
     }
     let code = response.status().as_u16();
     let retry_after = retry_after(response.headers());
-    let body = read(response, patience).await?;
+    let body = read(response.into_body(), patience).await?;
     let message = match serde_json::from_slice::<Status>(&body) {
         Ok(status) => status.message,
         Err(_) => String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]).into_owned(),
@@ -101,18 +127,30 @@ pub(super) async fn send(
     Err(Failure::Refused { code, message, retry_after })
 }
 
-/// The whole body; fails if data stops arriving.
-pub(super) async fn read(response: Response<Body>, patience: Duration) -> Result<Vec<u8>, Failure> {
-    let mut body = response.into_body();
+/// The beginning of a body, as long as an error may be; fails if data stops arriving.
+async fn read(body: Body, patience: Duration) -> Result<Vec<u8>, Failure> {
+    let mut body = pin!(body);
     let mut bytes = Vec::new();
-    loop {
-        let frame = timeout(patience, body.frame()).await;
-        match frame.map_err(|_| Failure::Silent(patience))? {
-            None => return Ok(bytes),
+    while bytes.len() < LONGEST_ERROR {
+        let next = timeout(patience, piece(body.as_mut())).await;
+        match next.map_err(|_| Failure::Silent(patience))? {
+            None => break,
             Some(Err(error)) => return Err(Failure::unreachable(&error)),
-            Some(Ok(frame)) => {
-                if let Some(piece) = frame.data_ref() {
-                    bytes.extend_from_slice(piece);
+            Some(Ok(piece)) => bytes.extend_from_slice(&piece),
+        }
+    }
+    Ok(bytes)
+}
+
+/// The next piece of a body; `None` at its end.
+pub(super) async fn piece(mut body: Pin<&mut Body>) -> Option<Result<Bytes, kube::Error>> {
+    loop {
+        match body.frame().await? {
+            Err(error) => return Some(Err(error)),
+            // Trailers are ignored.
+            Ok(frame) => {
+                if let Ok(data) = frame.into_data() {
+                    return Some(Ok(data));
                 }
             }
         }
@@ -125,22 +163,37 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
-/// A page of a list.
+/// A list without its items.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page<K> {
+pub(super) struct Page {
     pub(super) metadata: PageMetadata,
-    // Otherwise the derive would require `Default` of the type parameter.
-    #[serde(default = "Vec::new")]
-    pub(super) items: Vec<K>,
+    /// Items that were no objects are still here, and then this cannot be read.
+    #[serde(default, rename = "items")]
+    _items: Option<[(); 0]>,
 }
 
-/// `metadata` of a list.
+/// `metadata` of a list or of a bookmark.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PageMetadata {
     pub(super) resource_version: String,
     #[serde(rename = "continue")]
     pub(super) next: Option<String>,
+    annotations: Option<BookmarkAnnotations>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct BookmarkAnnotations {
+    #[serde(rename = "k8s.io/initial-events-end")]
+    ends_state: Option<String>,
+}
+
+impl PageMetadata {
+    /// Whether this bookmark marks the end of the state at the beginning of a watch.
+    pub(super) fn ends_state(&self) -> bool {
+        let mark = self.annotations.as_ref().and_then(|all| all.ends_state.as_deref());
+        mark == Some("true")
+    }
 }
 
 /// One line of a watch.
@@ -177,12 +230,23 @@ mod tests {
     fn a_list_and_a_watch_ask_for_the_same_objects() {
         let selection = Selection { labels: "!a/b", fields: "spec.clusterIP!=None".to_owned() };
         let selected = "labelSelector=%21a%2Fb&fieldSelector=spec.clusterIP%21%3DNone";
-        let list = selection.list::<ServiceObject>(Some("x=="));
-        let wanted = format!("/api/v1/services?{selected}&limit=500&continue=x%3D%3D");
-        assert_eq!(list.uri().to_string(), wanted);
-        let watch = selection.watch::<ServiceObject>("17", 300);
-        let rest = "watch=true&allowWatchBookmarks=true&resourceVersion=17&timeoutSeconds=300";
-        assert_eq!(watch.uri().to_string(), format!("/api/v1/services?{selected}&{rest}"));
+        let state = "watch=true&allowWatchBookmarks=true&resourceVersion=0&timeoutSeconds=300\
+            &sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+        for (request, rest) in [
+            (selection.list::<ServiceObject>("0"), "resourceVersion=0"),
+            (
+                selection.list::<ServiceObject>("7"),
+                "resourceVersion=7&resourceVersionMatch=NotOlderThan",
+            ),
+            (selection.rest_of_list::<ServiceObject>("x=="), "continue=x%3D%3D"),
+            (selection.stream::<ServiceObject>("0", 300), state),
+            (
+                selection.watch::<ServiceObject>("17", 300),
+                "watch=true&allowWatchBookmarks=true&resourceVersion=17&timeoutSeconds=300",
+            ),
+        ] {
+            assert_eq!(request.uri().to_string(), format!("/api/v1/services?{selected}&{rest}"));
+        }
     }
 
     #[test]
@@ -191,7 +255,7 @@ mod tests {
             request.headers()[ACCEPT].to_str().unwrap().split(';').nth(1).unwrap().to_owned()
         };
         let all = Selection::default();
-        let list = accept(all.list::<NodeWeightObject>(None));
+        let list = accept(all.list::<NodeWeightObject>("0"));
         assert_eq!(list, "as=PartialObjectMetadataList");
         let watch = accept(all.watch::<NodeWeightObject>("1", 1));
         assert_eq!(watch, "as=PartialObjectMetadata");

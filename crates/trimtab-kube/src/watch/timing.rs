@@ -11,6 +11,9 @@ pub struct Timing {
     /// How long a watch may be silent. API servers send a bookmark about once a minute; if a server
     /// sends none, a new watch is requested, which it answers from memory.
     pub quiet_watch: Duration,
+    /// How long a watch that begins with the state may show no further object of it, and no mark of
+    /// its end, before a list is requested instead.
+    pub quiet_state: Duration,
     /// Seconds after which a watch ends, chosen anew for each: nodes that started together must not
     /// come back together.
     pub watch: RangeInclusive<u64>,
@@ -26,6 +29,7 @@ impl Default for Timing {
         Self {
             answer: Duration::from_secs(45),
             quiet_watch: Duration::from_secs(150),
+            quiet_state: Duration::from_secs(15),
             watch: 300..=600,
             pause: Duration::from_millis(800)..=Duration::from_secs(30),
             proven: Duration::from_secs(1),

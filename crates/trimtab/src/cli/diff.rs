@@ -13,7 +13,7 @@ use trimtab_config::Config;
 use trimtab_core::Family;
 use trimtab_kube::contact::Contact;
 use trimtab_kube::manifest::read_paths;
-use trimtab_kube::watch::{self, Timing};
+use trimtab_kube::watch::{self, Role, Timing};
 use trimtab_kube::{Arrival, Change, Kind};
 use trimtab_linux::{Inspector, PacketFilters, differences, host};
 
@@ -97,7 +97,7 @@ async fn list(
     wanted: &mut Wanted<'_>,
 ) -> anyhow::Result<()> {
     let kubeconfig = arguments.kubeconfig.as_deref().or(config.kubeconfig.as_deref());
-    let client = watch::connect(kubeconfig, arguments.master.as_deref()).await?;
+    let client = watch::connect(kubeconfig, arguments.master.as_deref(), Role::Diff).await?;
     let (sender, mut arrivals) = mpsc::channel::<Arrival>(4);
     let (contact, timing) = (Contact::default(), Timing::default());
     let mut missing: BTreeSet<Kind> = Kind::ALL.into_iter().collect();

@@ -18,7 +18,7 @@ use trimtab_config::{Config, ConfigFile, LogFormat, Overrides};
 use trimtab_core::Family;
 use trimtab_kube::contact::Contact;
 use trimtab_kube::warning::{Board, Publisher, Warnings};
-use trimtab_kube::watch::Timing;
+use trimtab_kube::watch::{Role, Timing};
 use trimtab_kube::{Arrival, manifests, watch};
 use trimtab_linux::{Linux, PacketFilters, host};
 use trimtab_reconcile::{Reconciler, Settings};
@@ -246,7 +246,7 @@ async fn start_sources(
         parts.task("following the manifests", async { Ok(objects.await?) });
     } else {
         let master = arguments.flags.master.as_deref();
-        let client = watch::connect(config.kubeconfig.as_deref(), master).await?;
+        let client = watch::connect(config.kubeconfig.as_deref(), master, Role::NodeProxy).await?;
         let node_name = config.node_name.clone();
         if let Some(board) = board {
             let publisher = Publisher::new(client.clone(), &node_name, board);
