@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::lines::Lines;
+
 /// One field or flag whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
-    /// The flag, or the file and the field's path in it.
+    /// The flag, or the file, the line, if the file has the field, and the field's path.
     pub place: String,
     /// What is wrong with the value.
     pub message: String,
@@ -54,6 +56,8 @@ impl Wrong {
 pub struct Origin {
     /// The file; `None` if there are flags only.
     pub(super) file: Option<PathBuf>,
+    /// In which line of it each key is.
+    pub(super) lines: Lines,
     pub(super) complaints: Vec<Complaint>,
     /// The flag that set a field's value, by the field's path.
     pub(super) flags: BTreeMap<&'static str, &'static str>,
@@ -75,7 +79,7 @@ impl Origin {
         self.flags.contains_key(field)
     }
 
-    /// Where the user finds the field: `--ipvs-scheduler` or `config.yaml: ipvs.scheduler`.
+    /// Where the user finds the field: `--ipvs-scheduler` or `config.yaml:4: ipvs.scheduler`.
     pub(super) fn place(&self, field: &str) -> String {
         // An element of a list comes from the same place as the list.
         let list = field.split('[').next().unwrap_or(field);
@@ -83,7 +87,11 @@ impl Origin {
             return format!("--{flag}");
         }
         match &self.file {
-            Some(file) => format!("{}: {field}", file.display()),
+            Some(file) => {
+                let line = self.lines.line(field).or_else(|| self.lines.line(list));
+                let line = line.map_or_else(String::new, |line| format!(":{line}"));
+                format!("{}{line}: {field}", file.display())
+            }
             None => field.to_owned(),
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::complaint::Origin;
 use crate::key::{About, FilePatterns, FlushFrequency, Found, Gates, Key, Quantity, section};
+use crate::lines::Lines;
 use crate::{Error, Notes};
 
 const API_VERSION: &str = "kubeproxy.config.k8s.io/v1alpha1";
@@ -361,7 +362,8 @@ pub fn parse(path: &Path, text: &str) -> Result<(ConfigFile, Notes), Error> {
     let syntax = |message: String| Error::Syntax { path: path.to_owned(), message };
     let value: Option<Value> =
         serde_saphyr::from_str(text).map_err(|error| syntax(error.to_string()))?;
-    let origin = Origin { file: Some(path.to_owned()), ..Origin::default() };
+    let (file, lines) = (Some(path.to_owned()), Lines::of(text));
+    let origin = Origin { file, lines, ..Origin::default() };
     let mut found = Found { origin, ..Found::default() };
     let mut file = ConfigFile::read(&value.unwrap_or_default(), &About::default(), &mut found);
     file.origin = found.origin;

@@ -129,7 +129,7 @@ mod tests {
             ("{estimation: {cpus: all}}", "trimtab.estimation.cpus: \"all\" is not a list"),
         ] {
             let error = resolved(section).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("config.yaml: {words}")), "{section}: {error}");
+            assert!(error.starts_with(&format!("config.yaml:3: {words}")), "{section}: {error}");
         }
     }
 }

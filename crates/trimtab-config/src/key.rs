@@ -56,8 +56,8 @@ impl Found {
     }
 
     pub(crate) fn unknown(&mut self, path: &str) {
-        let file = self.origin.file.as_deref().unwrap_or("".as_ref()).display();
-        self.notes.push(format!("{file}: unknown field {path}, ignored"));
+        let place = self.origin.place(path);
+        self.notes.push(format!("{place}: unknown field, ignored"));
     }
 }
 

@@ -5,6 +5,7 @@ mod fields;
 mod file;
 mod kernel;
 mod key;
+mod lines;
 mod log_format;
 mod networks;
 mod period;

@@ -2,9 +2,11 @@
 
 mod check;
 mod cleanup;
+mod completions;
 mod diff;
 mod ipvs_config;
 mod kube_proxy;
+mod man;
 mod once;
 mod parts;
 mod plan;
@@ -18,8 +20,10 @@ use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use cleanup::CleanupArgs;
+pub use completions::CompletionsArgs;
 pub use diff::DiffArgs;
 pub use kube_proxy::KubeProxyFlags;
+pub use man::ManArgs;
 pub use plan::PlanArgs;
 pub use run::RunArgs;
 pub use validate::ValidateArgs;
@@ -32,7 +36,25 @@ const INVALID: u8 = 2;
 
 /// A Kubernetes service proxy that programs the Linux IPVS load balancer.
 #[derive(Debug, Parser)]
-#[command(name = "trimtab", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "trimtab",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  # Can this node be served? Changes nothing:
+  trimtab check
+
+  # Serve it, with kube-proxy's configuration:
+  trimtab run --config /var/lib/kube-proxy/config.conf
+
+  # Does the kernel hold what it should? Changes nothing:
+  trimtab diff --config /var/lib/kube-proxy/config.conf
+
+`trimtab COMMAND --help` has examples of each command. Colours are for terminals only, and never if
+NO_COLOR is set."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -53,6 +75,10 @@ enum Command {
     /// Check configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(CompletionsArgs),
+    /// Write man pages, one for each command.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,6 +102,8 @@ impl Cli {
             Command::Config(ConfigCommand::Validate(arguments)) => {
                 Ok(validate::validate(&arguments))
             }
+            Command::Completions(arguments) => completions::completions(&arguments),
+            Command::Man(arguments) => man::man(&arguments),
         }
     }
 }
@@ -171,5 +199,45 @@ fn kernel_options(config: &Config) -> trimtab_linux::Options {
         timeouts: config.timeouts,
         scheduler: config.scheduler,
         connection_table_bits: config.connection_table_bits,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Every command that has no further ones below it, and the program itself.
+    fn commands(command: &clap::Command, found: &mut Vec<(String, String)>) {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let below: Vec<_> =
+            command.get_subcommands().filter(|one| one.get_name() != "help").collect();
+        if below.is_empty() || command.get_name() == "trimtab" {
+            found.push((command.get_name().to_owned(), examples));
+        }
+        for one in below {
+            commands(one, found);
+        }
+    }
+
+    #[test]
+    fn every_help_has_examples_that_the_program_takes() {
+        let mut found = Vec::new();
+        commands(&Cli::command(), &mut found);
+        assert!(found.len() > 8, "{found:?}");
+        for (name, help) in found {
+            let help = help.replace("\\\n", " ");
+            let lines = help.lines().filter_map(|line| line.trim().strip_prefix("trimtab "));
+            let mut count = 0;
+            for line in lines.filter(|line| !line.starts_with("COMMAND")) {
+                let words = shlex::split(line).unwrap();
+                let words: Vec<_> = words.iter().take_while(|word| *word != ">").collect();
+                let call = std::iter::once("trimtab").chain(words.iter().map(|word| word.as_str()));
+                assert!(Cli::try_parse_from(call).is_ok(), "{name}: {line}");
+                count += 1;
+            }
+            assert!(count > 0, "{name} has no example");
+        }
     }
 }

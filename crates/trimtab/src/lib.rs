@@ -8,6 +8,7 @@
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@reference`] | the reference pages of the book |
 //! | `config_file`, `logging` | watching the configuration file; log lines |
+//! | `terminal` | colours, and the progress of long work |
 
 pub mod check;
 pub mod cli;
@@ -17,3 +18,4 @@ pub mod reference;
 
 mod config_file;
 mod logging;
+mod terminal;

@@ -1,9 +1,9 @@
 //! Logging: one line per event, on stderr.
 
-use std::io::IsTerminal as _;
-
 use tracing_subscriber::EnvFilter;
 use trimtab_config::LogFormat;
+
+use crate::terminal::has_colours;
 
 /// Starts logging at a verbosity like kube-proxy's: 0 and 1 for events, 2 to 4 for details, 5 and
 /// more for everything. The environment variable `RUST_LOG` overrides it.
@@ -18,7 +18,7 @@ pub(crate) fn start(verbosity: u8, format: LogFormat) {
         .with_env_filter(filter)
         .with_target(false)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(has_colours(&std::io::stderr()));
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

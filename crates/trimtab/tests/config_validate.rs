@@ -30,15 +30,35 @@ fn a_good_file_is_silent() {
 fn what_has_no_effect_is_a_note() {
     let (status, said) = validate("mode: ipvs\nclusterCIDR: 10.0.0.0/8\nenableProfiling: true\n");
     assert_eq!(status, Some(0), "{said}");
-    assert!(said.starts_with("note: standard input: enableProfiling has no effect: "), "{said}");
+    assert!(
+        said.starts_with("warning: standard input:3: enableProfiling has no effect: "),
+        "{said}"
+    );
 }
 
 #[test]
 fn every_complaint_is_said_and_the_status_is_2() {
-    let (status, said) =
-        validate("mode: ipvs\nipvs: {strictARP: maybe, x: 1}\noomScoreAdj: 2000\n");
+    let (status, said) = validate(
+        "mode: ipvs\nipvs:\n  strictARP: maybe\n  x: 1\n  excludeCIDRs:\n  - 10.0.0.0/8\n  - \
+         ten\noomScoreAdj: 2000\ndetectLocalMode: BridgeInterface\n",
+    );
     assert_eq!(status, Some(2), "{said}");
-    assert!(said.contains("note: standard input: unknown field ipvs.x, ignored\n"), "{said}");
-    assert!(said.contains("\n  standard input: ipvs.strictARP: expected true or false"), "{said}");
-    assert!(said.contains("\n  standard input: oomScoreAdj: 2000 is not between"), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    for line in [
+        "warning: standard input:4: ipvs.x: unknown field, ignored",
+        "error: standard input:3: ipvs.strictARP: expected true or false, found \"maybe\"",
+        "error: standard input:7: ipvs.excludeCIDRs[1]: \"ten\" is not a CIDR",
+        "error: standard input:8: oomScoreAdj: 2000 is not between -1000 and 1000",
+        "error: standard input: detectLocal.bridgeInterface: needed by this detectLocalMode",
+    ] {
+        assert!(lines.iter().any(|one| one.starts_with(line)), "{line}\n{said}");
+    }
+    assert_eq!(lines.len(), 5, "{said}");
+}
+
+#[test]
+fn what_is_not_yaml_is_an_error_with_its_line() {
+    let (status, said) = validate("mode: ipvs\nipvs: [\n");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.starts_with("error: standard input: ") && said.contains("line"), "{said}");
 }

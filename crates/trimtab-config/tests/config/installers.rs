@@ -31,7 +31,7 @@ fn the_config_map_that_kubeadm_writes_on_every_cluster_is_taken() {
         assert_eq!(value(&config, pointer), expected, "{pointer}");
     }
     // There is no other note about a file that every cluster has.
-    let mode = "config.yaml: mode is not set: using ipvs, the only mode of Trimtab";
+    let mode = "config.yaml:55: mode is not set: using ipvs, the only mode of Trimtab";
     assert_eq!(notes, [mode]);
 }
 
@@ -49,7 +49,7 @@ fn keys_that_kube_proxy_has_dropped_are_not_unknown() {
     let (config, notes) = read(OLDER).unwrap();
     assert_eq!(
         notes,
-        ["config.yaml: featureGates has no effect: they control features of kube-proxy",]
+        ["config.yaml:6: featureGates has no effect: they control features of kube-proxy",]
     );
     assert_eq!(value(&config, "/conntrack/maxPerCore"), "0");
 }

@@ -20,6 +20,7 @@ use trimtab_linux::{Inspector, PacketFilters, differences, host};
 use super::ipvs_config::read_for_ipvs;
 use super::{invalid, kernel_options, print, say_all};
 use crate::diff::{Difference, Wanted};
+use crate::terminal::Progress;
 
 /// How long the API server may take to list everything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -114,8 +115,11 @@ async fn list(
         }
     };
     let take = async {
+        let (mut progress, mut count) = (Progress::start(), 0);
         while !missing.is_empty() {
+            progress.step(&format!("listing objects of the API server: {count}"));
             let Some(arrival) = arrivals.recv().await else { break };
+            count += arrival.changes.len();
             for change in arrival.changes {
                 if let Change::End(kind) = &change {
                     missing.remove(kind);

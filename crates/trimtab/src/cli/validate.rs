@@ -5,10 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{invalid, read_config, resolve};
-use trimtab_config::{Notes, Overrides};
-
-const COMMAND: &str = "config validate";
+use super::{INVALID, read_config, resolve, say, say_all};
+use trimtab_config::{Complaints, Error, Notes, Overrides};
 
 /// Arguments of `trimtab config validate`.
 #[derive(Debug, Args)]
@@ -21,29 +19,39 @@ Examples:
   kubectl -n kube-system get configmap kube-proxy -o jsonpath='{.data.config\\.conf}' |
     trimtab config validate -
 
-The exit status is 0 if the file can be used, notes or not, and 2 if it cannot.")]
+Every error is a line `error: FILE:LINE: KEY: what is wrong`. Unknown keys, keys without effect and the
+like are lines with `warning:`. The exit status is 0 if the file can be used, warnings or not, and 2 if
+it cannot.")]
 pub struct ValidateArgs {
     /// A KubeProxyConfiguration; - for standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
-/// Prints notes and complaints; exit status 2 if there is a complaint.
+/// Prints warnings and errors; exit status 2 if there is an error.
 pub(super) fn validate(arguments: &ValidateArgs) -> ExitCode {
     let (file, notes) = match read_config(Some(&arguments.file)) {
         Ok(read) => read,
-        Err(error) => return invalid(COMMAND, &error),
+        Err(error) => return refuse(&error),
     };
-    notes.iter().for_each(note);
+    say_all("warning", &notes);
     match resolve(&file, Overrides::default(), Notes::new()) {
         Ok((_, more)) => {
-            more.iter().for_each(note);
+            say_all("warning", &more);
             ExitCode::SUCCESS
         }
-        Err(error) => invalid(COMMAND, &error),
+        Err(error) => refuse(&error),
     }
 }
 
-fn note(note: &String) {
-    eprintln!("note: {note}");
+fn refuse(error: &Error) -> ExitCode {
+    match error {
+        Error::Values(Complaints(complaints)) => {
+            for complaint in complaints {
+                say("error", &complaint.to_string());
+            }
+        }
+        other => say("error", &other.to_string()),
+    }
+    ExitCode::from(INVALID)
 }
