@@ -62,6 +62,10 @@ mod takeover;
 mod topology;
 #[path = "kernel/topology_hints.rs"]
 mod topology_hints;
+#[path = "kernel/trace.rs"]
+mod trace;
+#[path = "kernel/tracer.rs"]
+mod tracer;
 #[path = "kernel/traffic.rs"]
 mod traffic;
 #[path = "kernel/traffic_policies.rs"]

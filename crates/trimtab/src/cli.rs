@@ -11,6 +11,7 @@ mod once;
 mod parts;
 mod plan;
 mod run;
+mod trace;
 mod validate;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use kube_proxy::KubeProxyFlags;
 pub use man::ManArgs;
 pub use plan::PlanArgs;
 pub use run::RunArgs;
+pub use trace::TraceArgs;
 pub use validate::ValidateArgs;
 
 use trimtab_config::{self as config, Config, ConfigFile, Notes, Overrides};
@@ -72,6 +74,9 @@ enum Command {
     Cleanup(CleanupArgs),
     /// Show what the kernel should hold for some manifests, without touching it.
     Plan(PlanArgs),
+    /// Show what a packet meets on this node, and who gets it: rules, sets, virtual server, real
+    /// servers.
+    Trace(Box<TraceArgs>),
     /// Check configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -99,6 +104,7 @@ impl Cli {
             Command::Diff(arguments) => diff::diff(&arguments),
             Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
             Command::Plan(arguments) => plan::plan(&arguments),
+            Command::Trace(arguments) => trace::trace(&arguments),
             Command::Config(ConfigCommand::Validate(arguments)) => {
                 Ok(validate::validate(&arguments))
             }

@@ -110,6 +110,11 @@ impl ProxyBuilder {
         self
     }
 
+    /// What is in its configuration file.
+    pub fn configuration(&self) -> &str {
+        &self.config
+    }
+
     /// The path of the configuration file, written.
     ///
     /// # Errors

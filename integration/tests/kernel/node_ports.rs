@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::soon;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
-use trimtab_integration::topology::{Host, Layout, Unanswered, address};
+use trimtab_integration::topology::{Host, Layout, PodNetwork, Unanswered, address};
+
+use crate::tracer::{Fate, Seen, Tracer};
 
 const PORT: u16 = 30080;
 
@@ -37,6 +39,9 @@ fn every_node_answers_whoever_asks_and_masquerades() {
     cluster.publish(&web(), &[(2, 1)]).unwrap();
     let _servers = cluster.serve(&[(2, 1)], &Protocol::ALL, 8080).unwrap();
     let _proxies = [1, 2].map(|node| cluster.proxy(node).start().unwrap());
+    let objects = [vec![web().service()], web().slices(&[(2, 1)])].concat();
+    let tracers =
+        [1, 2].map(|node| Tracer::new(node, PodNetwork::Routed, &cluster.proxy(node), &objects));
     for family in Family::ALL {
         for protocol in Protocol::ALL {
             for (node, from) in [
@@ -57,12 +62,18 @@ fn every_node_answers_whoever_asks_and_masquerades() {
                     _ => address::pod_gateway(2, family),
                 };
                 assert_eq!(answer.seen_peer.ip(), seen, "{what}");
+                let traced = tracers[usize::from(node) - 1].fate(from, protocol, to);
+                let pod = (address::pod(2, 1, family), 8080).into();
+                assert_eq!(traced, Fate::Answered(vec![(pod, Seen::ThisNode)]), "{what}");
             }
         }
     }
     for localhost in ["127.0.0.1:30080", "[::1]:30080"] {
         let answer = topology.node(1).ask(Protocol::Tcp, localhost.parse().unwrap());
         assert_eq!(answer, Err(Unanswered::Refused), "loopback addresses have no node ports");
+        let to = localhost.parse().unwrap();
+        let traced = tracers[0].fate(topology.node(1), Protocol::Tcp, to);
+        assert_eq!(traced, Fate::NotAService);
     }
 }
 

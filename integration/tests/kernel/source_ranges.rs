@@ -6,7 +6,9 @@ use serde_json::json;
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::{ask_all, soon, until_unanswered};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
-use trimtab_integration::topology::{Host, Layout, Unanswered, address};
+use trimtab_integration::topology::{Host, Layout, PodNetwork, Unanswered, address};
+
+use crate::tracer::{Fate, Tracer};
 
 const VIP: u8 = 30;
 
@@ -32,6 +34,7 @@ fn cluster() -> Cluster {
     cluster
 }
 
+const ENDPOINTS: [(u8, u8); 2] = [(1, 2), (2, 1)];
 const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 
 /// Who of `hosts` gets in, by either protocol.
@@ -48,6 +51,22 @@ fn let_in(hosts: [&Host; 4], family: Family) -> Vec<bool> {
     ask_all(&questions, soon()).into_iter().map(is_let_in).collect()
 }
 
+/// Whom `trimtab trace` says to be let in, in the same order.
+fn traced_in(cluster: &Cluster, ranges: &[&str], hosts: [&Host; 4], family: Family) -> Vec<bool> {
+    let spec = web(ranges);
+    let objects = [vec![spec.service()], spec.slices(&ENDPOINTS)].concat();
+    let tracer = Tracer::new(1, PodNetwork::Routed, &cluster.proxy(1), &objects);
+    let fates = PROTOCOLS
+        .into_iter()
+        .flat_map(|protocol| hosts.map(|from| tracer.fate(from, protocol, vip(family))));
+    let is_let_in = |fate| match fate {
+        Fate::Answered(_) => true,
+        Fate::Silence => false,
+        other => panic!("{}: {other:?}", vip(family)),
+    };
+    fates.map(is_let_in).collect()
+}
+
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn only_those_within_the_ranges_are_let_in() {
@@ -60,8 +79,8 @@ fn only_those_within_the_ranges_are_let_in() {
         |address: std::net::IpAddr| format!("{address}/{}", Family::of(address).host_prefix());
     let own = [client4, client6].map(host);
     let with_node = [client4, client6, node4, node6].map(host);
-    let _servers = cluster.serve(&[(1, 2), (2, 1)], &Protocol::ALL, 8080).unwrap();
-    cluster.publish(&web(&own.each_ref().map(String::as_str)), &[(1, 2), (2, 1)]).unwrap();
+    let _servers = cluster.serve(&ENDPOINTS, &Protocol::ALL, 8080).unwrap();
+    cluster.publish(&web(&own.each_ref().map(String::as_str)), &ENDPOINTS).unwrap();
     let _proxy = cluster.proxy(1).start().unwrap();
     // In the order of `hosts`: who gets in by IPv4, and who by IPv6.
     for (ranges, [four, six]) in [
@@ -83,6 +102,7 @@ fn only_those_within_the_ranges_are_let_in() {
                 Ok((found == expected).then_some(()))
             });
             assert!(right.is_ok(), "{family}, {ranges:?}: {found:?}");
+            assert_eq!(traced_in(&cluster, &ranges, hosts, family), expected, "{ranges:?}");
             // The ranges do not apply to other frontends.
             let cluster_ip = web(&[]).at(family, 80);
             assert!(topology.pod(1, 1).ask(Protocol::Tcp, cluster_ip).is_ok());

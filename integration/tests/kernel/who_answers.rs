@@ -1,5 +1,5 @@
 //! Who answers whom, for every policy, kind of frontend and place of the client: the table in the
-//! book is what is found here.
+//! book is what is found here, and `trimtab trace` has to say the same of every packet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +11,11 @@ use serde_json::json;
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::{names, refusal, until_answered_by};
 use trimtab_integration::cluster::{Cluster, ServiceSpec};
-use trimtab_integration::topology::{Answer, Host, Layout, Topology, Unanswered, address};
+use trimtab_integration::topology::{
+    Answer, Host, Layout, PodNetwork, Topology, Unanswered, address,
+};
+
+use crate::tracer::{Fate, Seen, Tracer};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/concepts/traffic-policies.md");
 const BEGIN: &str =
@@ -162,8 +166,7 @@ impl Cell {
             let seen = answer.seen_peer.ip();
             from.address(Family::of(seen)) == seen
         };
-        // What a node sends has one of its addresses anyway, so long as an answer comes back.
-        if !from.name().starts_with("node") || from.name().contains("pod") {
+        if is_not_a_node(from) {
             let own = answers.iter().flatten().map(is_own).collect::<BTreeSet<_>>();
             words += match (own.contains(&true), own.contains(&false)) {
                 (true, false) => ", own address",
@@ -173,6 +176,37 @@ impl Cell {
         }
         if answers.iter().any(Result::is_err) {
             words += ", not always";
+        }
+        Self(words)
+    }
+
+    /// What a client is to find, as `trimtab trace` says.
+    fn traced(fate: &Fate, from: &Host, served_by: u8) -> Self {
+        let Fate::Answered(answers) = fate else {
+            return Self(
+                match fate {
+                    Fate::Refused => "refused",
+                    Fate::Silence => "no answer",
+                    _ => "not a Service",
+                }
+                .to_owned(),
+            );
+        };
+        let is_local = |to: &SocketAddr| address::pod(served_by, 1, Family::of(to.ip())) == to.ip();
+        let who: BTreeSet<bool> = answers.iter().map(|(to, _)| is_local(to)).collect();
+        let mut words = match (who.contains(&true), who.contains(&false)) {
+            (true, true) => "all",
+            (true, false) => "local",
+            _ => "remote",
+        }
+        .to_owned();
+        if is_not_a_node(from) {
+            let seen: BTreeSet<Seen> = answers.iter().map(|(_, seen)| *seen).collect();
+            words += match (seen.contains(&Seen::Itself), seen.contains(&Seen::ThisNode)) {
+                (true, false) => ", own address",
+                (false, _) => ", a node's address",
+                (true, true) => ", own or a node's address",
+            };
         }
         Self(words)
     }
@@ -195,6 +229,12 @@ impl Cell {
         let is_unanswered = |cell: &Self| ["refused", "no answer"].contains(&cell.0.as_str());
         self == other || (is_unanswered(self) && is_unanswered(other))
     }
+}
+
+/// Whether it matters which address of a host is seen. What a node sends has one of its addresses
+/// anyway, so long as an answer comes back.
+fn is_not_a_node(host: &Host) -> bool {
+    !host.name().starts_with("node") || host.name().contains("pod")
 }
 
 /// By which protocols and families is asked. SCTP is slow: that nobody answers takes long to find.
@@ -342,6 +382,40 @@ fn table(found: &Found) -> String {
     text
 }
 
+/// Where `trimtab trace` says something else than what was found, and how many cases there were.
+fn disagreements(
+    cluster: &Cluster,
+    services: &[(Variant, Served)],
+    found: &Found,
+) -> (Vec<String>, usize) {
+    let objects: Vec<_> = services
+        .iter()
+        .flat_map(|((.., endpoints), service)| {
+            let slices = service.spec.slices(&endpoints.pods());
+            std::iter::once(service.spec.service()).chain(slices)
+        })
+        .collect();
+    let tracers =
+        [1, 2].map(|node| Tracer::new(node, PodNetwork::Routed, &cluster.proxy(node), &objects));
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for ((variant, kind, place), cells) in found {
+        let (_, service) = services.iter().find(|(it, _)| it == variant).unwrap();
+        let (from, served_by) = (place.host(&cluster.topology), place.served_by(*kind));
+        let tracer = &tracers[usize::from(served_by) - 1];
+        for ((protocol, family), (how, cell)) in WAYS.into_iter().zip(cells) {
+            assert_eq!(*how, format!("{protocol}, {family}"));
+            let fate = tracer.fate(from, protocol, service.at(*kind, family));
+            let wanted = Cell::traced(&fate, from, served_by);
+            count += 1;
+            if !cell.agrees(&wanted) {
+                let what = format!("{variant:?} {kind:?} {place:?} {how}");
+                wrong.push(format!("{what}: found {:?}, traced {:?}", cell.0, wanted.0));
+            }
+        }
+    }
+    (wrong, count)
+}
+
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn who_answers_whom_is_as_the_book_has_it() {
@@ -372,7 +446,12 @@ fn who_answers_whom_is_as_the_book_has_it() {
         &all,
     )
     .unwrap();
-    let found = table(&find(&cluster, &services));
+    let found = find(&cluster, &services);
+    let (wrong, count) = disagreements(&cluster, &services, &found);
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    // 16 rows and 5 places, each by 5 ways, for either value of the policy that must not matter.
+    assert_eq!(count, 16 * 5 * 5 * 2);
+    let found = table(&found);
     let page = std::fs::read_to_string(PAGE).unwrap();
     let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the table");
     let (written, after) = rest.split_once(END).expect("the table in the page has an end");

@@ -1,6 +1,6 @@
 //! `trimtab plan`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -10,7 +10,8 @@ use trimtab_core::{DUMMY_INTERFACE, Family};
 
 use super::ipvs_config::read_for_ipvs;
 use super::{INVALID, invalid, print, say_all};
-use crate::plan::{Output, plan as plan_objects, render};
+use crate::plan::{Output, Planned, plan as plan_objects, render};
+use trimtab_config::Config;
 use trimtab_kube::manifest::{Manifest, read_paths};
 
 /// Arguments of `trimtab plan`.
@@ -63,7 +64,7 @@ impl Families {
     }
 }
 
-fn local_address(text: &str) -> Result<LocalAddress, String> {
+pub(super) fn local_address(text: &str) -> Result<LocalAddress, String> {
     let (interface, address) =
         text.split_once('=').ok_or("expected DEV=ADDRESS, such as eth0=10.0.0.1")?;
     // With or without a prefix length, which is ignored.
@@ -72,36 +73,70 @@ fn local_address(text: &str) -> Result<LocalAddress, String> {
     Ok(LocalAddress { interface: interface.into(), address })
 }
 
-/// Prints the plan; exit status 2 if the input does not parse.
-pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let complain = |error: &dyn std::fmt::Display| Ok(invalid("plan", error));
-    let hostname = arguments.hostname_override.as_deref();
-    let (config, notes) = match read_for_ipvs("plan", arguments.config.as_deref(), hostname) {
+/// What a plan is made from.
+pub(super) struct Sources<'a> {
+    /// The command that asks, for messages.
+    pub(super) command: &'static str,
+    pub(super) files: &'a [PathBuf],
+    pub(super) config: Option<&'a Path>,
+    pub(super) hostname: Option<&'a str>,
+    /// The node's addresses; none for those of this host.
+    pub(super) local: &'a [LocalAddress],
+}
+
+/// A plan, and what it was made from.
+pub(super) struct Read {
+    pub(super) config: Config,
+    pub(super) planned: Planned,
+    pub(super) local: Vec<LocalAddress>,
+    pub(super) pod_networks: Vec<IpNet>,
+}
+
+/// Reads and plans; the exit status if the input cannot be used, which has been said then.
+pub(super) fn read_sources(sources: &Sources<'_>) -> anyhow::Result<Result<Read, ExitCode>> {
+    let who = format!("trimtab {}", sources.command);
+    let (config, notes) = match read_for_ipvs(sources.command, sources.config, sources.hostname) {
         Ok(read) => read,
-        Err(status) => return Ok(status),
+        Err(status) => return Ok(Err(status)),
     };
-    say_all("trimtab plan", &notes);
-    let manifest = match read_paths(&arguments.files) {
+    say_all(&who, &notes);
+    let manifest = match read_paths(sources.files) {
         Ok(manifest) => manifest,
-        Err(error) => return complain(&error),
+        Err(error) => return Ok(Err(invalid(sources.command, &error))),
     };
-    let local = if arguments.local_address.is_empty() {
+    let local: Vec<LocalAddress> = if sources.local.is_empty() {
         trimtab_linux::host::local_addresses()?
     } else {
         // An address on the dummy interface is a VIP, not an address of the node.
-        let given = arguments.local_address.iter();
+        let given = sources.local.iter();
         given.filter(|address| &*address.interface != DUMMY_INTERFACE).cloned().collect()
     };
     let pod_networks = pod_networks(&manifest, &config.node_name);
-    let planned = plan_objects(manifest, &config, local);
-    say_all("trimtab plan", &planned.notes);
+    let planned = plan_objects(manifest, &config, local.clone());
+    say_all(&who, &planned.notes);
     if planned.invalid {
-        return Ok(ExitCode::from(INVALID));
+        return Ok(Err(ExitCode::from(INVALID)));
     }
+    Ok(Ok(Read { config, planned, local, pod_networks }))
+}
+
+/// Prints the plan; exit status 2 if the input does not parse.
+pub(super) fn plan(arguments: &PlanArgs) -> anyhow::Result<ExitCode> {
+    let sources = Sources {
+        command: "plan",
+        files: &arguments.files,
+        config: arguments.config.as_deref(),
+        hostname: arguments.hostname_override.as_deref(),
+        local: &arguments.local_address,
+    };
+    let Read { config, planned, pod_networks, .. } = match read_sources(&sources)? {
+        Ok(read) => read,
+        Err(status) => return Ok(status),
+    };
     let families = arguments.family.list();
     let text = match render(&planned, &config, &pod_networks, families, arguments.output) {
         Ok(text) => text,
-        Err(error) => return complain(&error),
+        Err(error) => return Ok(invalid("plan", &error)),
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,112 @@
+//! `trimtab trace` on a node: what it reads from the kernel, and what it says in its own words.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use trimtab_core::{Family, Protocol};
+use trimtab_integration::cluster::proxy::program;
+use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
+use trimtab_integration::topology::{Host, Layout, PodNetwork, address};
+use trimtab_trace::{Outcome, Place};
+
+use crate::tracer::Tracer;
+
+fn web() -> ServiceSpec {
+    ServiceSpec::new("web", 1)
+        .every_protocol(80, 8080)
+        .external_ips(&[20])
+        .load_balancer(&[30])
+        .node_port(30080)
+        .spec(&json!({
+            "externalTrafficPolicy": "Local",
+            "loadBalancerSourceRanges": ["172.30.0.0/24", "fd30::/64"],
+        }))
+}
+
+/// Runs `trimtab trace` with these arguments on node 1.
+fn run(cluster: &Cluster, arguments: &[String]) -> Output {
+    let config = cluster.proxy(1).write_config().unwrap();
+    let mut command = Command::new(program().unwrap());
+    command.arg("trace").args(arguments).arg("--config").arg(&config);
+    for family in Family::ALL {
+        command.arg("--pod-network").arg(address::pod_cidr(1, family));
+    }
+    cluster.topology.node(1).namespace().run(|| command.output()).unwrap().unwrap()
+}
+
+fn arguments(from: &Host, protocol: Protocol, to: std::net::SocketAddr) -> Vec<String> {
+    let own = from.address(Family::of(to.ip()));
+    let source = if from.name() == "node1" { "node".to_owned() } else { own.to_string() };
+    vec![source, to.to_string(), protocol.lower().to_owned()]
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn what_the_kernel_holds_leads_a_packet_as_the_manifests_do() {
+    let cluster = Cluster::start(&Layout::default()).unwrap();
+    let topology = &cluster.topology;
+    let pods = [(1, 1), (2, 1)];
+    cluster.publish(&web(), &pods).unwrap();
+    let _proxy = cluster.proxy(1).start().unwrap();
+    let node = topology.node(1).namespace();
+    let objects = [vec![web().service()], web().slices(&pods)].concat();
+    let tracer = Tracer::new(1, PodNetwork::Routed, &cluster.proxy(1), &objects);
+    // Until a cluster's last list has come, the program may still add to what it has begun with.
+    eventually("every virtual server", || {
+        let lines = witness::ipvsadm(node)?;
+        let count = lines.iter().filter(|line| line.starts_with("-A ")).count();
+        // 3 VIPs and 2 node addresses by 3 protocols in 2 families, and a mark for each protocol and
+        // family.
+        Ok((count == 36).then_some(()))
+    })
+    .unwrap();
+    let before = witness::State::of_kernel(node).unwrap();
+    for family in Family::ALL {
+        let ways = [
+            web().at(family, 80),
+            (address::vip(30, family), 80).into(),
+            (address::vip(30, family), 81).into(),
+            (address::node(1, family), 30080).into(),
+        ];
+        let hosts = [topology.pod(1, 2), topology.node(1), topology.pod(2, 2), topology.client(1)];
+        for to in ways {
+            for from in hosts {
+                let mut words = arguments(from, Protocol::Tcp, to);
+                words.extend(["-o".to_owned(), "json".to_owned()]);
+                let output = run(&cluster, &words);
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success() && said.is_empty(), "{words:?}: {said}");
+                let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+                let wanted = tracer.follow(from, Protocol::Tcp, to);
+                let result = match wanted.outcome {
+                    Outcome::Balanced { .. } => "balanced",
+                    Outcome::Dropped => "dropped",
+                    Outcome::Rejected => "rejected",
+                    other => panic!("{words:?}: {other:?}"),
+                };
+                assert_eq!(found["result"], result, "{words:?}");
+                let steps = found["steps"].as_array().unwrap();
+                let events: Vec<&str> =
+                    steps.iter().map(|step| step["event"].as_str().unwrap()).collect();
+                let expected: Vec<String> =
+                    wanted.steps.iter().map(trimtab_trace::Step::event).collect();
+                assert_eq!(events, expected, "{words:?}");
+                let place = match wanted.packet.place {
+                    Place::Pod => "pod",
+                    Place::PodElsewhere => "other-pod",
+                    Place::Node => "node",
+                    Place::Outside => "outside",
+                };
+                assert_eq!(found["packet"]["from"], place, "{words:?}");
+            }
+        }
+    }
+    assert_eq!(witness::State::of_kernel(node).unwrap(), before, "it changes nothing");
+
+    // Rules that somebody changed are not what was traced, and that is said.
+    node.command("iptables", ["-t", "nat", "-F", "KUBE-MARK-MASQ"]).unwrap();
+    let output = run(&cluster, &arguments(topology.client(1), Protocol::Udp, web().at_v4(80)));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("packet-filter rules are not those"), "{said}");
+}
