@@ -89,6 +89,9 @@ pub enum End {
         /// Whether the source becomes an address of this node.
         masqueraded: bool,
     },
+    /// The real server is the client itself, which drops a packet that comes in with its own address
+    /// as its source.
+    FromItself,
     /// A rule drops it.
     Dropped,
     /// A rule rejects it.

@@ -181,6 +181,7 @@ fn onwards(mut passing: Passing<'_>, to: &RealServer, hook: Hook) -> (Where, Vec
         other => other,
     };
     let end = match verdict {
+        Verdict::Passes if !is_node && passing.headers.source == to.key.address => End::FromItself,
         Verdict::Passes => End::Arrives { masqueraded: false },
         Verdict::Masqueraded => End::Arrives { masqueraded: true },
         Verdict::Dropped => End::Dropped,

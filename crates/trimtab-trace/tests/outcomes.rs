@@ -155,6 +155,14 @@ fn a_cluster_ip_keeps_the_addresses_of_pods_and_a_pod_that_reaches_itself_is_mas
 }
 
 #[test]
+fn a_pod_that_the_sets_do_not_know_cannot_reach_itself() {
+    let given = Given::new().vip(SetKind::ClusterIp, &TWO[..1]);
+    let trace = given.follow("10.244.0.5", "10.96.0.1:80");
+    let Outcome::Balanced { ways, .. } = trace.outcome else { panic!("{:?}", trace.outcome) };
+    assert_eq!(ways[0].end, End::FromItself);
+}
+
+#[test]
 fn another_port_of_a_vip_is_rejected_whoever_asks() {
     let given = Given::new().vip(SetKind::ClusterIp, &TWO);
     for source in ["10.244.0.7", "192.0.2.9", VIP] {

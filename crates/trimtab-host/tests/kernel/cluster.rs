@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use trimtab_netlink::Socket;
 
 use crate::namespace::{Namespace, run};
 use crate::rules::make_sets;
+use crate::traced::{self, Expected};
 
 /// Longer than a lost first packet takes to be sent again, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -73,21 +75,36 @@ pub(crate) struct Cluster {
     pub(crate) node: Namespace,
     pub(crate) pods: [Namespace; 2],
     pub(crate) outside: Namespace,
+    rules: RuleSet,
+    /// VIPs bound by an address, and by a route.
+    bound: Mutex<[Vec<IpAddr>; 2]>,
+}
+
+impl Plan {
+    /// The node's interfaces, each with its address.
+    pub(crate) fn interfaces(&self) -> [(&'static str, IpAddr); 4] {
+        let lo = if self.family == Family::V4 { "127.0.0.1" } else { "::1" };
+        [("lo", lo), ("eth0", self.node), ("veth0", self.node_pods), ("veth1", self.node_pods)]
+            .map(|(name, address)| (name, address.parse().unwrap()))
+    }
 }
 
 impl Cluster {
-    pub(crate) fn new(family: Family, kind: &'static str, options: RuleOptions) -> Self {
+    pub(crate) fn new(family: Family, kind: &'static str, options: &RuleOptions) -> Self {
         let plan = if family == Family::V4 { V4 } else { V6 };
         let cluster = Self {
             plan,
             node: Namespace::new("node"),
             pods: [Namespace::new("pod0"), Namespace::new("pod1")],
             outside: Namespace::new("outside"),
+            rules: RuleSet::new(options, family).unwrap(),
+            bound: Mutex::default(),
         };
         cluster.wire();
         for pod in &cluster.pods {
             serve(pod, 8080);
         }
+        let rules = cluster.rules.clone();
         cluster.node.run(move || {
             run("ipvsadm -C");
             let kernel = KernelVersion::read("/proc".as_ref()).unwrap();
@@ -96,7 +113,6 @@ impl Cluster {
             make_sets();
             let six = if family == Family::V6 { "6" } else { "" };
             let program = |what: &str| format!("ip{six}tables-{kind}-{what}");
-            let rules = RuleSet::new(&options, family).unwrap();
             PacketFilter::with_programs(program("save"), program("restore"))
                 .ensure(&rules)
                 .unwrap();
@@ -165,6 +181,7 @@ impl Cluster {
             let dummy = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();
             assert!(dummy.add(&mut socket, &[ip.parse().unwrap()]).unwrap().is_success());
         });
+        self.bound.lock().unwrap()[0].push(ip.parse().unwrap());
         self.add(SetKind::IpvsIps, element);
     }
 
@@ -177,7 +194,51 @@ impl Cluster {
             let routes = [LocalRoute { vip, source }];
             assert!(local_route::add(&mut socket, &routes).unwrap().is_success());
         });
+        self.bound.lock().unwrap()[1].push(ip.parse().unwrap());
         self.add(SetKind::IpvsIps, SetElement::Ip(ip.parse().unwrap()));
+    }
+
+    /// Connects from a namespace; `trimtab trace` has to expect what is found.
+    pub(crate) fn connect(&self, from: &Namespace, ip: &'static str, port: u16) -> Outcome {
+        let [found] = self.connect_each([from], ip, port);
+        found
+    }
+
+    /// Connects from all of them at once, so that silence is waited for once; `trimtab trace` has to
+    /// expect what is found.
+    pub(crate) fn connect_each<const COUNT: usize>(
+        &self,
+        from: [&Namespace; COUNT],
+        ip: &'static str,
+        port: u16,
+    ) -> [Outcome; COUNT] {
+        let expected = from.map(|from| self.traced(from, ip, port));
+        let found = connect_each(from, ip, port);
+        for ((from, expected), found) in from.iter().zip(&expected).zip(found) {
+            let what = format!("{} to {ip}:{port}", from.name());
+            assert!(expected.allows(found), "{what}: found {found:?}, traced {expected:?}");
+        }
+        found
+    }
+
+    fn traced(&self, from: &Namespace, ip: &str, port: u16) -> Expected {
+        let to: IpAddr = ip.parse().unwrap();
+        let Plan { node, outside, pods, .. } = self.plan;
+        let bound = self.bound.lock().unwrap().clone();
+        let source = if from.name() == self.node.name() {
+            // What the kernel chooses.
+            let is_own = self.plan.interfaces().iter().any(|(_, address)| *address == to);
+            if is_own || bound[0].contains(&to) { ip } else { node }
+        } else if from.name() == self.outside.name() {
+            outside
+        } else if from.name() == self.pods[0].name() {
+            pods[0]
+        } else {
+            pods[1]
+        };
+        let source = source.parse().unwrap();
+        let to = SocketAddr::new(to, port);
+        traced::follow(&self.node, &self.plan, &self.rules, &bound.concat(), source, to)
     }
 
     pub(crate) fn add(&self, kind: SetKind, element: SetElement) {
@@ -218,7 +279,7 @@ pub(crate) fn serve(at: &Namespace, port: u16) {
     ready.recv().unwrap();
 }
 
-/// Connects from all of them at once, so that silence is waited for once.
+/// Connects from all of them at once, where rules of others count too.
 pub(crate) fn connect_each<const COUNT: usize>(
     from: [&Namespace; COUNT],
     ip: &'static str,
@@ -230,7 +291,7 @@ pub(crate) fn connect_each<const COUNT: usize>(
     })
 }
 
-/// Connects from a namespace.
+/// Connects from a namespace, where rules of others count too.
 pub(crate) fn connect(from: &Namespace, ip: &'static str, port: u16) -> Outcome {
     from.run(move || {
         let address = SocketAddr::new(ip.parse().unwrap(), port);

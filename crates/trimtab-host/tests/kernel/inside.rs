@@ -24,7 +24,7 @@ fn by_network(family: Family) -> LocalDetector {
 /// servers of the addresses are empty.
 fn two_views(family: Family, kind: &'static str, local_detector: LocalDetector) -> Cluster {
     let cluster =
-        Cluster::new(family, kind, RuleOptions { local_detector, ..RuleOptions::default() });
+        Cluster::new(family, kind, &RuleOptions { local_detector, ..RuleOptions::default() });
     let plan = cluster.plan;
     let mark = MarkRange::DEFAULT.nth(5);
     for (ip, port) in [(plan.vip, 80), (plan.node, NODE_PORT)] {
@@ -55,9 +55,9 @@ fn gateway(family: Family) -> &'static str {
 
 /// What pod, node and outsider see, by each way.
 fn assert_views(cluster: &Cluster) {
-    let Cluster { plan, node, pods, outside } = cluster;
+    let Cluster { plan, node, pods, outside, .. } = cluster;
     for (ip, port) in ways(cluster) {
-        let found = connect_each([&pods[1], node, outside], ip, port);
+        let found = cluster.connect_each([&pods[1], node, outside], ip, port);
         let expected = [from(plan.pods[1]), from(gateway(plan.family)), Refused];
         assert_eq!(found, expected, "{ip} {port}");
     }
@@ -71,7 +71,7 @@ fn who_is_inside(family: Family, kind: &'static str) {
     let [own, _] = plan.pods.map(|ip| ip.parse().unwrap());
     cluster.add(SetKind::LoopBack, SetElement::IpPortIp(own, Protocol::Tcp, 8080, own));
     for (ip, port) in ways(&cluster) {
-        assert_eq!(connect(&pods[0], ip, port), from(gateway(family)));
+        assert_eq!(cluster.connect(&pods[0], ip, port), from(gateway(family)));
     }
     // Marks of others on packets of pods, as Calico and Cilium set them, do not count.
     let six = if family == Family::V6 { "6" } else { "" };
@@ -106,9 +106,9 @@ fn pods_are_known_by_their_interfaces_also() {
     assert_views(&two_views(Family::V4, "nft", prefix));
     // Nobody says who is a pod: only the node is inside.
     let cluster = two_views(Family::V4, "nft", LocalDetector::None);
-    let Cluster { plan, node, pods, outside } = &cluster;
+    let Cluster { plan, node, pods, outside, .. } = &cluster;
     for (ip, port) in ways(&cluster) {
-        let found = connect_each([&pods[1], node, outside], ip, port);
+        let found = cluster.connect_each([&pods[1], node, outside], ip, port);
         assert_eq!(found, [Refused, from(gateway(plan.family)), Refused]);
     }
 }
@@ -178,7 +178,7 @@ fn without_our_rule_in_kube_services_nobody_is_inside() {
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn other_packets_keep_their_marks_and_are_not_masqueraded() {
     let cluster = two_views(Family::V4, "nft", by_network(Family::V4));
-    let Cluster { plan, node, pods, outside } = &cluster;
+    let Cluster { plan, node, pods, outside, .. } = &cluster;
     let seen = |from: &Namespace, ip| {
         node.sh("iptables -t mangle -F POSTROUTING");
         node.sh("iptables -t mangle -A POSTROUTING -m mark --mark 0x7 -j ACCEPT");

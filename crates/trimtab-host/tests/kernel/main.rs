@@ -17,3 +17,4 @@ mod packets;
 mod rule_monitor;
 mod rules;
 mod sysctl;
+mod traced;

@@ -5,7 +5,7 @@ use trimtab_core::{Family, Protocol, SetElement, SetKind};
 use trimtab_host::rules::{LocalDetector, RuleOptions};
 
 use crate::cluster::Outcome::{From, Refused, Silence};
-use crate::cluster::{Cluster, Outcome, Plan, connect, connect_each, serve};
+use crate::cluster::{Cluster, Outcome, Plan, connect, serve};
 use crate::namespace::Namespace;
 
 fn detecting_pods(plan_family: Family) -> RuleOptions {
@@ -41,12 +41,12 @@ fn lets_node_in(plan: &Plan) -> SetElement {
 }
 
 fn source_ranges_keep_out(family: Family, kind: &'static str) {
-    let cluster = Cluster::new(family, kind, detecting_pods(family));
-    let Cluster { plan, node, pods, outside } = &cluster;
+    let cluster = Cluster::new(family, kind, &detecting_pods(family));
+    let Cluster { plan, node, pods, outside, .. } = &cluster;
     load_balancer(&cluster, &[0]);
     // The outsider is not masqueraded, so that what the server sees tells who came through.
     cluster.add(SetKind::LoadBalancerLocal, ip_port(plan.vip, 80));
-    let who = |from: &Namespace| connect(from, plan.vip, 80);
+    let who = |from: &Namespace| cluster.connect(from, plan.vip, 80);
     assert_eq!(who(outside), from(plan.outside));
     assert!(matches!(who(node), From(_)));
     assert_eq!(who(&pods[1]), from(plan.pods[1]));
@@ -55,7 +55,7 @@ fn source_ranges_keep_out(family: Family, kind: &'static str) {
     let strangers = if family == Family::V4 { "192.0.2.0/24" } else { "2001:db8:1::/48" };
     cluster.add(SetKind::LoadBalancerSourceCidr, source_range(plan, strangers));
     cluster.add(SetKind::LoadBalancerFirewall, ip_port(plan.vip, 80));
-    let each = || connect_each([outside, node, &pods[1]], plan.vip, 80);
+    let each = || cluster.connect_each([outside, node, &pods[1]], plan.vip, 80);
     assert_eq!(each(), [Silence; 3]);
 
     // The outsider's range lets in the outsider and neither the node nor its pods.
@@ -116,20 +116,20 @@ fn source_ranges_keep_out_whom_they_do_not_name_with_legacy_iptables() {
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn a_vip_bound_by_a_route_serves_and_is_restricted_like_one_bound_by_an_address() {
     for family in Family::ALL {
-        let cluster = Cluster::new(family, "nft", RuleOptions::default());
-        let Cluster { plan, node, pods, outside } = &cluster;
+        let cluster = Cluster::new(family, "nft", &RuleOptions::default());
+        let Cluster { plan, node, pods, outside, .. } = &cluster;
         cluster.virtual_server(plan.vip, 80, &[0]);
         cluster.add(SetKind::LoadBalancer, ip_port(plan.vip, 80));
         cluster.add(SetKind::LoadBalancerLocal, ip_port(plan.vip, 80));
         cluster.route(plan.vip);
-        let who = |from: &Namespace| connect(from, plan.vip, 80);
+        let who = |from: &Namespace| cluster.connect(from, plan.vip, 80);
         assert_eq!(who(outside), from(plan.outside));
         assert_eq!(who(&pods[1]), from(plan.pods[1]));
         assert_eq!(who(node), from(plan.node));
-        assert_eq!(connect(outside, plan.vip, 22), Refused);
+        assert_eq!(cluster.connect(outside, plan.vip, 22), Refused);
         cluster.add(SetKind::LoadBalancerSourceCidr, source_range(plan, plan.pod_net));
         cluster.add(SetKind::LoadBalancerFirewall, ip_port(plan.vip, 80));
-        let found = connect_each([outside, node, &pods[1]], plan.vip, 80);
+        let found = cluster.connect_each([outside, node, &pods[1]], plan.vip, 80);
         assert_eq!(found, [Silence, Silence, from(plan.pods[1])]);
         cluster.add(SetKind::LoadBalancerSourceIp, lets_node_in(plan));
         assert_eq!(who(node), from(plan.node));
@@ -140,15 +140,15 @@ fn a_vip_bound_by_a_route_serves_and_is_restricted_like_one_bound_by_an_address(
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn cluster_ips_are_masqueraded_for_all_but_pods() {
     for family in Family::ALL {
-        let cluster = Cluster::new(family, "nft", detecting_pods(family));
-        let Cluster { plan, node, pods, outside } = &cluster;
+        let cluster = Cluster::new(family, "nft", &detecting_pods(family));
+        let Cluster { plan, node, pods, outside, .. } = &cluster;
         cluster.virtual_server(plan.vip, 80, &[0]);
         cluster.add(SetKind::ClusterIp, ip_port(plan.vip, 80));
         cluster.bind(plan.vip);
-        assert_eq!(connect(&pods[1], plan.vip, 80), from(plan.pods[1]));
+        assert_eq!(cluster.connect(&pods[1], plan.vip, 80), from(plan.pods[1]));
         let gateway = if family == Family::V4 { "10.244.0.1" } else { "fd00:244::1" };
-        assert_eq!(connect(outside, plan.vip, 80), from(gateway));
-        assert_eq!(connect(node, plan.vip, 80), from(gateway));
+        assert_eq!(cluster.connect(outside, plan.vip, 80), from(gateway));
+        assert_eq!(cluster.connect(node, plan.vip, 80), from(gateway));
     }
 }
 
@@ -156,15 +156,15 @@ fn cluster_ips_are_masqueraded_for_all_but_pods() {
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn without_a_detector_the_node_is_masqueraded_and_others_are_not() {
     for family in Family::ALL {
-        let cluster = Cluster::new(family, "nft", RuleOptions::default());
-        let Cluster { plan, node, pods, outside } = &cluster;
+        let cluster = Cluster::new(family, "nft", &RuleOptions::default());
+        let Cluster { plan, node, pods, outside, .. } = &cluster;
         cluster.virtual_server(plan.vip, 80, &[0]);
         cluster.add(SetKind::ClusterIp, ip_port(plan.vip, 80));
         cluster.bind(plan.vip);
-        assert_eq!(connect(&pods[1], plan.vip, 80), from(plan.pods[1]));
-        assert_eq!(connect(outside, plan.vip, 80), from(plan.outside));
+        assert_eq!(cluster.connect(&pods[1], plan.vip, 80), from(plan.pods[1]));
+        assert_eq!(cluster.connect(outside, plan.vip, 80), from(plan.outside));
         let gateway = if family == Family::V4 { "10.244.0.1" } else { "fd00:244::1" };
-        assert_eq!(connect(node, plan.vip, 80), from(gateway));
+        assert_eq!(cluster.connect(node, plan.vip, 80), from(gateway));
     }
 }
 
@@ -172,16 +172,16 @@ fn without_a_detector_the_node_is_masqueraded_and_others_are_not() {
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn a_pod_reaches_itself_only_with_its_loop_back_element() {
     for family in Family::ALL {
-        let cluster = Cluster::new(family, "nft", detecting_pods(family));
+        let cluster = Cluster::new(family, "nft", &detecting_pods(family));
         let Cluster { plan, pods, .. } = &cluster;
         cluster.virtual_server(plan.vip, 80, &[0]);
         cluster.add(SetKind::ClusterIp, ip_port(plan.vip, 80));
         cluster.bind(plan.vip);
-        assert_eq!(connect(&pods[0], plan.vip, 80), Silence);
+        assert_eq!(cluster.connect(&pods[0], plan.vip, 80), Silence);
         let pod = plan.pods[0].parse().unwrap();
         cluster.add(SetKind::LoopBack, SetElement::IpPortIp(pod, Protocol::Tcp, 8080, pod));
         let gateway = if family == Family::V4 { "10.244.0.1" } else { "fd00:244::1" };
-        assert_eq!(connect(&pods[0], plan.vip, 80), from(gateway));
+        assert_eq!(cluster.connect(&pods[0], plan.vip, 80), from(gateway));
     }
 }
 
@@ -189,18 +189,18 @@ fn a_pod_reaches_itself_only_with_its_loop_back_element() {
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn a_vips_other_ports_are_refused_though_a_daemon_of_the_node_listens() {
     for family in Family::ALL {
-        let cluster = Cluster::new(family, "nft", detecting_pods(family));
-        let Cluster { plan, node, pods, outside } = &cluster;
+        let cluster = Cluster::new(family, "nft", &detecting_pods(family));
+        let Cluster { plan, node, pods, outside, .. } = &cluster;
         serve(node, 22);
         load_balancer(&cluster, &[0]);
         for client in [outside, &pods[1]] {
-            assert_eq!(connect(client, plan.vip, 22), Refused);
-            assert!(matches!(connect(client, plan.vip, 80), From(_)));
+            assert_eq!(cluster.connect(client, plan.vip, 22), Refused);
+            assert!(matches!(cluster.connect(client, plan.vip, 80), From(_)));
         }
-        assert_eq!(connect(outside, plan.node, 22), from(plan.outside));
+        assert_eq!(cluster.connect(outside, plan.node, 22), from(plan.outside));
         // The health-check port is let through to the node on a VIP too.
         cluster.add(SetKind::HealthCheckNodePort, SetElement::Port(22));
-        assert_eq!(connect(outside, plan.vip, 22), from(plan.outside));
+        assert_eq!(cluster.connect(outside, plan.vip, 22), from(plan.outside));
     }
 }
 
@@ -208,36 +208,36 @@ fn a_vips_other_ports_are_refused_though_a_daemon_of_the_node_listens() {
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn traffic_policy_decides_on_masquerading_of_what_comes_from_outside() {
     for family in Family::ALL {
-        let cluster = Cluster::new(family, "nft", detecting_pods(family));
+        let cluster = Cluster::new(family, "nft", &detecting_pods(family));
         let Cluster { plan, outside, .. } = &cluster;
         let gateway = if family == Family::V4 { "10.244.0.1" } else { "fd00:244::1" };
         // Load-balancer VIP.
         load_balancer(&cluster, &[0]);
-        assert_eq!(connect(outside, plan.vip, 80), from(gateway));
+        assert_eq!(cluster.connect(outside, plan.vip, 80), from(gateway));
         cluster.add(SetKind::LoadBalancerLocal, ip_port(plan.vip, 80));
-        assert_eq!(connect(outside, plan.vip, 80), from(plan.outside));
+        assert_eq!(cluster.connect(outside, plan.vip, 80), from(plan.outside));
         // Node port.
         cluster.virtual_server(plan.node, 30080, &[0]);
         cluster.add(SetKind::NodePortTcp, SetElement::Port(30080));
-        assert_eq!(connect(outside, plan.node, 30080), from(gateway));
+        assert_eq!(cluster.connect(outside, plan.node, 30080), from(gateway));
         cluster.add(SetKind::NodePortLocalTcp, SetElement::Port(30080));
-        assert_eq!(connect(outside, plan.node, 30080), from(plan.outside));
+        assert_eq!(cluster.connect(outside, plan.node, 30080), from(plan.outside));
         // External IP.
         let external = if family == Family::V4 { "203.0.113.9" } else { "2001:db8::9" };
         cluster.virtual_server(external, 80, &[0]);
         cluster.bind(external);
         cluster.add(SetKind::ExternalIp, ip_port(external, 80));
-        assert_eq!(connect(outside, external, 80), from(gateway));
+        assert_eq!(cluster.connect(outside, external, 80), from(gateway));
         cluster.delete(SetKind::ExternalIp, ip_port(external, 80));
         cluster.add(SetKind::ExternalIpLocal, ip_port(external, 80));
-        assert_eq!(connect(outside, external, 80), from(plan.outside));
+        assert_eq!(cluster.connect(outside, external, 80), from(plan.outside));
     }
 }
 
 #[test]
 #[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
 fn health_check_ports_pass_an_input_chain_that_drops() {
-    let cluster = Cluster::new(Family::V4, "nft", RuleOptions::default());
+    let cluster = Cluster::new(Family::V4, "nft", &RuleOptions::default());
     let Cluster { plan, node, outside, .. } = &cluster;
     serve(node, 32000);
     node.sh("iptables -P INPUT DROP");

@@ -110,6 +110,7 @@ fn way(way: &Way) -> Value {
     };
     let (end, masqueraded) = match way.end {
         End::Arrives { masqueraded } => ("arrives", masqueraded),
+        End::FromItself => ("from-itself", false),
         End::Dropped => ("dropped", false),
         End::Rejected => ("rejected", false),
     };

@@ -70,6 +70,9 @@ fn end(trace: &Trace, way: &Way) -> String {
         End::Arrives { masqueraded: false } => {
             format!("answered by {who}, which sees the client as {}", trace.packet.source)
         }
+        End::FromItself => format!(
+            "lost: {who} is the client itself, and drops what comes in with its own address as its source"
+        ),
         End::Dropped => dropped(&way.steps),
         End::Rejected => format!("refused on the way to {who}"),
     }
