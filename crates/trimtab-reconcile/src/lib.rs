@@ -56,7 +56,10 @@ pub use execute::{Kernel, Refused, Report, execute};
 pub use operation::{Action, Operation, Phase, ServiceId};
 pub use plan::Plan;
 pub use problem::{Problem, Reason, ServiceProblems};
-pub use query::{Answer, FrontendStatus, Query, QueryOf, RealServerStatus, ServiceStatus};
+pub use query::{
+    Answer, Draining, Failure, FrontendKind, FrontendStatus, Place, Query, RealServerStatus,
+    Select, ServiceStatus,
+};
 pub use reconciler::{
     Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler, WithoutLocalEndpoints,
 };

@@ -103,6 +103,11 @@ impl Retries {
         self.services.len()
     }
 
+    /// How many of a Service's objects failed.
+    pub(crate) fn count_of(&self, id: ServiceId) -> usize {
+        self.services.get(&id).copied().unwrap_or_default()
+    }
+
     /// How many objects wait.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

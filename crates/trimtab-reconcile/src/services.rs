@@ -4,6 +4,7 @@ mod frontend_specs;
 mod ports;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use trimtab_core::{Frontend, SetElement, SetId};
@@ -15,6 +16,7 @@ use crate::backends::EndpointState;
 use crate::desired::FrontendSpec;
 use crate::operation::ServiceId;
 use crate::problem::Problem;
+use crate::query::Failure;
 use crate::tables::ObjectKey;
 use trimtab_core::objects::{ObjectName, Service};
 
@@ -36,6 +38,10 @@ pub(crate) struct ServiceEntry {
     pub(crate) refused: Vec<Problem>,
     /// What the kernel refuses for it, in words.
     pub(crate) refusals: Vec<(ObjectKey, Box<str>)>,
+    /// When something was last changed in the kernel for it.
+    pub(crate) changed: Option<Duration>,
+    /// The last failure, even if it is over: few Services have any.
+    pub(crate) failure: Option<Box<Failure>>,
     /// Elements that belong to no frontend.
     pub(crate) elements: Vec<(SetId, SetElement)>,
     /// What may have to be changed in the kernel.
@@ -57,6 +63,8 @@ impl ServiceEntry {
             specs: FrontendSpecs::default(),
             refused: Vec::new(),
             refusals: Vec::new(),
+            changed: None,
+            failure: None,
             elements: Vec::new(),
             pending: Vec::new(),
             unmarked: false,

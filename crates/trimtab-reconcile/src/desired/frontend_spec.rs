@@ -3,6 +3,7 @@
 use trimtab_core::{Frontend, Protocol, SetElement, SetId};
 
 use super::{Inside, Options};
+use crate::query::FrontendKind;
 use trimtab_core::objects::TrafficPolicy;
 
 /// One frontend that a Service asks for, with all that belongs to it.
@@ -39,6 +40,18 @@ pub(crate) enum ClaimKind {
     ExternalIp,
     /// A mark, which nobody else asks for.
     View,
+}
+
+impl From<ClaimKind> for FrontendKind {
+    fn from(kind: ClaimKind) -> Self {
+        match kind {
+            ClaimKind::ClusterIp => Self::ClusterIp,
+            ClaimKind::LoadBalancer => Self::LoadBalancer,
+            ClaimKind::NodePort => Self::NodePort,
+            ClaimKind::ExternalIp => Self::ExternalIp,
+            ClaimKind::View => Self::Inside,
+        }
+    }
 }
 
 impl ClaimKind {

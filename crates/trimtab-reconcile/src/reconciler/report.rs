@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use trimtab_core::{Frontend, Scheduler};
 
 use super::Reconciler;
 use crate::execute::{Refused, Report};
-use crate::operation::{Action, Operation};
+use crate::operation::{Action, Operation, ServiceId};
 use crate::plan::Plan;
+use crate::query::Failure;
 use crate::tables::{self, ObjectKey};
 
 /// Failures in a row that are worth telling the Service: three seconds' worth.
@@ -22,6 +23,7 @@ impl Reconciler {
         if self.work.retries.len() > 0 {
             self.forget_retries(plan, report);
         }
+        self.note_changed(plan, report, now);
         for (operation, why) in &report.failed {
             self.take_failure(operation, why, now);
         }
@@ -71,10 +73,37 @@ impl Reconciler {
                 self.work.retries.surprised(object, operation.service, now);
             }
             _ => {
+                self.note_failure(operation, why, now);
                 if self.work.retries.failed(object, operation.service, now) >= LASTING {
                     let message = format!("cannot {}: {why}", operation.action);
                     self.kernel_refuses(operation.service, object, message.into());
                 }
+            }
+        }
+    }
+
+    /// Notes the first failure of a round for its Service: where there are thousands, they are alike.
+    fn note_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {
+        let entry = self.input.services.get_mut(operation.service);
+        let Some(entry) = entry.filter(|it| it.service.is_some()) else { return };
+        if entry.failure.as_ref().is_none_or(|failure| failure.at != now) {
+            let message = format!("cannot {}: {why}", operation.action).into();
+            entry.failure = Some(Box::new(Failure { at: now, message }));
+        }
+    }
+
+    /// Notes when something was last done for each Service of a plan.
+    fn note_changed(&mut self, plan: &Plan, report: &Report, now: Duration) {
+        let mut undone: HashMap<ServiceId, usize> = HashMap::new();
+        let failed = report.failed.iter().map(|(failed, _)| failed);
+        for operation in failed.chain(&report.withheld) {
+            *undone.entry(operation.service).or_default() += 1;
+        }
+        for operation in plan.operations() {
+            if let Some(count) = undone.get_mut(&operation.service).filter(|count| **count > 0) {
+                *count -= 1;
+            } else if let Some(entry) = self.input.services.get_mut(operation.service) {
+                entry.changed = Some(now);
             }
         }
     }
