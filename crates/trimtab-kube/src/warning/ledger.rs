@@ -9,7 +9,7 @@ use trimtab_core::objects::ObjectName;
 
 use super::board::Board;
 use super::note::note;
-use super::{Finding, Regarding, Warning, WarningReason};
+use super::{Finding, ObjectKind, Regarding, Warning, WarningReason};
 use trimtab_metrics as metric;
 
 /// A source of findings: each states all its findings, and withdraws only its own.
@@ -86,6 +86,29 @@ impl Warnings {
         }
     }
 
+    /// How many current warnings there are.
+    pub fn count(&self) -> usize {
+        self.standing().counts.values().sum()
+    }
+
+    /// The current warnings about each of these Services, in the order of the Services.
+    pub fn about(&self, services: &[ObjectName]) -> Vec<Vec<Warning>> {
+        let places: HashMap<&ObjectName, usize> = services.iter().zip(0..).collect();
+        let mut about = vec![Vec::new(); services.len()];
+        for warning in self.standing().by_origin.values().flatten() {
+            let regarding = &warning.regarding;
+            if regarding.kind == ObjectKind::Service
+                && let Some(place) = places.get(&regarding.name)
+            {
+                about[*place].push(warning.clone());
+            }
+        }
+        for warnings in &mut about {
+            warnings.sort_unstable_by(|a, b| (a.reason, &a.note).cmp(&(b.reason, &b.note)));
+        }
+        about
+    }
+
     /// The text of the current warnings, sorted.
     pub fn standing_now(&self) -> Vec<String> {
         let standing = self.standing();
@@ -144,7 +167,6 @@ fn warnings(regarding: impl FnOnce() -> Regarding, found: &[Finding]) -> Vec<War
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::warning::ObjectKind;
     use crate::warning::board::Posted;
 
     fn regarding() -> Regarding {
@@ -175,6 +197,9 @@ mod tests {
         }
         assert_eq!(words(), ["+ a; b"]);
         assert_eq!(warnings.standing_now(), ["Service n/web: InvalidValue: a; b"]);
+        let asked = ["other", "web"].map(|name| ObjectName::new("n", name));
+        let about = warnings.about(&asked);
+        assert_eq!((warnings.count(), about[0].len(), &*about[1][0].note), (1, 0, "a; b"));
         warnings.set(&origin, regarding, &[finding("b")]);
         let mut both = words();
         both.sort();
