@@ -109,7 +109,8 @@ fn as_shipped_it_becomes_ready_and_a_request_through_a_vip_is_answered() {
         .filter_map(|mount| mount["destination"].as_str())
         .filter(|path| !PODMANS_OWN.contains(path))
         .collect();
-    assert_eq!(writable, ["/run/xtables.lock"], "all that it can write to on the node");
+    let wanted = ["/run/xtables.lock", "/run/trimtab"];
+    assert_eq!(writable, wanted, "all that it can write to on the node");
 }
 
 /// What every container of podman has, as every container of containerd.
