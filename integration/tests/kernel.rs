@@ -54,6 +54,8 @@ mod service_kinds;
 mod source_ranges;
 #[path = "kernel/sources.rs"]
 mod sources;
+#[path = "kernel/status.rs"]
+mod status;
 #[path = "kernel/sysctls.rs"]
 mod sysctls;
 #[path = "kernel/takeover.rs"]

@@ -10,6 +10,7 @@ use trimtab_agent::allocator;
 use trimtab_agent::health::Health;
 use trimtab_agent::health_check::HealthChecks;
 use trimtab_agent::kernel_memory::Machine;
+use trimtab_agent::questions::Asker;
 use trimtab_agent::{AuditPart, Inputs, Shared, SyncLoop, SyncSettings};
 use trimtab_config::{Config, ConfigFile, Overrides, resolve};
 use trimtab_core::Family;
@@ -124,7 +125,8 @@ async fn run(
     let (addresses, host_news) = mpsc::channel(1);
     let (parts, audit) = mpsc::channel(4);
     let (stop_sender, stop) = watch::channel(false);
-    let inputs = Inputs { changes, host_news, audit, stop };
+    let (_asker, questions) = Asker::new();
+    let inputs = Inputs { changes, host_news, audit, questions, stop };
     let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
     let shared = Shared {
         health: Arc::clone(&health),

@@ -101,6 +101,11 @@ impl Health {
         self.state().other_proxy = other_proxy;
     }
 
+    /// Whether another service proxy was found to program this node, too.
+    pub(crate) fn has_other_proxy(&self) -> bool {
+        self.state().other_proxy
+    }
+
     /// Whether the proxy keeps up with changes.
     pub(crate) fn is_healthy(&self) -> bool {
         self.state().queued.is_none_or(|since| since.elapsed() < self.patience)

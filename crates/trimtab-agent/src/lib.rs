@@ -19,14 +19,17 @@
 //! | [`fn@feed`] | changes of objects, as the reconciler takes them |
 //! | `addresses`, `lists`, `pace` | the loop's state: the node's addresses, complete lists, pace of rounds |
 //! | `findings`, `failures`, `measure` | what it reports: warnings, log lines, metrics |
+//! | [`questions`], [`admin`] | questions to the loop; the admin socket, which asks them |
 //! | [`health`], [`health_check`], [`http`] | responses to probes and load balancers |
 //! | [`allocator`], [`kernel_memory`] | memory of the program and of the kernel |
 
+pub mod admin;
 pub mod allocator;
 pub mod health;
 pub mod health_check;
 pub mod http;
 pub mod kernel_memory;
+pub mod questions;
 
 mod addresses;
 mod audit;

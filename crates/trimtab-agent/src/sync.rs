@@ -1,5 +1,6 @@
 //! The loop that receives changes and programs the kernel.
 
+mod asked;
 mod comparing;
 mod drains;
 mod intake;
@@ -27,6 +28,7 @@ use crate::health_check::HealthChecks;
 use crate::kernel_memory::Machine;
 use crate::lists::Lists;
 use crate::pace::Pace;
+use crate::questions::{Compared, Question};
 
 /// How many changes are processed before the next round.
 const INTAKE: usize = 4096;
@@ -64,6 +66,8 @@ pub struct Inputs {
     pub host_news: mpsc::Receiver<HostNews>,
     /// The parts of comparisons with the kernel.
     pub audit: mpsc::Receiver<AuditPart>,
+    /// Questions of others; [`Asker::new`](crate::questions::Asker::new) makes them.
+    pub questions: mpsc::Receiver<Question>,
     /// True ends the loop.
     pub stop: watch::Receiver<bool>,
 }
@@ -105,6 +109,7 @@ pub struct SyncLoop<D> {
     pending_since: Option<Instant>,
     triggers: Vec<jiff::Timestamp>,
     drift: Drift,
+    compared: Compared,
     findings: Findings,
     told_not_ready: bool,
 }
@@ -132,6 +137,7 @@ impl<D: DataPlane> SyncLoop<D> {
             pending_since: None,
             triggers: Vec::new(),
             drift: Drift::default(),
+            compared: Compared::default(),
             told_not_ready: false,
         }
     }
@@ -141,9 +147,10 @@ impl<D: DataPlane> SyncLoop<D> {
     /// # Errors
     /// If the kernel cannot be read at startup. If the host cannot be prepared, it retries instead.
     pub async fn run(mut self, inputs: Inputs) -> Result<D, PortError> {
-        let Inputs { mut changes, mut host_news, mut audit, mut stop } = inputs;
+        let Inputs { mut changes, mut host_news, mut audit, mut questions, mut stop } = inputs;
         loop {
             let wake = self.wake_at();
+            let mut asked = None;
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -157,10 +164,15 @@ impl<D: DataPlane> SyncLoop<D> {
                 }
                 Some(news) = host_news.recv() => self.take_host_news(news),
                 Some(part) = audit.recv(), if self.stage != Stage::Listing => self.compare(part),
+                Some(question) = questions.recv() => asked = Some(question),
                 () = sleep_until(wake), if wake.is_some() => {}
             }
             self.start_programming()?;
             self.advance();
+            // One in each turn: also while changes keep arriving, and at the cost of one answer.
+            if let Some(question) = asked.or_else(|| questions.try_recv().ok()) {
+                self.answer(question);
+            }
         }
         info!("stopped; the kernel keeps forwarding");
         Ok(self.plane)

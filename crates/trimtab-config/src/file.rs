@@ -318,6 +318,9 @@ section! {
         /// The kind of iptables that writes the rules: `nft`, `legacy`, or `auto` for the one that
         /// has the kubelet's chains, else the one with more rules, else nft.
         "iptablesBackend" iptables_backend: Option<String> = "auto" <- "iptables-backend";
+        /// Where the admin socket is, which `trimtab status` and other commands ask; only root can use
+        /// it. `""` for none.
+        "adminSocket" admin_socket: Option<String> = "/run/trimtab/trimtab.sock" <- "admin-socket";
     }
 }
 

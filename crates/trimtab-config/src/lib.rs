@@ -1,5 +1,6 @@
 //! The configuration: kube-proxy's file and flags, merged and checked.
 
+mod admin_socket;
 mod complaint;
 mod fields;
 mod file;

@@ -12,6 +12,7 @@ use trimtab_host::{VipBinding, cpu_list};
 use trimtab_reconcile::{ExternalIpPolicy, NodePortAddresses};
 
 use crate::LogFormat;
+use crate::admin_socket::admin_socket;
 use crate::complaint::{Complaint, Complaints, Origin, Wrong};
 use crate::file::ConfigFile;
 use crate::kernel::{
@@ -91,6 +92,8 @@ pub struct Config {
     pub sysctl_path: PathBuf,
     /// Whether the weight annotation of Nodes is used.
     pub node_weights: bool,
+    /// Where the admin socket is; `None` for nowhere.
+    pub admin_socket: Option<PathBuf>,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
     /// Verbosity of the log.
@@ -188,6 +191,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         estimation: checks.take(estimation(file), EstimationOptions::default()),
         iptables_backend: checks.take(iptables_backend(file), None),
         sysctl_path: sysctl_path(file),
+        admin_socket: checks.take(admin_socket(file), None),
         node_weights: file.trimtab.node_weights.unwrap_or(false),
         conntrack: conntrack(file, &mut checks),
         verbosity: checks.take(verbosity(file), 0),

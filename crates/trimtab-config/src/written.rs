@@ -97,6 +97,7 @@ pub fn written(config: &Config) -> Value {
             },
             "sysctlPath": config.sysctl_path,
             "iptablesBackend": config.iptables_backend.map_or("auto", Backend::name),
+            "adminSocket": config.admin_socket.clone().unwrap_or_default(),
         },
     })
 }
@@ -178,7 +179,7 @@ mod tests {
                        externalIPs: {allowedCIDRs: [203.0.113.0/24], deniedCIDRs: ['fd00::/8'], \
                        allowNodeAddresses: false}, \
                        estimation: {enabled: false, nice: 10, cpus: 0-1}, \
-                       sysctlPath: /host/proc-sys, iptablesBackend: nft}";
+                       sysctlPath: /host/proc-sys, iptablesBackend: nft, adminSocket: ''}";
 
     #[test]
     fn what_only_trimtab_has_is_written_too() {
@@ -192,7 +193,7 @@ mod tests {
             "drainTimeout": "15m0s", "vipBinding": "route", "nodeWeights": true,
             "markBits": "0xff0007",
             "connectionTableBits": 20, "estimation": {"enabled": false, "nice": 10, "cpus": "0-1"},
-            "sysctlPath": "/host/proc-sys", "iptablesBackend": "nft",
+            "sysctlPath": "/host/proc-sys", "iptablesBackend": "nft", "adminSocket": "",
         });
         assert_eq!(written["trimtab"], own);
     }

@@ -10,6 +10,7 @@ mod follow;
 pub mod host;
 mod inspector;
 mod ipvs;
+mod ipvs_view;
 mod leftovers;
 pub mod messages;
 mod options;
@@ -36,11 +37,13 @@ pub use difference::differences;
 pub use error::Error;
 pub use follow::{follow_host, follow_rules};
 pub use inspector::Inspector;
+pub use ipvs_view::{CountedRealServer, IpvsView};
 pub use options::Options;
 pub use packet_filter::PacketFilters;
 pub use preflight::{Preflight, WrongSysctl};
 pub use prepare::init;
 pub use reader::KernelReader;
+pub use trimtab_ipvs::Error as IpvsError;
 
 /// Linux, through netlink sockets of its own.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod once;
 mod parts;
 mod plan;
 mod run;
+mod status;
 mod trace;
 mod validate;
 
@@ -27,6 +28,7 @@ pub use kube_proxy::KubeProxyFlags;
 pub use man::ManArgs;
 pub use plan::PlanArgs;
 pub use run::RunArgs;
+pub use status::StatusArgs;
 pub use trace::TraceArgs;
 pub use validate::ValidateArgs;
 
@@ -66,6 +68,8 @@ pub struct Cli {
 enum Command {
     /// Program this node's kernel with the cluster's Services and keep it up to date.
     Run(Box<RunArgs>),
+    /// Show what is programmed on this node, per Service, with connections.
+    Status(StatusArgs),
     /// Look whether Trimtab can serve on this node, and say what is in the way. Changes nothing.
     Check(CheckArgs),
     /// Show how the kernel differs from what the objects ask for. Changes nothing.
@@ -100,6 +104,7 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
+            Command::Status(arguments) => status::run(&arguments),
             Command::Check(arguments) => check::check(&arguments),
             Command::Diff(arguments) => diff::diff(&arguments),
             Command::Cleanup(arguments) => cleanup::cleanup(&arguments),

@@ -6,6 +6,7 @@
 //! | [`check`] | what a node lacks and what prevents Trimtab from serving |
 //! | [`diff`] | differences between what the kernel should hold and what it holds |
 //! | [`plan`] | what the kernel should hold, as text |
+//! | [`mod@status`] | what is programmed, as tables and as data |
 //! | [`trace`] | what a packet meets on a node, as text |
 //! | [`mod@reference`] | the reference pages of the book |
 //! | `config_file`, `logging` | watching the configuration file; log lines |
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod diff;
 pub mod plan;
 pub mod reference;
+pub mod status;
 pub mod trace;
 
 mod config_file;

@@ -125,6 +125,11 @@ impl ProxyBuilder {
         Ok(path)
     }
 
+    /// Where its admin socket is: each node has its own network, and all have the same files.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.folder.join(format!("{}.sock", self.node.name()))
+    }
+
     /// Starts it and returns at once.
     ///
     /// # Errors
@@ -141,6 +146,8 @@ impl ProxyBuilder {
             .args(["run", "--v=2", "--hostname-override", &self.name])
             .arg("--config")
             .arg(self.write_config()?)
+            .arg("--admin-socket")
+            .arg(self.admin_socket())
             .args(&self.source)
             .args(&self.arguments)
             .stdin(Stdio::null())

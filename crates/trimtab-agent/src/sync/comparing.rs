@@ -71,6 +71,7 @@ impl<D: DataPlane> SyncLoop<D> {
             AuditPart::EndOfLook => self.tell_drift(),
             AuditPart::End => {
                 metric::audited();
+                self.compared.completed = Some(self.now());
                 self.weigh_statistics();
                 self.tell_drift();
             }
@@ -82,6 +83,8 @@ impl<D: DataPlane> SyncLoop<D> {
         let drift = std::mem::take(&mut self.drift);
         measure::drifted(&drift, &self.reconciler);
         if !drift.is_none() {
+            self.compared.drift += drift;
+            self.compared.last_drift = Some((self.now(), drift));
             warn!(
                 virtual_servers = drift.virtual_servers,
                 real_servers = drift.real_servers,

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use trimtab_agent::health::Health;
 use trimtab_agent::health_check::HealthChecks;
+use trimtab_agent::questions::Asker;
 use trimtab_agent::{Auditor, Inputs, Notices, Shared, SyncLoop, SyncSettings};
 use trimtab_config::{Config, ConfigFile, Overrides, resolve};
 use trimtab_core::Family;
@@ -30,6 +31,8 @@ pub(crate) struct Rig {
     pub(crate) health: Arc<Health>,
     pub(crate) warnings: Arc<Warnings>,
     pub(crate) notices: Arc<Notices>,
+    pub(crate) asker: Asker,
+    pub(crate) config: Arc<Config>,
     stop: watch::Sender<bool>,
     sync: JoinHandle<Result<FakeKernel, PortError>>,
 }
@@ -66,7 +69,8 @@ impl Rig {
         let (host, host_news) = mpsc::channel(4);
         let (parts, audit) = mpsc::channel(4);
         let (stop_sender, stop) = watch::channel(false);
-        let inputs = Inputs { changes, host_news, audit, stop };
+        let (asker, questions) = Asker::new();
+        let inputs = Inputs { changes, host_news, audit, questions, stop };
         let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
         let warnings = Arc::new(Warnings::new(board));
         let health_checks = Arc::new(HealthChecks::default());
@@ -99,7 +103,7 @@ impl Rig {
         );
         tokio::spawn(auditor.run());
         let (changes, stop) = (sender, stop_sender);
-        Self { kernel, changes, host, health, warnings, notices, stop, sync }
+        Self { kernel, changes, host, health, warnings, notices, asker, config, stop, sync }
     }
 
     /// Watches an API server as the node `node-a`.

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::sync::{mpsc, watch as channel};
 use tracing::{info, warn};
+use trimtab_agent::admin::{self, Desk};
 use trimtab_agent::health::Health;
 use trimtab_agent::health_check::HealthChecks;
 use trimtab_agent::kernel_memory::Machine;
+use trimtab_agent::questions::Asker;
 use trimtab_agent::{
     AuditPart, Auditor, Inputs, Notices, Shared, SyncLoop, SyncSettings, allocator, http,
 };
@@ -72,6 +74,9 @@ pub struct RunArgs {
     /// uses, else the one with more rules.
     #[arg(long, value_name = "KIND")]
     iptables_backend: Option<String>,
+    /// Where the admin socket is, which `trimtab status` asks; empty for none.
+    #[arg(long, value_name = "PATH")]
+    admin_socket: Option<String>,
     /// The format of log lines.
     #[arg(long, alias = "logging-format", value_parser = LogFormat::ALL.map(LogFormat::name))]
     log_format: Option<String>,
@@ -86,6 +91,7 @@ impl RunArgs {
         set!(file.logging.format, "logging.format", self.log_format);
         set!(file.trimtab.sysctl_path, "trimtab.sysctlPath", self.sysctl_path);
         set!(file.trimtab.iptables_backend, "trimtab.iptablesBackend", self.iptables_backend);
+        set!(file.trimtab.admin_socket, "trimtab.adminSocket", self.admin_socket);
     }
 }
 
@@ -137,7 +143,8 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let (host_sender, host_news) = mpsc::channel(1);
     let (part_sender, audit) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
     let (stop_sender, stop) = channel::channel(false);
-    let inputs = Inputs { changes, host_news, audit, stop };
+    let (asker, questions) = Asker::new();
+    let inputs = Inputs { changes, host_news, audit, questions, stop };
     let (pod_networks, pod_networks_seen) = channel::channel(Vec::new());
 
     let plane = Linux::open(kernel, families.clone(), pod_networks_seen, filters)?;
@@ -156,6 +163,14 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         serve.await;
         Ok(())
     });
+    if let Some(path) = config.admin_socket.clone() {
+        let (health, warnings) = (Arc::clone(&health), Arc::clone(&warnings));
+        let desk = Desk::new(asker, health, warnings, Arc::clone(&config));
+        parts.task("the admin socket", async move {
+            admin::serve(&path, desk).await;
+            Ok(())
+        });
+    }
     let health_seen = Arc::clone(&health);
     let contact = Arc::clone(health.contact());
     let shared = Shared { health, pod_networks, warnings, health_checks };

@@ -1,0 +1,58 @@
+//! Looking at IPVS: what it holds, with its connections.
+
+use trimtab_core::{Frontend, RealServer, VirtualServer};
+use trimtab_ipvs::{Client, Error, ModuleOptions};
+
+/// IPVS of the network namespace in which this was opened, to look at.
+#[derive(Debug)]
+pub struct IpvsView {
+    client: Client,
+}
+
+/// A real server and its connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedRealServer {
+    /// How the kernel has it.
+    pub server: RealServer,
+    /// Connections in the protocol's established state.
+    pub active: u32,
+    /// Connections in every other state.
+    pub inactive: u32,
+}
+
+impl IpvsView {
+    /// Opens a socket, and loads no module.
+    ///
+    /// # Errors
+    /// If the kernel has no IPVS, or its module is not loaded.
+    pub fn open() -> Result<Self, Error> {
+        Ok(Self { client: Client::connect(&ModuleOptions::never())? })
+    }
+
+    /// All virtual servers, ours and others', in order.
+    ///
+    /// # Errors
+    /// If they cannot be read, which needs `CAP_NET_ADMIN`.
+    pub fn virtual_servers(&mut self) -> Result<Vec<VirtualServer>, Error> {
+        let found = self.client.virtual_servers()?;
+        let mut servers: Vec<_> = found.into_iter().map(|observed| observed.server).collect();
+        servers.sort_unstable_by_key(|server| server.frontend);
+        Ok(servers)
+    }
+
+    /// The real servers of a virtual server, in order; none if it does not exist.
+    ///
+    /// # Errors
+    /// As [`IpvsView::virtual_servers`].
+    pub fn real_servers(&mut self, frontend: &Frontend) -> Result<Vec<CountedRealServer>, Error> {
+        let found = self.client.real_servers(frontend)?;
+        let counted = found.into_iter().map(|observed| CountedRealServer {
+            server: observed.server,
+            active: observed.active_connections,
+            inactive: observed.inactive_connections,
+        });
+        let mut counted: Vec<_> = counted.collect();
+        counted.sort_unstable_by_key(|counted| counted.server.key);
+        Ok(counted)
+    }
+}
