@@ -1,7 +1,9 @@
 //! Looking at IPVS: what it holds, with its connections.
 
 use trimtab_core::{Frontend, RealServer, VirtualServer};
-use trimtab_ipvs::{Client, Error, ModuleOptions};
+use trimtab_ipvs::{Client, Error, ModuleError};
+
+use crate::inspector::ipvs_as_found;
 
 /// IPVS of the network namespace in which this was opened, to look at.
 #[derive(Debug)]
@@ -26,7 +28,8 @@ impl IpvsView {
     /// # Errors
     /// If the kernel has no IPVS, or its module is not loaded.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { client: Client::connect(&ModuleOptions::never())? })
+        let client = ipvs_as_found()?.ok_or(ModuleError::NotLoaded)?;
+        Ok(Self { client })
     }
 
     /// All virtual servers, ours and others', in order.

@@ -8,9 +8,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use trimtab_admin::{Client, Error, SOCKET};
-use trimtab_core::Printable;
 
-use super::INVALID;
+use super::{INVALID, say};
 use crate::status::target::Target;
 use crate::status::{Status, Width, connections, kernel};
 
@@ -74,7 +73,7 @@ pub(super) fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let target = match target {
         Ok(target) => target,
         Err(error) => {
-            eprintln!("trimtab status: {}", Printable(&error));
+            say("trimtab status", &error);
             return Ok(ExitCode::from(INVALID));
         }
     };
