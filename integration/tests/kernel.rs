@@ -70,6 +70,8 @@ mod trace;
 mod tracer;
 #[path = "kernel/traffic.rs"]
 mod traffic;
+#[path = "kernel/traffic_metrics.rs"]
+mod traffic_metrics;
 #[path = "kernel/traffic_policies.rs"]
 mod traffic_policies;
 #[path = "kernel/tuning.rs"]

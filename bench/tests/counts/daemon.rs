@@ -113,7 +113,10 @@ fn config(yaml: &str) -> Arc<Config> {
         trimtab_config::parse("config.yaml".as_ref(), yaml).unwrap();
     file.mode = Some("ipvs".to_owned());
     let overrides = Overrides { hostname: Some(Cluster::node_name(HERE)), ..Overrides::default() };
-    Arc::new(resolve(&file, &overrides).unwrap().0)
+    let (mut config, _) = resolve(&file, &overrides).unwrap();
+    // Nobody reads traffic here; `cargo xtask bench scale` measures what that takes.
+    config.traffic.enabled = false;
+    Arc::new(config)
 }
 
 async fn run(
@@ -133,6 +136,7 @@ async fn run(
         pod_networks: watch::channel(Vec::new()).0,
         warnings: Arc::new(Warnings::new(None)),
         health_checks: Arc::new(HealthChecks::default()),
+        owners: Arc::default(),
     };
     let settings = SyncSettings {
         min_sync_period: config.min_sync_period,

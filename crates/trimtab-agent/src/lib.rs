@@ -21,6 +21,7 @@
 //! | `findings`, `failures`, `measure` | what it reports: warnings, log lines, metrics |
 //! | [`questions`], [`admin`] | questions to the loop; the admin socket, which asks them |
 //! | [`health`], [`health_check`], [`http`] | responses to probes and load balancers |
+//! | [`traffic`] | the traffic of Services, from what IPVS counts |
 //! | [`allocator`], [`kernel_memory`] | memory of the program and of the kernel |
 
 pub mod admin;
@@ -30,6 +31,7 @@ pub mod health_check;
 pub mod http;
 pub mod kernel_memory;
 pub mod questions;
+pub mod traffic;
 
 mod addresses;
 mod audit;

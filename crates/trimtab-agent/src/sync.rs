@@ -29,6 +29,7 @@ use crate::kernel_memory::Machine;
 use crate::lists::Lists;
 use crate::pace::Pace;
 use crate::questions::{Compared, Question};
+use crate::traffic::Owners;
 
 /// How many changes are processed before the next round.
 const INTAKE: usize = 4096;
@@ -55,6 +56,8 @@ pub struct Shared {
     pub warnings: Arc<Warnings>,
     /// The health-check node ports.
     pub health_checks: Arc<HealthChecks>,
+    /// Which Service port has which frontend, for those who count traffic.
+    pub owners: Arc<Owners>,
 }
 
 /// The inputs of the loop.
@@ -219,6 +222,7 @@ impl<D: DataPlane> SyncLoop<D> {
             self.settled();
             self.tell();
         }
+        self.shared.owners.tell(self.reconciler.take_owners());
     }
 
     fn now(&self) -> Duration {

@@ -311,6 +311,8 @@ section! {
         "connectionTableBits" connection_table_bits: Option<i64> = "";
         /// How IPVS measures rates.
         "estimation" estimation: Estimation;
+        /// The traffic of Services in `/metrics`.
+        "traffic" traffic: Traffic;
         /// Where sysctls are read and written. In a container: the path where the host's /proc/sys
         /// is mounted, because the container's own is read-only and nothing can be mounted inside
         /// it.
@@ -352,6 +354,29 @@ section! {
         /// The CPUs that these threads may run on, such as `0-3,8`. Without it, the kernel's
         /// setting stays.
         "cpus" cpus: Option<String> = "";
+    }
+}
+
+section! {
+    /// `trimtab.traffic`: the traffic of Services in `/metrics`, as IPVS counts it.
+    Traffic {
+        /// Whether IPVS's counters are read. Without them no Service's traffic is shown, whatever its
+        /// annotation says.
+        "enabled" enabled: Option<bool> = "true";
+        /// The shortest time between two readings, at least `2s`. Reading takes at most one percent
+        /// of a processor: if that is not enough, the interval is longer.
+        "interval" interval: Option<super::Period> = "30s";
+        /// How many Service ports of this node are shown for having the most traffic.
+        "top" top: Option<i64> = "10";
+        /// The namespaces whose Services are all shown; `*` is every namespace. The annotation
+        /// `trimtab.dev/traffic-metrics` shows or hides a single Service.
+        "namespaces" namespaces: Option<Vec<String>> = "";
+        /// Whether each Service that is shown is also shown by endpoint.
+        "endpoints" endpoints: Option<bool> = "false";
+        /// The maximum number of Service ports that a node shows: seven series each.
+        "maxServicePorts" max_service_ports: Option<i64> = "500";
+        /// The maximum number of endpoints that a node shows: seven series each.
+        "maxEndpoints" max_endpoints: Option<i64> = "1000";
     }
 }
 

@@ -12,6 +12,7 @@ mod networks;
 mod period;
 mod resolve;
 mod settings;
+mod traffic;
 mod written;
 
 pub use complaint::{Complaint, Complaints, Origin};
@@ -21,6 +22,7 @@ pub use key::Field;
 pub use log_format::LogFormat;
 pub use period::Period;
 pub use resolve::{Config, Overrides, resolve};
+pub use traffic::TrafficOptions;
 pub use written::written;
 
 /// Oddities of a configuration that can be used nevertheless.

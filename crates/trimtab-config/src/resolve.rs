@@ -20,6 +20,7 @@ use crate::kernel::{
 };
 use crate::networks::{network_pair, networks};
 use crate::period::Period;
+use crate::traffic::{TrafficOptions, traffic};
 use crate::{Error, Notes};
 use trimtab_core::duration::format_duration;
 
@@ -94,6 +95,8 @@ pub struct Config {
     pub node_weights: bool,
     /// Where the admin socket is; `None` for nowhere.
     pub admin_socket: Option<PathBuf>,
+    /// Which traffic of Services is shown in the metrics.
+    pub traffic: TrafficOptions,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
     /// Verbosity of the log.
@@ -193,6 +196,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         sysctl_path: sysctl_path(file),
         admin_socket: checks.take(admin_socket(file), None),
         node_weights: file.trimtab.node_weights.unwrap_or(false),
+        traffic: checks.take(traffic(file), TrafficOptions::default()),
         conntrack: conntrack(file, &mut checks),
         verbosity: checks.take(verbosity(file), 0),
         log_format: checks.take(log_format(file), LogFormat::Text),

@@ -17,6 +17,7 @@ impl Config {
             drain_timeout: self.drain_timeout,
             node_weights: self.node_weights,
             marks: Some(self.rules.marks),
+            owners: self.traffic.enabled,
             ..Settings::new(&self.node_name)
         }
     }

@@ -95,6 +95,15 @@ pub fn written(config: &Config) -> Value {
                 "nice": config.estimation.nice,
                 "cpus": config.estimation.cpus,
             },
+            "traffic": {
+                "enabled": config.traffic.enabled,
+                "interval": time(config.traffic.interval),
+                "top": config.traffic.top,
+                "namespaces": config.traffic.namespaces,
+                "endpoints": config.traffic.endpoints,
+                "maxServicePorts": config.traffic.max_service_ports,
+                "maxEndpoints": config.traffic.max_endpoints,
+            },
             "sysctlPath": config.sysctl_path,
             "iptablesBackend": config.iptables_backend.map_or("auto", Backend::name),
             "adminSocket": config.admin_socket.clone().unwrap_or_default(),
@@ -179,6 +188,8 @@ mod tests {
                        externalIPs: {allowedCIDRs: [203.0.113.0/24], deniedCIDRs: ['fd00::/8'], \
                        allowNodeAddresses: false}, \
                        estimation: {enabled: false, nice: 10, cpus: 0-1}, \
+                       traffic: {enabled: false, interval: 1m, top: 3, namespaces: [shop], \
+                       endpoints: true, maxServicePorts: 7, maxEndpoints: 0}, \
                        sysctlPath: /host/proc-sys, iptablesBackend: nft, adminSocket: ''}";
 
     #[test]
@@ -193,6 +204,10 @@ mod tests {
             "drainTimeout": "15m0s", "vipBinding": "route", "nodeWeights": true,
             "markBits": "0xff0007",
             "connectionTableBits": 20, "estimation": {"enabled": false, "nice": 10, "cpus": "0-1"},
+            "traffic": {
+                "enabled": false, "interval": "1m0s", "top": 3, "namespaces": ["shop"],
+                "endpoints": true, "maxServicePorts": 7, "maxEndpoints": 0,
+            },
             "sysctlPath": "/host/proc-sys", "iptablesBackend": "nft", "adminSocket": "",
         });
         assert_eq!(written["trimtab"], own);

@@ -6,6 +6,7 @@
 //!
 //! | module | what it names |
 //! |---|---|
+//! | [`counters`] | traffic of a virtual or real server |
 //! | [`duration`] | times as Go and Kubernetes write them |
 //! | [`family`], [`protocol`] | IPv4 or IPv6; TCP, UDP or SCTP |
 //! | [`virtual_server`] | [`Frontend`], [`VirtualServer`], [`Persistence`] |
@@ -17,6 +18,7 @@
 //! | [`printable`] | text from strangers, safe to print |
 //! | [`stable_hash`] | a hash that every process and every version agrees on |
 
+pub mod counters;
 pub mod duration;
 pub mod family;
 pub mod ipset;
@@ -29,6 +31,7 @@ pub mod scheduler;
 pub mod stable_hash;
 pub mod virtual_server;
 
+pub use counters::Counters;
 pub use family::Family;
 pub use ipset::{SetElement, SetId, SetKind, SetType};
 pub use mark::MarkRange;

@@ -8,4 +8,4 @@ mod service;
 pub use endpoint_slice::{Conditions, Endpoint, EndpointSlice, Hints, SlicePort};
 pub use name::ObjectName;
 pub use node::{LocalAddress, NodeObject};
-pub use service::{Service, ServicePort, ServiceType, TrafficPolicy, Tuning};
+pub use service::{Service, ServicePort, ServiceType, TrafficMetrics, TrafficPolicy, Tuning};

@@ -6,7 +6,7 @@ use trimtab_netlink::{Errno, Failure, Report, Socket};
 use crate::wire::{self, Command, DecodeError, Decoded};
 use crate::{
     Batch, Error, Info, Listing, ModuleError, ModuleOptions, ObservedRealServer,
-    ObservedSyncDaemon, ObservedVirtualServer, Request, Timeouts, module,
+    ObservedSyncDaemon, ObservedVirtualServer, Request, Stats, Timeouts, module,
 };
 
 /// How often to read a table that the kernel rearranges during the read.
@@ -133,6 +133,24 @@ impl Client {
                 break;
             }
         }
+        self.expected = listing.entries.len();
+        Ok(listing)
+    }
+
+    /// Only the counters of all virtual servers, each once: [`Self::virtual_servers`] without
+    /// what it takes to hold their options, for programs that read them often.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] or [`Error::Read`].
+    pub fn virtual_server_stats(&mut self) -> Result<Listing<(Frontend, Stats)>, Error> {
+        let mut listing = Listing::default();
+        listing.entries.reserve(self.expected);
+        let request = Request::VirtualServers;
+        self.dump(request, Command::GetVirtualServer, None, &mut listing, |payload| {
+            let decoded = wire::decode_virtual_server(payload)?;
+            Ok(decoded.map(|observed| (observed.server.frontend, observed.stats)))
+        })?;
+        listing.disturbed = listing.keep_first_by(|(frontend, _)| *frontend) > 0;
         self.expected = listing.entries.len();
         Ok(listing)
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use nix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 use trimtab_core::{
     DUMMY_INTERFACE, Family, Frontend, RealServer, SetElement, SetId, VirtualServer,
@@ -18,6 +17,7 @@ use super::binding::{Sources, well_bound};
 use super::connection_table::module_options;
 use super::ipvs::Ipvs;
 use super::leftovers;
+use super::meter::thread_cpu_time;
 use super::packet_filter::PacketFilters;
 use super::prepare;
 use super::sysctls::{Sysctls, Which};
@@ -148,8 +148,6 @@ impl Auditing for KernelReader {
     }
 
     fn cpu_time(&self) -> Duration {
-        // Uses the C library: rustix requires a vDSO, which not every Linux has.
-        let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
-        time.map(Duration::from).unwrap_or_default()
+        thread_cpu_time()
     }
 }

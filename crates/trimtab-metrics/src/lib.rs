@@ -1,10 +1,13 @@
-//! The metrics. [`METRICS`] has the name, meaning and labels of each; each is recorded by functions
-//! of this crate only.
+//! The metrics. [`all`] has the name, meaning and labels of each. Those in [`RECORDED`] are recorded by
+//! functions of this crate only; those of [`traffic`], whose series come and go with Services, are
+//! written as text by [`exposition`].
 //!
 //! Metrics that kube-proxy also has keep its names, so that dashboards continue to work; all others
 //! begin with `trimtab_`.
 
+pub mod exposition;
 mod table;
+pub mod traffic;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +24,12 @@ use table::names::{
     REAL_SERVERS, RESTORE_FAILURES, RETRYING, ROUND, SENDS, SERVICE_CHANGES, SERVICES,
     SERVICES_PENDING, STATISTICS, SYNC_DURATION, VIRTUAL_SERVERS, WATCH_ERRORS, WRONG_SYSCTLS,
 };
-pub use table::{Kind, METRICS, Metric};
+pub use table::{Kind, Metric, RECORDED};
+
+/// Every metric of `/metrics`.
+pub fn all() -> impl Iterator<Item = &'static Metric> {
+    RECORDED.iter().chain(traffic::TRAFFIC)
+}
 
 /// How many samples of histograms may wait before they are counted into their buckets.
 const WAITING: usize = 1024;
@@ -70,7 +78,7 @@ fn latency_buckets() -> Vec<f64> {
 }
 
 fn describe() {
-    for Metric { name, kind, meaning, .. } in METRICS.iter().copied() {
+    for Metric { name, kind, meaning, .. } in RECORDED.iter().copied() {
         match kind {
             Kind::Counter => describe_counter!(name, meaning),
             Kind::Gauge => describe_gauge!(name, meaning),
@@ -299,7 +307,7 @@ mod tests {
         });
         let text = recorder.handle().render();
         let exposed = exposed(&text);
-        for metric in METRICS {
+        for metric in RECORDED {
             let (kind, labels) = exposed.get(metric.name).unwrap_or_else(|| panic!("{metric:?}"));
             // A histogram without configured buckets would be exported as quantiles.
             let kind = if kind == "summary" { "histogram" } else { kind };
@@ -309,7 +317,7 @@ mod tests {
             let help = format!("# HELP {} {}", metric.name, metric.meaning);
             assert!(text.contains(&help), "{help}\n{text}");
         }
-        let described: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        let described: BTreeSet<&str> = RECORDED.iter().map(|metric| metric.name).collect();
         for name in exposed.keys() {
             assert!(described.contains(name.as_str()), "{name} is not described");
         }

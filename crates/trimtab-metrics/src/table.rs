@@ -42,8 +42,8 @@ macro_rules! metrics {
             $(pub(crate) const $constant: &str = $name;)*
         }
 
-        /// Every metric.
-        pub const METRICS: &[Metric] = &[$(Metric {
+        /// The metrics that the recording functions of this crate record.
+        pub const RECORDED: &[Metric] = &[$(Metric {
             name: $name,
             kind: Kind::$kind,
             labels: &[$($label),*],

@@ -61,7 +61,7 @@ pub use query::{
     Select, ServiceStatus,
 };
 pub use reconciler::{
-    Drift, HealthCheck, HealthCheckFamily, Programmed, Reconciler, WithoutLocalEndpoints,
+    Drift, HealthCheck, HealthCheckFamily, Owner, Programmed, Reconciler, WithoutLocalEndpoints,
 };
 pub use settings::{ExternalIpPolicy, NodePortAddresses, Settings};
 pub use state::{KernelState, VirtualServerState};

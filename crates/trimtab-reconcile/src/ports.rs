@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use hashbrown::HashSet;
 use trimtab_core::objects::LocalAddress;
-use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
+use trimtab_core::{
+    Counters, Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer,
+};
 
 use crate::execute::Kernel;
 use crate::reconciler::Reconciler;
@@ -137,6 +139,41 @@ pub trait Auditing: Observer {
 
     /// The processor time that this thread has taken so far.
     fn cpu_time(&self) -> Duration;
+}
+
+/// Reads what the kernel counts, beside the loop that programs it.
+pub trait Metering {
+    /// The counters of all virtual servers, in one request.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn virtual_server_counters(&mut self) -> Result<Vec<(Frontend, Counters)>, PortError>;
+
+    /// The counters of the real servers of one virtual server, in one request; none if there is no
+    /// such virtual server.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn real_server_counters(
+        &mut self,
+        frontend: &Frontend,
+    ) -> Result<Vec<RealServerCounters>, PortError>;
+
+    /// The processor time that this thread has taken so far.
+    fn cpu_time(&self) -> Duration;
+}
+
+/// What the kernel counts of a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RealServerCounters {
+    /// Its address and port.
+    pub key: RealServerKey,
+    /// Its traffic.
+    pub counters: Counters,
+    /// Connections in the protocol's established state.
+    pub active: u32,
+    /// Connections in every other state.
+    pub inactive: u32,
 }
 
 /// What became of a look at what does not depend on Services.

@@ -12,6 +12,7 @@ mod marks;
 mod names;
 mod node_weights;
 mod observe;
+mod owners;
 mod planning;
 mod problems;
 mod programmed;
@@ -28,6 +29,7 @@ use std::time::Duration;
 pub use health_check::{HealthCheck, HealthCheckFamily};
 pub use local_endpoints::WithoutLocalEndpoints;
 pub use observe::Drift;
+pub use owners::Owner;
 pub use programmed::Programmed;
 
 use crate::input::Input;

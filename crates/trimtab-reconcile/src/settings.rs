@@ -28,6 +28,8 @@ pub struct Settings {
     /// The firewall marks of the views that clients inside the cluster have of frontends whose external
     /// traffic policy is Local; `None` gives them the view of clients outside.
     pub marks: Option<MarkRange>,
+    /// Whether [`crate::Reconciler::take_owners`] tells whose the virtual servers are.
+    pub owners: bool,
 }
 
 impl Settings {
@@ -43,6 +45,7 @@ impl Settings {
             drain_timeout: Duration::from_secs(15 * 60),
             node_weights: false,
             marks: None,
+            owners: false,
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Work {
     pub(crate) troubled: HashSet<ObjectName>,
     /// Services whose health check may have changed.
     pub(crate) health_checks: HashSet<ObjectName>,
+    /// Frontends that may be another Service port's than before, if anybody wants to know.
+    pub(crate) owners: HashSet<Frontend>,
 }
 
 /// A virtual server on its way out.

@@ -11,7 +11,6 @@ use markdown::{code, table};
 use trimtab_config::{Field, fields};
 use trimtab_kube::objects::{Known, annotations, labels};
 use trimtab_kube::warning::WarningReason;
-use trimtab_metrics::METRICS;
 
 const MADE: &str = "<!-- Generated from the program's source. Do not edit it by hand: change the \
     source, then run\n     TRIMTAB_WRITE_REFERENCE=1 cargo test -p trimtab --test reference \
@@ -208,7 +207,7 @@ fn metrics() -> String {
         "Served at `metricsBindAddress`, `127.0.0.1:10249/metrics` by default, in the Prometheus \
          text format. Metrics that kube-proxy also has keep kube-proxy's names; all others begin with `trimtab_`. A series with labels appears when it is first counted.",
     );
-    let rows = METRICS.iter().map(|metric| {
+    let rows = trimtab_metrics::all().map(|metric| {
         let labels: Vec<String> = metric.labels.iter().map(|label| code(label)).collect();
         let kind = metric.kind.as_str().to_owned();
         [code(metric.name), kind, labels.join(", "), metric.meaning.to_owned()]

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::serve::Reply;
 use crate::health::{Answer, Health};
+use crate::traffic::Shown;
 use trimtab_config::{Config, written};
 use trimtab_metrics as metric;
 
@@ -28,13 +29,14 @@ pub fn health_routes(health: Arc<Health>) -> impl Fn(&str) -> Reply + Send + Syn
 /// `/metrics`, `/proxyMode`, `/configz` and a plain `/healthz`, on port 10249 unless configured.
 pub fn metrics_routes(
     metrics: PrometheusHandle,
+    traffic: Arc<Shown>,
     config: &Config,
 ) -> impl Fn(&str) -> Reply + Send + Sync + use<> {
     let config = json!({"kubeproxy.config.k8s.io": written(config)}).to_string();
     move |path| {
         let ok = |content_type, body| Reply::new(StatusCode::OK, content_type, body);
         match path {
-            "/metrics" => ok(EXPOSITION, metrics.render()),
+            "/metrics" => ok(EXPOSITION, metrics.render() + &traffic.text()),
             "/configz" => ok(JSON, config.clone()),
             "/proxyMode" => ok(TEXT, "ipvs".to_owned()),
             "/healthz" => ok(TEXT, "ok".to_owned()),

@@ -8,7 +8,7 @@ use trimtab_metrics as metric;
 use trimtab_reconcile::ports::DataPlane;
 use trimtab_reconcile::{Action, Operation, Phase, Plan, Report, execute};
 
-use super::SyncLoop;
+use super::{Stage, SyncLoop};
 use crate::{failures, measure};
 
 /// Operations in one round: small enough that a round takes some tens of milliseconds.
@@ -30,6 +30,10 @@ impl<D: DataPlane> SyncLoop<D> {
                 debug!("{}", operation.action);
             }
             self.forget_unserved(&plan, &report);
+            // Before that, none has been counted yet.
+            if self.stage == Stage::Ready && self.settings.config.traffic.enabled {
+                self.shared.owners.tell_made(made(&plan, &report));
+            }
             self.reread();
         }
         self.pace.ended(Instant::now());
@@ -43,18 +47,8 @@ impl<D: DataPlane> SyncLoop<D> {
     /// Conntrack entries older than the virtual server are untranslated: while they exist,
     /// datagrams of their clients bypass IPVS. Delete them.
     fn forget_unserved(&mut self, plan: &Plan, report: &Report) {
-        let failed = report.failed.iter().filter_map(|(operation, _)| operation.action.frontend());
-        let failed: HashSet<Frontend> = failed.collect();
-        let new = |operation: &Operation| match &operation.action {
-            Action::AddVirtualServer(server)
-                if server.frontend.protocol() == Some(Protocol::Udp)
-                    && !failed.contains(&server.frontend) =>
-            {
-                Some(server.frontend)
-            }
-            _ => None,
-        };
-        let frontends: Vec<Frontend> = plan.phase(Phase::Serve).iter().filter_map(new).collect();
+        let is_udp = |frontend: &Frontend| frontend.protocol() == Some(Protocol::Udp);
+        let frontends: Vec<Frontend> = made(plan, report).into_iter().filter(is_udp).collect();
         for family in Family::ALL {
             if !frontends.iter().any(|frontend| frontend.family() == family) {
                 continue;
@@ -67,4 +61,17 @@ impl<D: DataPlane> SyncLoop<D> {
             }
         }
     }
+}
+
+/// The virtual servers that were made.
+fn made(plan: &Plan, report: &Report) -> Vec<Frontend> {
+    let failed = report.failed.iter().filter_map(|(operation, _)| operation.action.frontend());
+    let failed: HashSet<Frontend> = failed.collect();
+    let new = |operation: &Operation| match &operation.action {
+        Action::AddVirtualServer(server) if !failed.contains(&server.frontend) => {
+            Some(server.frontend)
+        }
+        _ => None,
+    };
+    plan.phase(Phase::Serve).iter().filter_map(new).collect()
 }

@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hashbrown::HashSet;
-use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
-use trimtab_reconcile::ports::{Auditing, DataPlane, HostCheck, Observer, PortError};
-use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused};
+use trimtab_core::{
+    Counters, Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer,
+};
+use trimtab_reconcile::ports::{
+    Auditing, DataPlane, HostCheck, Metering, Observer, PortError, RealServerCounters,
+};
+use trimtab_reconcile::{Action, Kernel, KernelState, Phase, Refused, VirtualServerState};
 
 /// What the auditor or the loop reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,12 @@ pub(crate) struct Inside {
     /// server takes.
     pub(crate) cpu_time: Duration,
     pub(crate) read_cost: Duration,
+    /// What each real server counts, for every virtual server that it is behind.
+    pub(crate) counters: Counters,
+    /// Requests for counters: of all virtual servers, and of the real servers of one.
+    pub(crate) counter_reads: (u32, u32),
+    /// The processor time that reading the counters of all virtual servers takes.
+    pub(crate) counter_cost: Duration,
     /// Whether something that does not depend on Services cannot be repaired.
     pub(crate) host_fails: bool,
     /// How many more times preparing the host fails.
@@ -252,6 +262,40 @@ impl Auditing for FakeReader {
         inside.rule_checks += 1;
         let made_sets = std::mem::take(&mut inside.sets_are_gone);
         HostCheck { made_sets, ..HostCheck::default() }
+    }
+
+    fn cpu_time(&self) -> Duration {
+        self.0.inside().cpu_time
+    }
+}
+
+impl Metering for FakeReader {
+    fn virtual_server_counters(&mut self) -> Result<Vec<(Frontend, Counters)>, PortError> {
+        let mut inside = self.0.inside();
+        inside.counter_reads.0 += 1;
+        let cost = inside.counter_cost;
+        inside.cpu_time += cost;
+        let counted = |server: &VirtualServerState| {
+            let mut sum = Counters::default();
+            (0..server.real_servers.len()).for_each(|_| sum += inside.counters);
+            sum
+        };
+        let servers = inside.state.virtual_servers.iter();
+        Ok(servers.map(|(frontend, server)| (*frontend, counted(server))).collect())
+    }
+
+    fn real_server_counters(
+        &mut self,
+        frontend: &Frontend,
+    ) -> Result<Vec<RealServerCounters>, PortError> {
+        let servers = self.0.real_servers(frontend)?;
+        let mut inside = self.0.inside();
+        inside.counter_reads.1 += 1;
+        let cost = inside.read_cost;
+        inside.cpu_time += cost;
+        let counters = inside.counters;
+        let counted = |key| RealServerCounters { key, counters, active: 2, inactive: 1 };
+        Ok(servers.into_iter().map(|server| counted(server.key)).collect())
     }
 
     fn cpu_time(&self) -> Duration {

@@ -12,4 +12,5 @@ mod kernel;
 mod repair;
 mod rig;
 mod rounds;
+mod traffic;
 mod warnings;

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use trimtab_agent::health::Health;
 use trimtab_agent::health_check::HealthChecks;
 use trimtab_agent::questions::Asker;
+use trimtab_agent::traffic::{Meter, Owners, Shown};
 use trimtab_agent::{Auditor, Inputs, Notices, Shared, SyncLoop, SyncSettings};
 use trimtab_config::{Config, ConfigFile, Overrides, resolve};
 use trimtab_core::Family;
@@ -33,6 +34,7 @@ pub(crate) struct Rig {
     pub(crate) notices: Arc<Notices>,
     pub(crate) asker: Asker,
     pub(crate) config: Arc<Config>,
+    pub(crate) traffic: Arc<Shown>,
     stop: watch::Sender<bool>,
     sync: JoinHandle<Result<FakeKernel, PortError>>,
 }
@@ -70,17 +72,19 @@ impl Rig {
         let (parts, audit) = mpsc::channel(4);
         let (stop_sender, stop) = watch::channel(false);
         let (asker, questions) = Asker::new();
-        let inputs = Inputs { changes, host_news, audit, questions, stop };
+        let inputs = Inputs { changes, host_news, audit, questions, stop: stop.clone() };
         let health = Arc::new(Health::new(config.sync_period, &Family::ALL));
         let warnings = Arc::new(Warnings::new(board));
         let health_checks = Arc::new(HealthChecks::default());
         let serve = Arc::clone(&health_checks).serve(Arc::clone(&health), Arc::clone(&warnings));
         tokio::spawn(serve);
+        let owners = Arc::new(Owners::default());
         let shared = Shared {
             health: Arc::clone(&health),
             pod_networks: watch::channel(Vec::new()).0,
             warnings: Arc::clone(&warnings),
             health_checks,
+            owners: Arc::clone(&owners),
         };
         let sync_settings = SyncSettings {
             min_sync_period: config.min_sync_period,
@@ -102,8 +106,30 @@ impl Rig {
             Arc::clone(&notices),
         );
         tokio::spawn(auditor.run());
+        let traffic = Arc::new(Shown::default());
+        let meter = Meter::new(
+            kernel.reader(),
+            config.traffic.clone(),
+            owners,
+            Arc::clone(&health),
+            Arc::clone(&traffic),
+            stop,
+        );
+        tokio::spawn(meter.run());
         let (changes, stop) = (sender, stop_sender);
-        Self { kernel, changes, host, health, warnings, notices, asker, config, stop, sync }
+        Self {
+            kernel,
+            changes,
+            host,
+            health,
+            warnings,
+            notices,
+            asker,
+            config,
+            traffic,
+            stop,
+            sync,
+        }
     }
 
     /// Watches an API server as the node `node-a`.

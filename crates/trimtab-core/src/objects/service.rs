@@ -125,4 +125,20 @@ pub struct Tuning {
     pub max_connections: u32,
     /// `trimtab.dev/drain-timeout`, instead of the cluster's.
     pub drain_timeout: Option<Duration>,
+    /// `trimtab.dev/traffic-metrics`, instead of what the configuration says.
+    pub traffic_metrics: TrafficMetrics,
+}
+
+/// Which metrics of its traffic a Service has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrafficMetrics {
+    /// Those that the configuration chooses.
+    #[default]
+    Configured,
+    /// None.
+    Off,
+    /// Per Service port.
+    Service,
+    /// Per Service port and per endpoint.
+    Endpoints,
 }

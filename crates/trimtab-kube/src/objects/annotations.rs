@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trimtab_core::objects::{ServicePort, Tuning};
+use trimtab_core::objects::{ServicePort, TrafficMetrics, Tuning};
 use trimtab_core::{Protocol, Scheduler, VirtualServerFlags};
 
 use super::Known;
@@ -20,7 +20,7 @@ struct Annotation {
     read: fn(&str, &mut Tuning) -> Result<(), String>,
 }
 
-static ANNOTATIONS: [Annotation; 5] = [
+static ANNOTATIONS: [Annotation; 6] = [
     Annotation {
         known: Known {
             key: "trimtab.dev/scheduler",
@@ -75,6 +75,17 @@ static ANNOTATIONS: [Annotation; 5] = [
                 them at once.",
         },
         read: |value, tuning| drain(value).map(|time| tuning.drain_timeout = Some(time)),
+    },
+    Annotation {
+        known: Known {
+            key: "trimtab.dev/traffic-metrics",
+            on: &["Service"],
+            value: "`service`, `endpoints` or `off`",
+            default: "`trimtab.traffic`",
+            meaning: "Whether `/metrics` has the traffic of this Service: per Service port, also \
+                per endpoint, or not at all.",
+        },
+        read: |value, tuning| traffic_metrics(value).map(|which| tuning.traffic_metrics = which),
     },
 ];
 
@@ -168,6 +179,15 @@ fn boolean(value: &str) -> Result<bool, String> {
 
 fn number(value: &str) -> Result<u32, String> {
     value.parse().map_err(|_| "expected a number of connections, 0 for no limit".to_owned())
+}
+
+fn traffic_metrics(value: &str) -> Result<TrafficMetrics, String> {
+    match value {
+        "service" => Ok(TrafficMetrics::Service),
+        "endpoints" => Ok(TrafficMetrics::Endpoints),
+        "off" => Ok(TrafficMetrics::Off),
+        _ => Err("expected service, endpoints or off".to_owned()),
+    }
 }
 
 fn drain(value: &str) -> Result<Duration, String> {

@@ -137,6 +137,7 @@ impl Reconciler {
     pub(super) fn install(&mut self, id: ServiceId, frontend: Frontend) {
         let drain = self.drain_timeout(id);
         let Some(spec) = self.spec_of(id, frontend) else { return };
+        self.owner_changed(frontend);
         let server = self.model.tables.virtual_servers.entry(frontend).or_default();
         server.wanted = Some(Wanted {
             service: id,
@@ -161,6 +162,7 @@ impl Reconciler {
 
     /// Nobody has a frontend any more.
     pub(super) fn uninstall(&mut self, id: ServiceId, frontend: Frontend) {
+        self.owner_changed(frontend);
         if let Some(server) = self.model.tables.virtual_servers.get_mut(&frontend) {
             server.wanted = None;
             server.replan = true;

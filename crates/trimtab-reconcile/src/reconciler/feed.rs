@@ -34,6 +34,9 @@ impl Reconciler {
         let checked = old.as_deref().into_iter().chain(new).any(has_health_check);
         let checked = checked.then(|| entry.name.clone());
         let another = old.as_deref().zip(new).is_some_and(|(old, new)| old.uid != new.uid);
+        let measured_otherwise = old.as_deref().zip(new).is_some_and(|(old, new)| {
+            old.tuning.traffic_metrics != new.tuning.traffic_metrics || old.ports != new.ports
+        });
         if old.is_none() {
             self.input.services.count += 1;
         }
@@ -44,6 +47,9 @@ impl Reconciler {
             self.problems_changed(id);
         }
         self.derive(id);
+        if measured_otherwise {
+            self.owners_changed(id);
+        }
     }
 
     /// A Service was deleted, or none of our business any more.

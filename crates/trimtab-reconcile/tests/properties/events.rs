@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use trimtab_core::objects::{
     Conditions, Endpoint, EndpointSlice, Hints, LocalAddress, NodeObject, ObjectName, Service,
-    ServicePort, ServiceType, SlicePort, TrafficPolicy, Tuning,
+    ServicePort, ServiceType, SlicePort, TrafficMetrics, TrafficPolicy, Tuning,
 };
 use trimtab_core::{Family, Protocol, Scheduler, VirtualServerFlags};
 
@@ -85,6 +85,7 @@ fn tuning() -> impl Strategy<Value = Tuning> {
     )
         .prop_map(
             |(scheduler, scheduler_flags, one_packet, max_connections, drain_timeout)| Tuning {
+                traffic_metrics: TrafficMetrics::default(),
                 scheduler,
                 scheduler_flags,
                 one_packet,

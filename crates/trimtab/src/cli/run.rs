@@ -13,6 +13,7 @@ use trimtab_agent::health::Health;
 use trimtab_agent::health_check::HealthChecks;
 use trimtab_agent::kernel_memory::Machine;
 use trimtab_agent::questions::Asker;
+use trimtab_agent::traffic::{Meter, Owners, Shown};
 use trimtab_agent::{
     AuditPart, Auditor, Inputs, Notices, Shared, SyncLoop, SyncSettings, allocator, http,
 };
@@ -137,18 +138,20 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(config.sync_period, &families));
     let metrics = trimtab_metrics::install()?;
     let (parts, mut ended) = Parts::new();
-    start_servers(&config, &health, metrics, &parts);
+    let traffic = Arc::new(Shown::default());
+    start_servers(&config, &health, metrics, Arc::clone(&traffic), &parts);
 
     let (change_sender, changes) = mpsc::channel::<Arrival>(ARRIVALS);
     let (host_sender, host_news) = mpsc::channel(1);
     let (part_sender, audit) = mpsc::channel::<AuditPart>(AUDIT_PARTS);
     let (stop_sender, stop) = channel::channel(false);
     let (asker, questions) = Asker::new();
-    let inputs = Inputs { changes, host_news, audit, questions, stop };
+    let inputs = Inputs { changes, host_news, audit, questions, stop: stop.clone() };
     let (pod_networks, pod_networks_seen) = channel::channel(Vec::new());
 
     let plane = Linux::open(kernel, families.clone(), pod_networks_seen, filters)?;
     let reader = plane.reader()?;
+    let meter = if config.traffic.enabled { Some(plane.meter()?) } else { None };
     let reconciler = Reconciler::new(settings(&config, families));
     let settings = SyncSettings {
         min_sync_period: config.min_sync_period,
@@ -173,7 +176,14 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     }
     let health_seen = Arc::clone(&health);
     let contact = Arc::clone(health.contact());
-    let shared = Shared { health, pod_networks, warnings, health_checks };
+    let owners = Arc::new(Owners::default());
+    let shared = Shared {
+        health: Arc::clone(&health),
+        pod_networks,
+        warnings,
+        health_checks,
+        owners: Arc::clone(&owners),
+    };
 
     // The loop's calls into the kernel block, so it has a thread of its own, and so has the audit.
     let sync = parts.thread(SYNC, move || {
@@ -188,6 +198,14 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
         host::give_way();
         on_this_thread(auditor.run())
     })?;
+
+    if let Some(kernel) = meter {
+        let meter = Meter::new(kernel, config.traffic.clone(), owners, health, traffic, stop);
+        parts.thread("traffic", move || {
+            host::give_way();
+            on_this_thread(meter.run())
+        })?;
+    }
 
     let binding = config.vip_binding;
     let touched = Arc::clone(&notices);
@@ -234,6 +252,7 @@ fn start_servers(
     config: &Config,
     health: &Arc<Health>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
+    traffic: Arc<Shown>,
     parts: &Parts,
 ) {
     let hard = config.bind_address_hard_fail;
@@ -242,7 +261,7 @@ fn start_servers(
         parts.task("the probe server", http::keep_listening(address, hard, routes));
     }
     if let Some(address) = config.metrics_address {
-        let routes = http::metrics_routes(metrics, config);
+        let routes = http::metrics_routes(metrics, traffic, config);
         parts.task("the metrics server", http::keep_listening(address, hard, routes));
     }
 }
