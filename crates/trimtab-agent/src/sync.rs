@@ -187,7 +187,7 @@ impl<D: DataPlane> SyncLoop<D> {
             return self.next_attempt;
         }
         let now = Instant::now();
-        if !self.to_ask.is_empty() {
+        if !self.to_ask.is_empty() || self.reconciler.has_to_reread() {
             return Some(now);
         }
         let work = if self.reconciler.is_idle() {

@@ -16,6 +16,9 @@ const BEGIN: u16 = 16;
 const END: u16 = 17;
 /// `NFTA_TABLE_NAME`
 const NAME: u16 = 1;
+/// `NFT_MSG_GETGEN` with its subsystem, and `NFTA_GEN_ID`
+const GET_GENERATION: u16 = SUBSYSTEM << 8 | 16;
+const GENERATION: u16 = 1;
 /// The name of kube-proxy's table in either family.
 pub const KUBE_PROXY: &str = "kube-proxy";
 
@@ -37,6 +40,34 @@ pub fn kube_proxy_tables(socket: &mut Socket) -> Result<Vec<Family>, Error> {
         Err(NetlinkError::Refused(refusal)) if refusal.errno.0 == libc::EINVAL => Ok(Vec::new()),
         Err(source) => Err(Error::List { what: "nftables tables", source }),
     }
+}
+
+/// The generation of this network namespace's nftables, which each transaction of any program raises;
+/// `None` on a kernel without nftables. As long as it is the same, no rule has changed.
+///
+/// # Errors
+/// [`Error::List`] when it cannot be read.
+pub fn generation(socket: &mut Socket) -> Result<Option<u32>, Error> {
+    let mut batch = Batch::new();
+    batch.message(GET_GENERATION, flags::REQUEST).put(&[0, 0, 0, 0]);
+    let mut found = None;
+    let asked = socket.request(&mut batch, |_, payload| {
+        found = found.or_else(|| generation_of(payload));
+        Ok(())
+    });
+    match asked {
+        Ok(()) => Ok(found),
+        // The kernel lacks this subsystem, as above.
+        Err(NetlinkError::Refused(refusal)) if refusal.errno.0 == libc::EINVAL => Ok(None),
+        Err(source) => Err(Error::List { what: "nftables' generation", source }),
+    }
+}
+
+/// Reads `NFT_MSG_NEWGEN`, whose numbers are in network order.
+fn generation_of(payload: &[u8]) -> Option<u32> {
+    let mut attributes = NlasIterator::new(payload.get(4..)?).filter_map(Result::ok);
+    let number = attributes.find(|attribute| attribute.kind() == GENERATION)?;
+    Some(u32::from_be_bytes(number.value().try_into().ok()?))
 }
 
 /// Deletes the table `kube-proxy` of a family with all that is in it. Returns whether there was one.
@@ -91,6 +122,17 @@ mod tests {
         message.attribute_text(NAME, name);
         drop(message);
         batch.payload(0).unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_generation_is_in_network_order() {
+        let mut batch = Batch::new();
+        let mut message = batch.message(0, 0);
+        message.put(&[0, 0, 0, 7]);
+        message.attribute(GENERATION, &7_u32.to_be_bytes());
+        drop(message);
+        assert_eq!(generation_of(batch.payload(0).unwrap()), Some(7));
+        assert_eq!(generation_of(&[0; 4]), None);
     }
 
     #[test]

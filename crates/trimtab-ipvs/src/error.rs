@@ -34,6 +34,17 @@ pub enum Error {
         /// What happened.
         source: trimtab_netlink::Error,
     },
+    /// No socket for [`OptionReader`](crate::OptionReader).
+    #[error("cannot open a UDP socket to read IPVS by its options: {0}")]
+    OpenOptions(#[source] io::Error),
+    /// A request to read by a socket option failed.
+    #[error("cannot {request} by a socket option: {source}")]
+    ReadOption {
+        /// The object to read.
+        request: Request,
+        /// What happened.
+        source: io::Error,
+    },
     /// A batch could not be sent or its answers not be read: it is unknown what was done.
     #[error("cannot apply a batch of IPVS operations: {0}")]
     Apply(#[source] trimtab_netlink::Error),
@@ -48,6 +59,9 @@ impl Error {
             | Self::Apply(source)
             | Self::Read { source, .. } => source.errno(),
             Self::NotPermitted(_) => Some(Errno(libc::EPERM)),
+            Self::OpenOptions(source) | Self::ReadOption { source, .. } => {
+                source.raw_os_error().map(Errno)
+            }
             Self::NoIpvs(_) => None,
         }
     }

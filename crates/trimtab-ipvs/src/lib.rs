@@ -71,6 +71,7 @@
 //! | [`Client`] | requests over the socket |
 //! | [`Batch`], [`Operation`] | changes, as messages and as values |
 //! | [`ObservedVirtualServer`] and so on, [`Listing`] | what the kernel holds |
+//! | [`OptionReader`] | IPv4 real servers by the older interface, several times as fast |
 //! | [`ModuleOptions`] | loading the kernel module |
 //! | [`wire`] | the codec, the only place that knows the kernel's wire format |
 
@@ -82,6 +83,7 @@ mod listing;
 mod module;
 mod observed;
 mod operation;
+mod option_reader;
 mod stats;
 mod sync_daemon;
 pub mod wire;
@@ -96,6 +98,7 @@ pub use observed::{
     AttributeLevel, ObservedRealServer, ObservedSyncDaemon, ObservedVirtualServer, UnknownAttribute,
 };
 pub use operation::Operation;
+pub use option_reader::{CountedRealServer, OptionReader};
 pub use stats::Stats;
 pub use sync_daemon::{SyncDaemon, SyncRole};
 pub use trimtab_netlink::{Errno, Failure, Refusal, Report};

@@ -25,6 +25,7 @@ mod frontend;
 mod message;
 mod real_server;
 mod request;
+pub(crate) mod socket_option;
 mod stats;
 mod sync_daemon;
 mod virtual_server;

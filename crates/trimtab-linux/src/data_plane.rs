@@ -6,6 +6,7 @@ use hashbrown::HashSet;
 use trimtab_core::objects::LocalAddress;
 use trimtab_core::{Family, Frontend, RealServer, RealServerKey, SetElement, SetId, VirtualServer};
 use trimtab_host::conntrack;
+use trimtab_ipvs::CountedRealServer;
 use trimtab_reconcile::ports::{DataPlane, Observer, PortError};
 
 use crate::binding::bound;
@@ -26,7 +27,7 @@ impl Observer for Linux {
     }
 
     fn real_servers(&mut self, frontend: &Frontend) -> Result<Vec<RealServer>, PortError> {
-        real_servers(&mut self.ipvs, frontend)
+        real_servers(&mut self.ipvs, &mut self.ipvs_options, frontend)
     }
 }
 
@@ -79,14 +80,17 @@ impl DataPlane for Linux {
     }
 
     fn connections(&mut self, frontend: &Frontend) -> Result<Vec<(RealServerKey, u64)>, PortError> {
+        let sum = |active: u32, inactive: u32| u64::from(active) + u64::from(inactive);
+        if let Ok(Some(found)) = self.ipvs_options.real_servers(frontend) {
+            let count = |real: CountedRealServer| {
+                (real.server.key, sum(real.active_connections, real.inactive_connections))
+            };
+            return Ok(found.into_iter().map(count).collect());
+        }
         let observed = self.ipvs.ask(|ipvs| ipvs.real_servers(frontend))?;
         Ok(observed
             .into_iter()
-            .map(|real| {
-                let count =
-                    u64::from(real.active_connections) + u64::from(real.inactive_connections);
-                (real.server.key, count)
-            })
+            .map(|real| (real.server.key, sum(real.active_connections, real.inactive_connections)))
             .collect())
     }
 }

@@ -21,26 +21,47 @@ pub(super) fn remove(
     ours: &[RuleSet],
     netfilter: &mut Socket,
 ) -> Result<Vec<String>, Error> {
+    let mut removed = of_nftables_mode(netfilter)?;
+    for rules in ours {
+        let saved = filters.of(rules.family()).save()?;
+        removed.extend(beside(filters, rules, &saved)?);
+    }
+    removed.extend(of_other_kind(filters)?);
+    Ok(removed)
+}
+
+/// Removes the tables of kube-proxy's nftables mode.
+pub(super) fn of_nftables_mode(netfilter: &mut Socket) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
     for family in nftables::kube_proxy_tables(netfilter)? {
         if nftables::delete_kube_proxy_table(netfilter, family)? {
             removed.push(format!("the nftables table kube-proxy of {family}"));
         }
     }
-    for rules in ours {
-        let filter = filters.of(rules.family());
-        if let Some(input) = rules.leftovers(&filter.save()?) {
-            removed.push(take_away(&filter, &input, rules.family(), filters.backend())?);
-        }
-    }
-    if let Some(other) = filters.backend().map(Backend::other) {
-        for family in Family::ALL {
-            let filter = PacketFilter::of(Some(other), family);
-            // It is fine if the programs of the other kind are not installed.
-            let Ok(saved) = filter.save() else { continue };
-            if let Some(input) = kube_proxy_removal(&saved) {
-                removed.push(take_away(&filter, &input, family, Some(other))?);
-            }
+    Ok(removed)
+}
+
+/// Removes what kube-proxy left beside our rules in what `iptables-save` printed.
+pub(super) fn beside(
+    filters: PacketFilters,
+    ours: &RuleSet,
+    saved: &str,
+) -> Result<Option<String>, Error> {
+    let Some(input) = ours.leftovers(saved) else { return Ok(None) };
+    let filter = filters.of(ours.family());
+    take_away(&filter, &input, ours.family(), filters.backend()).map(Some)
+}
+
+/// Removes what kube-proxy left in the kind of iptables that Trimtab does not use.
+pub(super) fn of_other_kind(filters: PacketFilters) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    let Some(other) = filters.backend().map(Backend::other) else { return Ok(removed) };
+    for family in Family::ALL {
+        let filter = PacketFilter::of(Some(other), family);
+        // It is fine if the programs of the other kind are not installed.
+        let Ok(saved) = filter.save() else { continue };
+        if let Some(input) = kube_proxy_removal(&saved) {
+            removed.push(take_away(&filter, &input, family, Some(other))?);
         }
     }
     Ok(removed)

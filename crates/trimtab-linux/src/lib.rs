@@ -6,6 +6,7 @@ mod connection_table;
 mod data_plane;
 mod difference;
 mod error;
+mod filter_looks;
 mod follow;
 pub mod host;
 mod inspector;
@@ -54,6 +55,7 @@ pub struct Linux {
     families: Vec<Family>,
     pod_networks: watch::Receiver<Vec<IpNet>>,
     ipvs: Ipvs,
+    ipvs_options: trimtab_ipvs::OptionReader,
     batch: trimtab_ipvs::Batch,
     sets: ipset::Client,
     route: Socket,
@@ -87,6 +89,7 @@ impl Linux {
             families,
             pod_networks,
             ipvs,
+            ipvs_options: trimtab_ipvs::OptionReader::open()?,
             batch: trimtab_ipvs::Batch::new(),
             sets: ipset::Client::open()?,
             route: Socket::open(trimtab_netlink::Family::Route)?,

@@ -10,13 +10,14 @@ use trimtab_core::{
     DUMMY_INTERFACE, Family, Frontend, RealServer, SetElement, SetId, VirtualServer,
 };
 use trimtab_host::{dummy, ipset};
+use trimtab_ipvs::OptionReader;
 use trimtab_netlink::Socket;
 use trimtab_reconcile::ports::{Auditing, HostCheck, Observer, PortError};
 
 use super::binding::{Sources, well_bound};
 use super::connection_table::module_options;
+use super::filter_looks::FilterLooks;
 use super::ipvs::Ipvs;
-use super::leftovers;
 use super::meter::thread_cpu_time;
 use super::packet_filter::PacketFilters;
 use super::prepare;
@@ -36,10 +37,16 @@ pub(super) fn virtual_servers(ipvs: &mut Ipvs) -> Result<Vec<VirtualServer>, Por
     Ok(found.into_iter().map(|observed| observed.server).collect())
 }
 
+/// The real servers of a virtual server, by the cheapest interface that can tell.
 pub(super) fn real_servers(
     ipvs: &mut Ipvs,
+    options: &mut OptionReader,
     frontend: &Frontend,
 ) -> Result<Vec<RealServer>, PortError> {
+    // Netlink says more about an error, and looks IPVS up again.
+    if let Ok(Some(found)) = options.real_servers(frontend) {
+        return Ok(found.into_iter().map(|counted| counted.server).collect());
+    }
     let found = ipvs.ask(|ipvs| ipvs.real_servers(frontend))?;
     Ok(found.into_iter().map(|observed| observed.server).collect())
 }
@@ -52,11 +59,13 @@ pub struct KernelReader {
     pod_networks: watch::Receiver<Vec<IpNet>>,
     sources: watch::Receiver<Sources>,
     ipvs: Ipvs,
+    ipvs_options: OptionReader,
     sets: ipset::Client,
     route: Socket,
     sysctls: Arc<Sysctls>,
     filters: PacketFilters,
     netfilter: Socket,
+    filter_looks: FilterLooks,
 }
 
 impl super::Linux {
@@ -73,7 +82,9 @@ impl super::Linux {
             sysctls: Arc::clone(&self.sysctls),
             filters: self.filters,
             netfilter: Socket::open(trimtab_netlink::Family::Netfilter)?,
+            filter_looks: FilterLooks::default(),
             ipvs: Ipvs::connect(module_options(&self.options))?,
+            ipvs_options: OptionReader::open()?,
             sets: ipset::Client::open()?,
             route: Socket::open(trimtab_netlink::Family::Route)?,
         })
@@ -81,12 +92,6 @@ impl super::Linux {
 }
 
 impl KernelReader {
-    fn remove_leftovers(&mut self) -> Result<Vec<String>, Error> {
-        let networks = self.pod_networks.borrow().clone();
-        let ours = self.options.rules.rule_sets(&networks, &self.families)?;
-        leftovers::remove(self.filters, &ours, &mut self.netfilter)
-    }
-
     fn check_dummy(&mut self) -> Result<Vec<String>, Error> {
         if dummy::find(&mut self.route, DUMMY_INTERFACE)?.is_some() {
             return Ok(Vec::new());
@@ -99,11 +104,11 @@ impl KernelReader {
     fn check_filter(&mut self, check: &mut HostCheck) {
         check.made_sets = check.part(prepare::sets(&mut self.sets, &self.families));
         let networks = self.pod_networks.borrow().clone();
-        check.part(prepare::rules(&self.options, &networks, &self.families, self.filters));
-        match self.remove_leftovers() {
-            Ok(removed) => check.other_proxy = Some(removed),
-            Err(error) => check.failed.push(error.into()),
-        }
+        let ours = match self.options.rules.rule_sets(&networks, &self.families) {
+            Ok(ours) => ours,
+            Err(error) => return check.failed.push(error.into()),
+        };
+        self.filter_looks.look(self.filters, &ours, &mut self.netfilter, check);
     }
 }
 
@@ -122,7 +127,7 @@ impl Observer for KernelReader {
     }
 
     fn real_servers(&mut self, frontend: &Frontend) -> Result<Vec<RealServer>, PortError> {
-        real_servers(&mut self.ipvs, frontend)
+        real_servers(&mut self.ipvs, &mut self.ipvs_options, frontend)
     }
 }
 

@@ -86,7 +86,7 @@ fn a_mark_that_no_set_of_ours_names_is_somebody_elses() {
         reconciler.begin_audit();
         reconciler.audit_virtual_servers(before.virtual_servers.values().map(|s| &s.server));
         reconciler.end_audit_of_virtual_servers();
-        assert_eq!(reconciler.take_to_reread(), []);
+        assert_eq!(reconciler.take_to_reread(usize::MAX), []);
         assert_eq!(kernel, before);
     }
 }
@@ -195,7 +195,7 @@ fn a_mark_that_packets_may_still_be_given_keeps_its_virtual_server_and_that_its_
         assert_eq!(left, (first(Phase::Direct), first(Phase::Withdraw), true), "{phase:?}");
         kernel.1 = None;
         while let Some(now) = reconciler.next_retry() {
-            for frontend in reconciler.take_to_reread() {
+            for frontend in reconciler.take_to_reread(usize::MAX) {
                 let found = kernel.0.virtual_servers.get(&frontend);
                 reconciler.observe_virtual_server(frontend, found.map(|found| &found.server));
             }

@@ -84,7 +84,7 @@ impl Node {
             }
             let report = execute(&plan, &mut self.kernel);
             self.reconciler.take_report(&plan, &report, self.now);
-            for frontend in self.reconciler.take_to_reread() {
+            for frontend in self.reconciler.take_to_reread(usize::MAX) {
                 let found = self.kernel.virtual_servers.get(&frontend);
                 self.reconciler.observe_virtual_server(frontend, found.map(|it| &it.server));
                 let servers = found.into_iter().flat_map(|it| it.real_servers.values().copied());

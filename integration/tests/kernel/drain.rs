@@ -126,7 +126,9 @@ fn a_crash_and_a_new_start_go_on_draining() {
     let first = proxy.start().unwrap();
     let mut kept = open(from, to);
     cluster.apply_all(&web.slices(&PODS[1..])).unwrap();
+    // Both families: each has a slice of its own, and nothing must be left for the second to do.
     until_weight(&cluster, to, Some("0"));
+    until_weight(&cluster, web.at(Family::V6, 80), Some("0"));
     first.kill().unwrap();
     assert_eq!(kept.ask().unwrap().name, LEAVING);
     let second = proxy.start().unwrap();

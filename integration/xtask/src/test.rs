@@ -3,7 +3,8 @@
 //! First what any machine can run, by `cargo test`. Then the kernel tier: the tests marked
 //! `#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]`, each in a process of its own,
 //! in as many guests at once as there are processors. A kernel test that did not run has failed,
-//! whatever the reason.
+//! whatever the reason. A few that failed are run a second time, alone in a guest; the summary calls
+//! those that pass then flaky.
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -11,8 +12,10 @@
 //! | [`order`] | in which order they run |
 //! | [`queue`] | which of them the next guest gets |
 //! | [`crew`] | the guests at work |
+//! | [`again`] | which tests get a second try, and what it says |
 //! | [`transcript`], [`summary`] | what a guest printed, and what it all came to |
 
+mod again;
 mod crew;
 mod order;
 mod queue;
@@ -52,6 +55,9 @@ pub(crate) struct Arguments {
     /// as the memory reaches
     #[arg(long, value_name = "N")]
     guests: Option<NonZeroUsize>,
+    /// Fail if a kernel test fails, even if it would pass at a second try
+    #[arg(long)]
+    no_second_try: bool,
     #[command(flatten)]
     guest: guest::Options,
 }
@@ -104,9 +110,18 @@ fn kernel_tier(arguments: &Arguments, filter: Option<&str>) -> Result<()> {
     let at_once = crew::size(&runner, arguments.guests)?.min(tests.len());
     let order = arguments.shuffle.map(of_seed).unwrap_or_default();
     println!("\n{} kernel tests, guests at once: {at_once}{order}", tests.len());
-    let run = crew::run(&runner, &arguments.guest, &tests, at_once, &variables)?;
+    let mut run = crew::run(&runner, &arguments.guest, &tests, at_once, &variables)?;
+    let failed = again::numbers(&tests, &run.reports);
+    let mut flaky = Vec::new();
+    if !failed.is_empty() && !arguments.no_second_try {
+        println!("\ntried again, alone in a guest: {}", failed.len());
+        let tests: Vec<Test> = failed.iter().map(|number| tests[*number].clone()).collect();
+        let second = crew::run(&runner, &arguments.guest, &tests, 1, &variables)?;
+        run.guests += second.guests;
+        flaky = again::merge(&mut run.reports, &failed, second.reports);
+    }
 
-    let (text, is_good) = summary::summary(&tests, &run.reports);
+    let (text, is_good) = summary::summary(&tests, &run.reports, &flaky);
     let (seconds, guests) = (started.elapsed().as_secs(), run.guests);
     println!("\n{text}, in {seconds} s and {guests} guests, {at_once} at once{order}");
     ensure!(is_good, "kernel tests failed");

@@ -11,9 +11,13 @@ use trimtab_metrics as metric;
 use crate::measure;
 use trimtab_reconcile::ports::{DataPlane, PortError, adopt};
 
+/// How many virtual servers are read again between two events: after `ipvsadm -C` it is all of them.
+const AT_ONCE: usize = 64;
+
 impl<D: DataPlane> SyncLoop<D> {
+    /// Reads some of the virtual servers that are to be read again.
     pub(super) fn reread(&mut self) {
-        for frontend in self.reconciler.take_to_reread() {
+        for frontend in self.reconciler.take_to_reread(AT_ONCE) {
             match self.read(&frontend) {
                 Ok(drift) => self.drift += drift,
                 Err(error) => {

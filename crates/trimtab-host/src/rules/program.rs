@@ -53,7 +53,15 @@ impl PacketFilter {
     /// [`Error::Program`], [`Error::ProgramFailed`], [`Error::Locked`]. Each table is changed as a
     /// whole or not at all.
     pub fn ensure(&self, rules: &RuleSet) -> Result<bool, Error> {
-        let input = rules.difference(&self.save()?);
+        self.ensure_beside(rules, &self.save()?)
+    }
+
+    /// As [`PacketFilter::ensure`], with what [`PacketFilter::save`] has just returned.
+    ///
+    /// # Errors
+    /// As [`PacketFilter::ensure`].
+    pub fn ensure_beside(&self, rules: &RuleSet, saved: &str) -> Result<bool, Error> {
+        let input = rules.difference(saved);
         input.map_or(Ok(false), |input| self.restore(&input).map(|()| true))
     }
 

@@ -96,6 +96,8 @@ pub(super) const IP_VS_SVC_F_PERSISTENT: u32 = 0x1;
 /// Set by the kernel on every virtual server in its table; of no use to user space.
 pub(super) const IP_VS_SVC_F_HASHED: u32 = 0x2;
 
+/// Which of a real server's flags say how packets reach it.
+pub(super) const IP_VS_CONN_F_FWD_MASK: u32 = 7;
 pub(super) const IP_VS_CONN_F_MASQ: u32 = 0;
 pub(super) const IP_VS_CONN_F_LOCALNODE: u32 = 1;
 pub(super) const IP_VS_CONN_F_TUNNEL: u32 = 2;

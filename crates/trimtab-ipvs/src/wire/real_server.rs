@@ -53,7 +53,7 @@ const fn forwarding_number(method: ForwardingMethod) -> u32 {
     }
 }
 
-const fn forwarding(number: u32) -> Option<ForwardingMethod> {
+pub(super) const fn forwarding(number: u32) -> Option<ForwardingMethod> {
     match number {
         k::IP_VS_CONN_F_MASQ => Some(ForwardingMethod::Masquerade),
         k::IP_VS_CONN_F_LOCALNODE => Some(ForwardingMethod::Local),

@@ -13,5 +13,6 @@ mod ipvsls;
 mod listing;
 mod module;
 mod namespace;
+mod options;
 mod settings;
 mod traffic;

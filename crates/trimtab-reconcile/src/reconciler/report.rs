@@ -42,9 +42,18 @@ impl Reconciler {
     }
 
     /// Virtual servers of which the kernel said something unexpected: read them and pass what they
-    /// are to [`Reconciler::observe_virtual_server`].
-    pub fn take_to_reread(&mut self) -> Vec<Frontend> {
-        self.work.to_reread.drain().collect()
+    /// are to [`Reconciler::observe_virtual_server`]. At most `most` of them; the others wait.
+    pub fn take_to_reread(&mut self, most: usize) -> Vec<Frontend> {
+        let taken: Vec<Frontend> = self.work.to_reread.iter().take(most).copied().collect();
+        for frontend in &taken {
+            self.work.to_reread.remove(frontend);
+        }
+        taken
+    }
+
+    /// Whether there is something left for [`Reconciler::take_to_reread`].
+    pub fn has_to_reread(&self) -> bool {
+        !self.work.to_reread.is_empty()
     }
 
     fn take_failure(&mut self, operation: &Operation, why: &Refused, now: Duration) {

@@ -187,7 +187,7 @@ impl<K: Visible> World<K> {
             self.kernel.expect(&plan);
             let report = execute(&plan, &mut self.kernel);
             self.reconciler.take_report(&plan, &report, self.now);
-            for frontend in self.reconciler.take_to_reread() {
+            for frontend in self.reconciler.take_to_reread(usize::MAX) {
                 self.look_at(frontend);
             }
         }
@@ -237,7 +237,7 @@ impl<K: Visible> World<K> {
             let servers = found.real_servers.values().copied();
             self.reconciler.audit_real_servers(*frontend, servers);
         }
-        for frontend in self.reconciler.take_to_reread() {
+        for frontend in self.reconciler.take_to_reread(usize::MAX) {
             self.look_at(frontend);
         }
         self.sync();

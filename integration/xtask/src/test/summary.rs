@@ -27,8 +27,9 @@ pub(super) fn line(guest: usize, test: &Test, report: &Report) -> String {
 }
 
 /// Tables of the slowest tests, of the suites and of the failures, and whether every test has run
-/// and passed. `tests` are in the order of their numbers.
-pub(super) fn summary(tests: &[Test], reports: &[Report]) -> (String, bool) {
+/// and passed. `tests` are in the order of their numbers; `flaky` are the numbers of those that have
+/// passed only at the second try.
+pub(super) fn summary(tests: &[Test], reports: &[Report], flaky: &[usize]) -> (String, bool) {
     let mut text = slowest(tests, reports);
     // Of each suite, how many tests there are and how many of them have passed.
     let mut suites: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -56,8 +57,14 @@ pub(super) fn summary(tests: &[Test], reports: &[Report]) -> (String, bool) {
         };
     }
     text.push_str(&failures);
+    for Test { suite, name } in flaky.iter().map(|number| &tests[*number]) {
+        let _ = writeln!(text, "  {}: {name}: FLAKY, passed only at the second try", suite.label);
+    }
     let passed: usize = suites.values().map(|(_, passed)| passed).sum();
     let _ = write!(text, "{passed} passed, {} failed", tests.len() - passed);
+    if !flaky.is_empty() {
+        let _ = write!(text, ", {} of the passed flaky", flaky.len());
+    }
     (text, !tests.is_empty() && passed == tests.len())
 }
 
@@ -93,7 +100,7 @@ mod tests {
             .zip(outcomes)
             .map(|((number, seconds), outcome)| report(number, seconds, outcome.clone()))
             .collect();
-        summary(&tests, &reports)
+        summary(&tests, &reports, &[])
     }
 
     #[test]
@@ -116,8 +123,16 @@ mod tests {
     }
 
     #[test]
+    fn what_passed_only_at_the_second_try_is_named() {
+        let tests = [Test::named("a.rs", "x")];
+        let (text, is_good) = summary(&tests, &[report(0, 1, Outcome::Passed)], &[0]);
+        assert!(is_good && text.contains("a.rs: x: FLAKY"), "{text}");
+        assert!(text.ends_with("1 passed, 0 failed, 1 of the passed flaky"), "{text}");
+    }
+
+    #[test]
     fn nothing_run_is_nothing_passed() {
-        assert!(!summary(&[], &[]).1);
+        assert!(!summary(&[], &[], &[]).1);
     }
 
     #[test]
