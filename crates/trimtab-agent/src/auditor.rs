@@ -31,7 +31,7 @@ use crate::health::Health;
 const PART: usize = 2048;
 /// The number of virtual servers whose real servers are read in one stride: on a node with one
 /// processor an event may have to wait for it, some tenths of a millisecond.
-const STRIDE: usize = 48;
+const STRIDE: usize = 64;
 
 /// Reading the real servers takes at most this share of a processor, 0.8 percent. Only CPU time
 /// counts, not waiting. If that is not enough to read all of them in one period, the comparison
