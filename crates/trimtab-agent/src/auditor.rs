@@ -22,6 +22,7 @@ use trimtab_metrics as metric;
 use trimtab_reconcile::ports::{Auditing, HostCheck, PortError};
 
 use super::audit::AuditPart;
+use super::losses::Losses;
 use super::notices::{Notices, Rest};
 use crate::health::Health;
 
@@ -41,6 +42,8 @@ const SHARE: u32 = 125;
 /// tens of thousands of Services, there are fewer.
 const LOOK_SHARE: u32 = 100;
 
+/// How often to count virtual servers.
+const COUNT: Duration = Duration::from_secs(1);
 /// How often to ask whether the kernel has been programmed for the first time.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -66,6 +69,8 @@ enum Due {
     Rules,
     /// Time to read the real servers of some virtual servers.
     Stride,
+    /// Time to count virtual servers.
+    Count,
 }
 
 /// Reads the kernel and sends the parts to the loop.
@@ -85,6 +90,8 @@ pub struct Auditor<O> {
     even: Duration,
     look_at: Instant,
     stride_at: Instant,
+    count_at: Instant,
+    losses: Losses,
     interface_rest: Rest,
     rules_rest: Rest,
 }
@@ -111,6 +118,8 @@ impl<O: Auditing> Auditor<O> {
             even: Duration::ZERO,
             look_at: now,
             stride_at: now,
+            count_at: now,
+            losses: Losses::default(),
             interface_rest: Rest::none(),
             rules_rest: Rest::none(),
         }
@@ -133,6 +142,7 @@ impl<O: Auditing> Auditor<O> {
                 Some(Due::Interface) => self.look_at_interface().await,
                 Some(Due::Rules) => self.look_at_rules(),
                 Some(Due::Stride) => self.stride().await,
+                Some(Due::Count) => self.count(),
             }
         }
     }
@@ -145,6 +155,7 @@ impl<O: Auditing> Auditor<O> {
             () = sleep_until(self.look_at) => Some(Due::Look),
             () = self.notices.of_interface(&self.interface_rest) => Some(Due::Interface),
             () = self.notices.of_rules(&self.rules_rest) => Some(Due::Rules),
+            () = sleep_until(self.count_at) => Some(Due::Count),
             () = sleep_until(self.stride_at), if !self.to_read.is_empty() => Some(Due::Stride),
         }
     }
@@ -195,6 +206,16 @@ impl<O: Auditing> Auditor<O> {
         }
         self.tell(check);
         self.rules_rest = Rest::after(start.elapsed());
+    }
+
+    /// Looks at once if most virtual servers are gone.
+    fn count(&mut self) {
+        let now = Instant::now();
+        self.count_at = now + COUNT;
+        let count = self.observer.virtual_server_count();
+        if count.is_some_and(|count| self.losses.take(count)) {
+            self.look_at = now;
+        }
     }
 
     fn tell(&self, check: HostCheck) {

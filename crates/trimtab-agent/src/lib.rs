@@ -40,6 +40,7 @@ mod failures;
 mod feed;
 mod findings;
 mod lists;
+mod losses;
 mod measure;
 mod notices;
 mod pace;

@@ -152,6 +152,10 @@ impl Auditing for KernelReader {
         check
     }
 
+    fn virtual_server_count(&mut self) -> Option<usize> {
+        self.ipvs_options.virtual_server_count().ok()
+    }
+
     fn cpu_time(&self) -> Duration {
         thread_cpu_time()
     }

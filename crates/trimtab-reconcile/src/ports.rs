@@ -137,6 +137,10 @@ pub trait Auditing: Observer {
     /// Of that, makes sure of the rules and of the sets that they match.
     fn check_rules(&mut self) -> HostCheck;
 
+    /// A number of virtual servers that is cheap to read, not necessarily of all of them, and falls
+    /// if many are deleted; `None` if it cannot be read.
+    fn virtual_server_count(&mut self) -> Option<usize>;
+
     /// The processor time that this thread has taken so far.
     fn cpu_time(&self) -> Duration;
 }

@@ -105,5 +105,36 @@ async fn the_host_is_looked_at_every_period_however_long_a_comparison_takes() {
         }
     }
     let looks = kernel.inside().host_checks;
-    assert!((19..=22).contains(&looks), "{looks} looks in 625 s");
+    // One in nine tenths of a period, so that what changes just after one is repaired within it.
+    assert!((22..=25).contains(&looks), "{looks} looks in 625 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loss_of_most_virtual_servers_is_noticed_within_two_seconds() {
+    let health = Arc::new(Health::new(Duration::from_secs(30), &Family::ALL));
+    health.set_programmed(true);
+    let kernel = large();
+    let (sender, mut parts) = mpsc::channel(4);
+    audit(&kernel, sender, health);
+    let mut looks = 0;
+    let mut lost_at = None;
+    loop {
+        match parts.recv().await.unwrap() {
+            AuditPart::Begin(begun) => {
+                looks += 1;
+                begun.send(()).unwrap();
+                if looks == 2 {
+                    break;
+                }
+            }
+            // Every virtual server is gone while the real servers of the first look are read.
+            AuditPart::RealServers(_) if lost_at.is_none() => {
+                lost_at = Some(tokio::time::Instant::now());
+                kernel.inside().state.virtual_servers.clear();
+            }
+            _ => {}
+        }
+    }
+    let noticed = lost_at.unwrap().elapsed();
+    assert!(noticed <= Duration::from_secs(2), "{noticed:?}");
 }

@@ -264,6 +264,10 @@ impl Auditing for FakeReader {
         HostCheck { made_sets, ..HostCheck::default() }
     }
 
+    fn virtual_server_count(&mut self) -> Option<usize> {
+        Some(self.0.inside().state.virtual_servers.len())
+    }
+
     fn cpu_time(&self) -> Duration {
         self.0.inside().cpu_time
     }

@@ -29,6 +29,7 @@ fn options_show_the_real_servers_that_ipvsadm_shows_however_many() {
         }
         apply(&mut client, &mut batch);
         let mut reader = OptionReader::open().unwrap();
+        assert_eq!(reader.virtual_server_count().unwrap(), 2);
         let mut there = 0;
         for count in [0, 1, 31, 32, 33, 127, 128, 129, 600_u16] {
             batch.clear();
