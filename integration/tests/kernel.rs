@@ -46,6 +46,8 @@ mod other_modes;
 mod privileges;
 #[path = "kernel/repair.rs"]
 mod repair;
+#[path = "kernel/report.rs"]
+mod report;
 #[path = "kernel/restart.rs"]
 mod restart;
 #[path = "kernel/service_kinds.rs"]

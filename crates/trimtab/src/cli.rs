@@ -10,6 +10,7 @@ mod man;
 mod once;
 mod parts;
 mod plan;
+mod report;
 mod run;
 mod status;
 mod trace;
@@ -27,6 +28,7 @@ pub use diff::DiffArgs;
 pub use kube_proxy::KubeProxyFlags;
 pub use man::ManArgs;
 pub use plan::PlanArgs;
+pub use report::ReportArgs;
 pub use run::RunArgs;
 pub use status::StatusArgs;
 pub use trace::TraceArgs;
@@ -81,6 +83,8 @@ enum Command {
     /// Show what a packet meets on this node, and who gets it: rules, sets, virtual server, real
     /// servers.
     Trace(Box<TraceArgs>),
+    /// Collect what a bug report needs into one archive, without secrets. Changes nothing.
+    Report(ReportArgs),
     /// Check configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -110,6 +114,7 @@ impl Cli {
             Command::Cleanup(arguments) => cleanup::cleanup(&arguments),
             Command::Plan(arguments) => plan::plan(&arguments),
             Command::Trace(arguments) => trace::trace(&arguments),
+            Command::Report(arguments) => report::report(&arguments),
             Command::Config(ConfigCommand::Validate(arguments)) => {
                 Ok(validate::validate(&arguments))
             }

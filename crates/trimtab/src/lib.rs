@@ -8,6 +8,7 @@
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@status`] | what is programmed, as tables and as data |
 //! | [`trace`] | what a packet meets on a node, as text |
+//! | `report` | what a bug report needs, as an archive |
 //! | [`mod@reference`] | the reference pages of the book |
 //! | `config_file`, `logging` | watching the configuration file; log lines |
 //! | `terminal` | colours, and the progress of long work |
@@ -22,4 +23,5 @@ pub mod trace;
 
 mod config_file;
 mod logging;
+mod report;
 mod terminal;

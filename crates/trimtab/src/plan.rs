@@ -1,8 +1,9 @@
 //! `trimtab plan`: manifests in, kernel state out; no privileges, no cluster.
 
+pub(crate) mod ipvsadm;
+
 mod addresses;
 mod ipset;
-mod ipvsadm;
 mod json;
 
 use std::fmt::Write as _;

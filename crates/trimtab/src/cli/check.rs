@@ -39,8 +39,15 @@ pub(super) fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
         Err(status) => return Ok(status),
     };
     say_all("trimtab check", &notes);
-    let node = Preflight::read(&kernel_options(&config));
-    let found = findings(&node, &taken(&config));
+    let (report, problems) = examine(&config);
+    print(&report)?;
+    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Looks at the node; the findings as text, and how many of them are problems.
+pub(super) fn examine(config: &Config) -> (String, usize) {
+    let node = Preflight::read(&kernel_options(config));
+    let found = findings(&node, &taken(config));
     let mut report = String::new();
     for Finding { level, subject, text, remedy } in &found {
         let _ = writeln!(report, "{level:<8} {subject:<15} {}", Printable(text));
@@ -51,8 +58,7 @@ pub(super) fn check(arguments: &CheckArgs) -> anyhow::Result<ExitCode> {
     let count = |level: Level| found.iter().filter(|one| one.level == level).count();
     let (problems, warnings) = (count(Level::Problem), count(Level::Warning));
     let _ = writeln!(report, "{problems} problems, {warnings} warnings");
-    print(&report)?;
-    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    (report, problems)
 }
 
 /// The addresses for probes and metrics on which another program listens.

@@ -7,7 +7,7 @@ use trimtab_core::{
 };
 use trimtab_reconcile::KernelState;
 
-pub(super) fn render(state: &KernelState, families: &[Family]) -> String {
+pub(crate) fn render(state: &KernelState, families: &[Family]) -> String {
     let mut text = String::new();
     for family in families {
         let of_family = state.virtual_servers.iter().filter(|(f, _)| f.family() == *family);
