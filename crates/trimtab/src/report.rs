@@ -23,7 +23,7 @@ const FILE_BYTES: usize = 8 << 20;
 const ALL_BYTES: usize = 48 << 20;
 
 /// What a report consists of: the names of its files, and what is in them.
-pub(crate) const PARTS: [(&str, &str); 13] = [
+pub(crate) const PARTS: [(&str, &str); 14] = [
     ("version.txt", "versions of Trimtab, the kernel and the distribution; CPUs and memory"),
     ("configuration.yaml", "the configuration with all defaults; of the kubeconfig only its path"),
     ("check.txt", "what `trimtab check` finds"),
@@ -42,6 +42,7 @@ pub(crate) const PARTS: [(&str, &str); 13] = [
     ("addresses.txt", "the node's own addresses, and the VIPs that are bound to it"),
     ("metrics.txt", "what the running Trimtab answers to `/metrics`"),
     ("health.txt", "what it answers to `/healthz`, `/livez` and `/readyz`"),
+    ("admin.txt", "what it answers on its admin socket: the summary, then a line for each Service"),
     ("log.txt", "its last 5,000 lines in the journal, or the end of the file given by `--log`"),
 ];
 

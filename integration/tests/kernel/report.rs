@@ -66,6 +66,7 @@ fn a_report_has_what_the_kernel_holds_and_what_the_daemon_answers_and_no_secret(
         ("addresses.txt", "## VIPs on kube-ipvs0: 2\n10.96.0.1\n"),
         ("metrics.txt", "kubeproxy_sync_proxy_rules_duration_seconds_bucket"),
         ("health.txt", "## /readyz: 200 OK"),
+        ("admin.txt", "\"name\":\"web\""),
     ] {
         assert!(files[file].contains(content), "{file}: {content}\n{}", files[file]);
     }

@@ -50,8 +50,7 @@ pub(super) fn report(arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
     say_all("trimtab report", &notes);
     let now = jiff::Timestamp::now();
     let folder = format!("trimtab-report-{}-{}", config.node_name, now.strftime("%Y%m%dT%H%M%SZ"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(collect(&config, arguments.log.as_deref()));
+    let report = collect(&config, arguments.log.as_deref());
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let path = arguments.output.clone().unwrap_or_else(|| format!("{folder}.tar.gz").into());
     if path == Path::new("-") {
@@ -66,7 +65,7 @@ pub(super) fn report(arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads everything; what cannot be read is said in its file.
-async fn collect(config: &Config, log_file: Option<&Path>) -> Report {
+fn collect(config: &Config, log_file: Option<&Path>) -> Report {
     let options = kernel_options(config);
     let mut report = Report::new();
     let mut progress = Progress::start();
@@ -90,11 +89,12 @@ async fn collect(config: &Config, log_file: Option<&Path>) -> Report {
             "sysctls.txt" => Ok(system::sysctls(&options, room)),
             "modules.txt" => system::modules(room),
             "addresses.txt" => kernel::addresses(room),
-            "metrics.txt" => daemon::over_tcp(config.metrics_address, &["/metrics"], room).await,
+            "metrics.txt" => daemon::over_tcp(config.metrics_address, &["/metrics"], room),
             "health.txt" => {
                 let paths = ["/healthz", "/livez", "/readyz"];
-                daemon::over_tcp(config.health_address, &paths, room).await
+                daemon::over_tcp(config.health_address, &paths, room)
             }
+            "admin.txt" => daemon::admin(config.admin_socket.as_deref(), room),
             "log.txt" => match log_file {
                 Some(path) => log::of_file(path, room),
                 None => log::of_journal(room),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,22 +13,37 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use trimtab_admin::{Client, Selection};
 
 use super::Text;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The summary and all Services, from the admin socket.
+pub(crate) fn admin(socket: Option<&Path>, room: usize) -> anyhow::Result<Text> {
+    let mut client = Client::connect(socket.context("disabled by the configuration")?)?;
+    let mut text = Text::new(room);
+    let _ = writeln!(text, "{}", serde_json::to_string_pretty(&client.summary()?)?);
+    client.services(&Selection::default(), |service| {
+        let _ = writeln!(text, "{}", serde_json::to_string(&service).unwrap_or_default());
+    })?;
+    Ok(text)
+}
+
 /// The answers to these paths from an address on which the daemon listens.
-pub(crate) async fn over_tcp(
+pub(crate) fn over_tcp(
     address: Option<SocketAddr>,
     paths: &[&str],
     room: usize,
 ) -> anyhow::Result<Text> {
     let address = reachable(address.context("disabled by the configuration")?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut text = Text::new(room);
     for path in paths {
-        let answered = tokio::time::timeout(PATIENCE, take(&mut text, address, path)).await;
+        let answered =
+            runtime.block_on(async { timeout(PATIENCE, take(&mut text, address, path)).await });
         let answered = answered.map_err(anyhow::Error::from).flatten();
         answered.with_context(|| format!("http://{address}{path}"))?;
     }
