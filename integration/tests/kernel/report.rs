@@ -15,7 +15,7 @@ fn report(cluster: &Cluster, log: &str) -> BTreeMap<String, String> {
     std::fs::write(&log_file, log).unwrap();
     let mut command = Command::new(program().unwrap());
     command.args(["report", "--output"]).arg(&archive).arg("--config").arg(&config);
-    command.arg("--log").arg(&log_file);
+    command.arg("--log").arg(&log_file).arg("--socket").arg(cluster.proxy(1).admin_socket());
     let output = node.run(|| command.output()).unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}\n", archive.display()));

@@ -36,6 +36,9 @@ pub struct ReportArgs {
     /// The archive; - for standard output. Default: trimtab-report-NODE-TIME.tar.gz in this folder.
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// The admin socket of the daemon, if it is not the configuration's.
+    #[arg(long, value_name = "FILE")]
+    socket: Option<PathBuf>,
     /// Trimtab's log, if it is in a file and not in the journal.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -50,7 +53,7 @@ pub(super) fn report(arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
     say_all("trimtab report", &notes);
     let now = jiff::Timestamp::now();
     let folder = format!("trimtab-report-{}-{}", config.node_name, now.strftime("%Y%m%dT%H%M%SZ"));
-    let report = collect(&config, arguments.log.as_deref());
+    let report = collect(&config, arguments);
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let path = arguments.output.clone().unwrap_or_else(|| format!("{folder}.tar.gz").into());
     if path == Path::new("-") {
@@ -65,7 +68,8 @@ pub(super) fn report(arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads everything; what cannot be read is said in its file.
-fn collect(config: &Config, log_file: Option<&Path>) -> Report {
+fn collect(config: &Config, arguments: &ReportArgs) -> Report {
+    let (socket, log_file) = (arguments.socket.as_deref(), arguments.log.as_deref());
     let options = kernel_options(config);
     let mut report = Report::new();
     let mut progress = Progress::start();
@@ -85,7 +89,7 @@ fn collect(config: &Config, log_file: Option<&Path>) -> Report {
                 std::mem::replace(&mut counters, Err(anyhow::anyhow!("taken already")))
             }
             "sets.txt" => kernel::sets(room),
-            "rules.txt" => kernel::rules(room),
+            "rules.txt" => Ok(kernel::rules(room)),
             "sysctls.txt" => Ok(system::sysctls(&options, room)),
             "modules.txt" => system::modules(room),
             "addresses.txt" => kernel::addresses(room),
@@ -94,7 +98,7 @@ fn collect(config: &Config, log_file: Option<&Path>) -> Report {
                 let paths = ["/healthz", "/livez", "/readyz"];
                 daemon::over_tcp(config.health_address, &paths, room)
             }
-            "admin.txt" => daemon::admin(config.admin_socket.as_deref(), room),
+            "admin.txt" => daemon::admin(socket.or(config.admin_socket.as_deref()), room),
             "log.txt" => match log_file {
                 Some(path) => log::of_file(path, room),
                 None => log::of_journal(room),

@@ -1,35 +1,37 @@
 //! Text of bounded length.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Collects text up to a limit; what is beyond it is only counted.
 #[derive(Debug)]
 pub(crate) struct Text {
-    text: String,
+    kept: String,
     limit: usize,
     left_out: usize,
 }
 
 impl Text {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { text: String::new(), limit, left_out: 0 }
+        Self { kept: String::new(), limit, left_out: 0 }
     }
 
     pub(crate) fn push_str(&mut self, more: &str) {
-        let room = self.limit - self.text.len();
-        let fits = more.floor_char_boundary(room);
+        let room = self.limit - self.kept.len();
         // Once something is left out, everything after it is.
-        let fits = if self.left_out > 0 { 0 } else { fits };
-        self.text.push_str(&more[..fits]);
+        let mut fits = if self.left_out > 0 { 0 } else { room.min(more.len()) };
+        while !more.is_char_boundary(fits) {
+            fits -= 1;
+        }
+        self.kept.push_str(&more[..fits]);
         self.left_out += more.len() - fits;
     }
 
     /// The text, with a last line about what was left out.
     pub(crate) fn finish(mut self) -> String {
         if self.left_out > 0 {
-            self.text.push_str(&format!("\n[{} bytes more are left out]\n", self.left_out));
+            let _ = write!(self.kept, "\n[{} bytes more are left out]\n", self.left_out);
         }
-        self.text
+        self.kept
     }
 }
 
