@@ -82,6 +82,22 @@ fn the_place_is_found_by_the_address_unless_it_is_given() {
 }
 
 #[test]
+fn without_manifests_rules_that_need_the_node_object_have_to_be_told_of_it() {
+    let mut config = tempfile::NamedTempFile::new().unwrap();
+    let text = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+                mode: ipvs\ndetectLocalMode: NodeCIDR\n";
+    std::io::Write::write_all(&mut config, text.as_bytes()).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_trimtab"))
+        .args(["trace", "node", "10.96.1.1:80", "--config"])
+        .arg(config.path())
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("NodeCIDR") && err.contains("--pod-network"), "{err}");
+}
+
+#[test]
 fn input_that_cannot_be_used_is_told() {
     for (arguments, words) in [
         (&["10.244.0.5", "10.96.1.1"][..], "expected an address and a port"),

@@ -25,12 +25,16 @@ fn web() -> ServiceSpec {
 
 /// Runs `trimtab trace` with these arguments on node 1.
 fn run(cluster: &Cluster, arguments: &[String]) -> Output {
+    let pod_networks = Family::ALL
+        .into_iter()
+        .flat_map(|family| ["--pod-network".to_owned(), address::pod_cidr(1, family)]);
+    run_exactly(cluster, &arguments.iter().cloned().chain(pod_networks).collect::<Vec<_>>())
+}
+
+fn run_exactly(cluster: &Cluster, arguments: &[String]) -> Output {
     let config = cluster.proxy(1).write_config().unwrap();
     let mut command = Command::new(program().unwrap());
     command.arg("trace").args(arguments).arg("--config").arg(&config);
-    for family in Family::ALL {
-        command.arg("--pod-network").arg(address::pod_cidr(1, family));
-    }
     cluster.topology.node(1).namespace().run(|| command.output()).unwrap().unwrap()
 }
 
@@ -102,6 +106,12 @@ fn what_the_kernel_holds_leads_a_packet_as_the_manifests_do() {
         }
     }
     assert_eq!(witness::State::of_kernel(node).unwrap(), before, "it changes nothing");
+
+    let vip = (address::vip(30, Family::V4), 80).into();
+    let output = run_exactly(&cluster, &arguments(topology.client(1), Protocol::Tcp, vip));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let result = "Result: answered by 10.244.1.11:8080, which sees the client as 172.30.0.201.";
+    assert!(text.trim_end().ends_with(result), "{text}");
 
     // Rules that somebody changed are not what was traced, and that is said.
     node.command("iptables", ["-t", "nat", "-F", "KUBE-MARK-MASQ"]).unwrap();

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use trimtab_config::Config;
 use trimtab_core::Protocol;
 use trimtab_core::objects::LocalAddress;
+use trimtab_host::rules::DetectLocal;
 use trimtab_linux::{Inspector, PacketFilters, host};
 use trimtab_reconcile::{KernelState, Programmed};
 use trimtab_trace::{Node, trace as follow};
@@ -68,7 +69,8 @@ pub struct TraceArgs {
     /// addresses.
     #[arg(long, value_name = "DEV=ADDRESS", value_parser = local_address, requires = "files")]
     local_address: Vec<LocalAddress>,
-    /// A network of the node's own pods. Default: those of the manifests' Node.
+    /// A network of the node's own pods, one of its spec.podCIDRs. Default: those of the manifests'
+    /// Node.
     #[arg(long, value_name = "CIDR")]
     pod_network: Vec<IpNet>,
     /// How to print.
@@ -183,6 +185,11 @@ fn from_kernel(arguments: &TraceArgs) -> anyhow::Result<Result<Held, ExitCode>> 
         Err(status) => return Ok(Err(status)),
     };
     say_all(WHO, &notes);
+    if config.rules.detect == DetectLocal::NodeNetworks && arguments.pod_network.is_empty() {
+        let why = "detectLocalMode is NodeCIDR, so the rules depend on the spec.podCIDRs of the Node, \
+                   which the kernel does not tell: give each as --pod-network";
+        return Ok(Err(invalid("trace", &why)));
+    }
     let mut kernel = Inspector::open(config.vip_binding)?;
     let state = kernel_state(&mut kernel).map_err(anyhow::Error::from_boxed)?;
     let (local, pod_networks) = (host::local_addresses()?, arguments.pod_network.clone());
