@@ -35,6 +35,7 @@ fn run_exactly(cluster: &Cluster, arguments: &[String]) -> Output {
     let config = cluster.proxy(1).write_config().unwrap();
     let mut command = Command::new(program().unwrap());
     command.arg("trace").args(arguments).arg("--config").arg(&config);
+    command.arg("--socket").arg(cluster.proxy(1).admin_socket());
     cluster.topology.node(1).namespace().run(|| command.output()).unwrap().unwrap()
 }
 
@@ -89,6 +90,10 @@ fn what_the_kernel_holds_leads_a_packet_as_the_manifests_do() {
                     other => panic!("{words:?}: {other:?}"),
                 };
                 assert_eq!(found["result"], result, "{words:?}");
+                if result == "balanced" {
+                    let service = &found["virtualServer"]["service"];
+                    assert_eq!(service, "default/web", "{words:?}, as the daemon says");
+                }
                 let steps = found["steps"].as_array().unwrap();
                 let events: Vec<&str> =
                     steps.iter().map(|step| step["event"].as_str().unwrap()).collect();

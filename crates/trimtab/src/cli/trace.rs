@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
+use trimtab_admin::{Client, SOCKET, Selection};
 use trimtab_config::Config;
 use trimtab_core::Protocol;
 use trimtab_core::objects::LocalAddress;
 use trimtab_host::rules::DetectLocal;
 use trimtab_linux::{Inspector, PacketFilters, host};
-use trimtab_reconcile::{KernelState, Programmed};
+use trimtab_reconcile::KernelState;
 use trimtab_trace::{Node, trace as follow};
 
 use super::ipvs_config::read_for_ipvs;
@@ -73,6 +74,9 @@ pub struct TraceArgs {
     /// Node.
     #[arg(long, value_name = "CIDR")]
     pod_network: Vec<IpNet>,
+    /// The admin socket of the daemon, which knows the names of Services.
+    #[arg(long, value_name = "PATH", default_value = SOCKET)]
+    socket: PathBuf,
     /// How to print.
     #[arg(short = 'o', long, value_enum, default_value = "text")]
     output: Output,
@@ -107,7 +111,7 @@ impl ProtocolName {
 struct Held {
     config: Config,
     state: KernelState,
-    services: Vec<Programmed>,
+    owners: Owners,
     local: Vec<LocalAddress>,
     pod_networks: Vec<IpNet>,
 }
@@ -152,10 +156,9 @@ pub(super) fn trace(arguments: &TraceArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let trace = follow(&node, &question.packet(&node, held.config.vip_binding));
-    let owners = Owners(&held.services);
     print(&match arguments.output {
-        Output::Text => text(&trace, &owners),
-        Output::Json => json(&trace, &owners),
+        Output::Text => text(&trace, &held.owners),
+        Output::Json => json(&trace, &held.owners),
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -173,8 +176,8 @@ fn from_manifests(arguments: &TraceArgs) -> anyhow::Result<Result<Held, ExitCode
     Ok(read.map(|Read { config, planned, local, pod_networks }| {
         let given = arguments.pod_network.clone();
         let pod_networks = if given.is_empty() { pod_networks } else { given };
-        let (state, services) = (planned.state, planned.services);
-        Held { config, state, services, local, pod_networks }
+        let owners = Owners::planned(&planned.services);
+        Held { config, state: planned.state, owners, local, pod_networks }
     }))
 }
 
@@ -193,5 +196,21 @@ fn from_kernel(arguments: &TraceArgs) -> anyhow::Result<Result<Held, ExitCode>> 
     let mut kernel = Inspector::open(config.vip_binding)?;
     let state = kernel_state(&mut kernel).map_err(anyhow::Error::from_boxed)?;
     let (local, pod_networks) = (host::local_addresses()?, arguments.pod_network.clone());
-    Ok(Ok(Held { config, state, services: Vec::new(), local, pod_networks }))
+    Ok(Ok(Held { config, state, owners: ask_owners(arguments), local, pod_networks }))
+}
+
+/// Which Services ask for the destination, as the daemon says; nobody if there is none.
+fn ask_owners(arguments: &TraceArgs) -> Owners {
+    let (address, port) = (arguments.destination.ip(), arguments.destination.port());
+    let selection = Selection { address: Some(address), port: Some(port), ..Selection::default() };
+    let mut owners = Owners::default();
+    let asked = Client::connect(&arguments.socket)
+        .and_then(|mut client| client.services(&selection, |service| owners.add(&service)));
+    match asked {
+        Err(error) if !error.is_no_daemon() => {
+            say(WHO, &format!("names of Services are not known: {error}"));
+        }
+        _ => {}
+    }
+    owners
 }

@@ -8,7 +8,7 @@ use super::Owners;
 use super::verdict::verdict;
 
 /// One object, with a line's end.
-pub fn render(trace: &Trace, owners: &Owners<'_>) -> String {
+pub fn render(trace: &Trace, owners: &Owners) -> String {
     let packet = &trace.packet;
     let mut document = json!({
         "packet": {
@@ -76,7 +76,7 @@ fn steps(steps: &[Step]) -> Vec<Value> {
     steps.iter().map(value).collect()
 }
 
-fn virtual_server(server: &VirtualServer, drained: &[RealServer], owners: &Owners<'_>) -> Value {
+fn virtual_server(server: &VirtualServer, drained: &[RealServer], owners: &Owners) -> Value {
     let frontend = match server.frontend {
         Frontend::Address { protocol, address, port } => {
             json!({"protocol": protocol.upper(), "address": address, "port": port})
@@ -85,7 +85,7 @@ fn virtual_server(server: &VirtualServer, drained: &[RealServer], owners: &Owner
     };
     json!({
         "frontend": frontend,
-        "service": owners.of(&server.frontend),
+        "service": owners.of(&server.frontend).map(|owner| owner.service.as_str()),
         "scheduler": server.scheduler.name(),
         "persistenceSeconds": server.persistence.map(|it| it.timeout),
         "onePacket": server.flags.contains(VirtualServerFlags::ONE_PACKET),

@@ -9,7 +9,7 @@ use super::Owners;
 use super::verdict::verdict;
 
 /// Numbered steps in the order in which the kernel takes them, and the result.
-pub fn render(trace: &Trace, owners: &Owners<'_>) -> String {
+pub fn render(trace: &Trace, owners: &Owners) -> String {
     let mut text = Text { text: String::new(), number: 0 };
     text.head(trace);
     for step in &trace.steps {
@@ -79,7 +79,7 @@ impl Text {
         let _ = writeln!(self.text, "    {}", step.event());
     }
 
-    fn server(&mut self, server: &VirtualServer, owners: &Owners<'_>) {
+    fn server(&mut self, server: &VirtualServer, owners: &Owners) {
         let mut about = format!("    scheduler {}", server.scheduler);
         match server.persistence {
             Some(persistence) => {
@@ -95,7 +95,10 @@ impl Text {
             about.push_str(", each packet by itself");
         }
         if let Some(owner) = owners.of(&server.frontend) {
-            let _ = write!(about, ", of Service {}", Printable(&owner));
+            let _ = write!(about, ", of Service {}", Printable(&owner.service));
+            if owner.is_pending {
+                about.push_str(", for which Trimtab still has something to do");
+            }
         }
         self.line(&about);
     }
