@@ -1,5 +1,5 @@
 //! A Kubernetes API server for tests, the demo and the benchmark: Services, EndpointSlices, Nodes
-//! and a few more kinds, in memory, over plain HTTP/1.1 and JSON.
+//! and a few more kinds, in memory, over plain HTTP/1.1, in JSON and protobuf.
 //!
 //! For listing, watching and writing these kinds, it behaves like a real one: `kubectl`, client-go
 //! informers and kube-rs watchers run unmodified. It validates only what the protocol needs, so
@@ -40,8 +40,10 @@
 //!   replaced), `/status`, preconditions, finalizers. An update that changes nothing writes
 //!   nothing. JSON Patch, server-side apply and `dryRun` are refused. Nothing is deleted with its
 //!   owner: there are no controllers.
-//! * `PartialObjectMetadata` and `Table` for clients that ask for them; protobuf is answered with
-//!   JSON where `Accept` allows, and refused in bodies with 415.
+//! * `PartialObjectMetadata` and `Table` for clients that ask for them.
+//! * Services, EndpointSlices, Nodes and `PartialObjectMetadata` in protobuf, byte for byte as by a
+//!   real server; other kinds are answered with JSON where `Accept` allows. Bodies in protobuf are
+//!   refused with 415.
 //! * Services are completed as by an API server: defaults, addresses, node ports. Namespaces need
 //!   not exist. `v1` and `events.k8s.io/v1` Events are the same objects.
 //! * There is no authentication, and nothing is validated in `spec`.
@@ -62,7 +64,8 @@
 //!
 //! # Cost
 //!
-//! An object is kept as the JSON that goes out, so a list or an event is a copy of bytes, and a
+//! An object is kept as the JSON that goes out, and as protobuf once a client has asked for that
+//! ([`ApiServer::encode_all`]), so a list or an event is a copy of bytes, and a
 //! [synthetic cluster](Cluster) of 50,000 Services is there in a second. See [`ApiServer::load`] and
 //! [`ApiServer::change_endpoint`].
 
@@ -83,6 +86,7 @@ mod metadata;
 mod object;
 mod options;
 mod patch;
+mod protobuf;
 mod refusal;
 mod representation;
 mod request;
@@ -132,6 +136,19 @@ pub struct Config {
     pub history: usize,
     /// How `sendInitialEvents` is answered. Default: as by Kubernetes 1.34 and later.
     pub streaming_lists: StreamingLists,
+    /// What clients get that ask for protobuf. Default: protobuf.
+    pub protobuf: Protobuf,
+}
+
+/// What clients get that ask for protobuf first, and for JSON second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protobuf {
+    /// Protobuf.
+    Served,
+    /// JSON.
+    Missing,
+    /// JSON with the `Content-Type` of protobuf.
+    Mislabelled,
 }
 
 /// How watches that ask for the state first (`sendInitialEvents`) are answered.
@@ -152,6 +169,7 @@ impl Default for Config {
             bookmark_interval: Some(Duration::from_secs(60)),
             history: 16_384,
             streaming_lists: StreamingLists::Served,
+            protobuf: Protobuf::Served,
         }
     }
 }
@@ -339,6 +357,18 @@ impl ApiServer {
     /// Adds a synthetic cluster, without a request for each object.
     pub fn load(&self, cluster: &Cluster) {
         cluster.put_into(&self.shared.store, Timestamp::now());
+    }
+
+    /// Encodes all objects in protobuf, which happens otherwise when one is first asked for: so that
+    /// a benchmark does not measure it.
+    pub fn encode_all(&self) {
+        self.shared.store.read(|state| {
+            for resource in [Resource::Services, Resource::EndpointSlices, Resource::Nodes] {
+                for object in state.collection(resource).objects.values() {
+                    object.protobuf(resource);
+                }
+            }
+        });
     }
 
     /// Changes one endpoint of the EndpointSlice `namespace/name`, at a cost of microseconds. The

@@ -1,11 +1,12 @@
 //! An object as it is kept: the JSON that goes out, and where in it the few interesting parts are.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::Resource;
+use super::{Resource, protobuf};
 
 const METADATA: &str = r#""metadata":"#;
 const REVISION: &str = r#"{"resourceVersion":""#;
@@ -19,6 +20,8 @@ const LABELS: &str = r#","labels":"#;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object {
     json: Bytes,
+    /// The object as a message, once somebody has asked for it.
+    protobuf: OnceLock<Bytes>,
     revision: u64,
     /// The value of `metadata`, braces included.
     metadata: Range<usize>,
@@ -61,7 +64,7 @@ impl Object {
         let metadata = start..json.len();
         append_members(&mut json, parts.body);
         json.push(b'}');
-        Self { json: json.into(), revision, metadata, labels }
+        Self { json: json.into(), protobuf: OnceLock::new(), revision, metadata, labels }
     }
 
     /// Serialises an object whose `metadata` is a map.
@@ -103,6 +106,7 @@ impl Object {
         let moved = |at: usize| at + digits.len() - old_digits;
         Self {
             json: json.into(),
+            protobuf: OnceLock::new(),
             revision,
             metadata: self.metadata.start..moved(self.metadata.end),
             labels: moved(self.labels.start)..moved(self.labels.end),
@@ -117,6 +121,15 @@ impl Object {
     /// The whole object.
     pub(crate) fn json(&self) -> &Bytes {
         &self.json
+    }
+
+    /// The whole object as a message in protobuf, without an envelope; empty for kinds that are not
+    /// served so.
+    pub(crate) fn protobuf(&self, resource: Resource) -> &Bytes {
+        self.protobuf.get_or_init(|| {
+            let object = Value::Object(self.decode());
+            protobuf::whole(resource, &object).unwrap_or_default().into()
+        })
     }
 
     /// The object from `"metadata":` on: an item of a list is `{` and this, since an API server

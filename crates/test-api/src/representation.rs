@@ -1,13 +1,16 @@
 //! The shapes an object goes out in: itself, its metadata, or a row of a table.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::object::Object;
 use super::options::Token;
 use super::table::{self, Include};
-use super::{Refusal, Resource};
+use super::{Protobuf, Refusal, Resource, protobuf};
 
 /// What the client's `Accept` header chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +25,15 @@ pub(crate) enum Representation {
         /// Ages are reckoned from here.
         now: Timestamp,
     },
+    /// The object in protobuf.
+    Protobuf,
+    /// `PartialObjectMetadata` in protobuf.
+    ProtobufMetadata,
 }
+
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+const PROTOBUF_WATCH: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 
 /// Whether one object, a list or a watch was asked for: metadata of lists has its own kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,37 +46,81 @@ const PARTIAL: &[u8] =
     br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;
 
 impl Representation {
-    /// The first format of an `Accept` header that is spoken here; protobuf is not, and typed Go
-    /// clients name JSON after it.
+    /// The first format of an `Accept` header that is spoken here for this kind; typed Go clients
+    /// name protobuf first and JSON after it.
     pub(crate) fn negotiate(
         accept: Option<&str>,
+        resource: Resource,
         shape: Shape,
         include: Include,
         now: Timestamp,
+        protobuf: Protobuf,
     ) -> Result<Self, Refusal> {
         let accept = accept.filter(|accept| !accept.trim().is_empty()).unwrap_or("*/*");
         for clause in accept.split(',') {
             let mut parts = clause.split(';').map(str::trim);
             let media_type = parts.next().unwrap_or_default();
-            if !matches!(media_type, "application/json" | "application/*" | "*/*") {
+            let is_protobuf = media_type == PROTOBUF && protobuf == Protobuf::Served;
+            if !is_protobuf && !matches!(media_type, JSON | "application/*" | "*/*") {
                 continue;
             }
             let parameter = |name: &str| {
                 let mut parameters = clause.split(';').skip(1).filter_map(|p| p.split_once('='));
                 parameters.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
             };
-            let Some(kind) = parameter("as") else { return Ok(Self::Whole) };
+            let Some(kind) = parameter("as") else {
+                match is_protobuf {
+                    true if protobuf::serves(resource) => return Ok(Self::Protobuf),
+                    true => continue,
+                    false => return Ok(Self::Whole),
+                }
+            };
             if parameter("g") != Some("meta.k8s.io") || parameter("v") != Some("v1") {
                 continue;
             }
             match (kind, shape) {
-                ("Table", _) => return Ok(Self::Table { include, now }),
+                ("Table", _) if !is_protobuf => return Ok(Self::Table { include, now }),
                 ("PartialObjectMetadata", Shape::One)
-                | ("PartialObjectMetadataList", Shape::List) => return Ok(Self::Metadata),
+                | ("PartialObjectMetadataList", Shape::List) => {
+                    return Ok(if is_protobuf { Self::ProtobufMetadata } else { Self::Metadata });
+                }
                 _ => {}
             }
         }
         Err(Refusal::NotAcceptable)
+    }
+
+    /// The `Content-Type` of an answer.
+    pub(crate) fn content_type(self, is_watch: bool) -> &'static str {
+        match self {
+            Self::Whole | Self::Metadata | Self::Table { .. } => JSON,
+            Self::Protobuf | Self::ProtobufMetadata if is_watch => PROTOBUF_WATCH,
+            Self::Protobuf | Self::ProtobufMetadata => PROTOBUF,
+        }
+    }
+
+    fn is_protobuf(self) -> bool {
+        matches!(self, Self::Protobuf | Self::ProtobufMetadata)
+    }
+
+    /// An object as a message.
+    fn message(self, resource: Resource, object: &Object) -> Bytes {
+        if self == Self::Protobuf {
+            object.protobuf(resource).clone()
+        } else {
+            protobuf::metadata(&Value::Object(object.decode())).into()
+        }
+    }
+
+    /// The apiVersion and kind of an object in an answer.
+    fn types(self, resource: Resource) -> (String, &'static str) {
+        match self {
+            Self::Whole | Self::Protobuf => (resource.api_version(), resource.kind()),
+            Self::Metadata | Self::ProtobufMetadata => {
+                ("meta.k8s.io/v1".into(), "PartialObjectMetadata")
+            }
+            Self::Table { .. } => ("meta.k8s.io/v1".into(), "Table"),
+        }
     }
 
     /// Appends one object on its own.
@@ -78,26 +133,47 @@ impl Representation {
                 out.push(b'}');
             }
             Self::Table { .. } => {
-                self.list_head(out, resource, object.revision(), None);
+                self.list_head(out, resource, object.revision(), None, &[]);
                 self.item(out, resource, object);
-                Self::list_tail(out);
+                self.list_tail(out);
+            }
+            Self::Protobuf | Self::ProtobufMetadata => {
+                let (api_version, kind) = self.types(resource);
+                let message = self.message(resource, object);
+                out.extend_from_slice(&protobuf::unknown(&api_version, kind, &message));
             }
         }
     }
 
-    /// Appends what comes before the items of a list.
+    /// Appends what comes before the items of a list. In protobuf, that is how long they are.
     pub(crate) fn list_head(
         self,
         out: &mut Vec<u8>,
         resource: Resource,
         revision: u64,
         next: Option<&Token>,
+        objects: &[Arc<Object>],
     ) {
-        let (kind, api_version) = match self {
-            Self::Whole => (format!("{}List", resource.kind()), resource.api_version()),
-            Self::Metadata => ("PartialObjectMetadataList".into(), "meta.k8s.io/v1".into()),
-            Self::Table { .. } => ("Table".into(), "meta.k8s.io/v1".into()),
-        };
+        let (api_version, kind) = self.types(resource);
+        let is_table = matches!(self, Self::Table { .. });
+        let kind = if is_table { kind.to_owned() } else { format!("{kind}List") };
+        if self.is_protobuf() {
+            let metadata = json!({
+                "resourceVersion": revision.to_string(),
+                "continue": next.map(Token::text),
+                "remainingItemCount": next.and_then(|next| next.remaining),
+            });
+            let mut item = Vec::new();
+            let mut length = 0;
+            for object in objects {
+                item.clear();
+                self.item(&mut item, resource, object);
+                length += item.len();
+            }
+            let head = protobuf::list_head(&api_version, &kind, &metadata, length);
+            out.extend_from_slice(&head);
+            return;
+        }
         write(out, format_args!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{{"#));
         write(out, format_args!(r#""resourceVersion":"{revision}""#));
         if let Some(token) = next {
@@ -107,11 +183,11 @@ impl Representation {
             }
         }
         match self {
-            Self::Whole | Self::Metadata => out.extend_from_slice(br#"},"items":["#),
             Self::Table { .. } => {
                 let columns = table::columns(resource);
                 write(out, format_args!(r#"}},"columnDefinitions":{columns},"rows":["#));
             }
+            _ => out.extend_from_slice(br#"},"items":["#),
         }
     }
 
@@ -123,6 +199,9 @@ impl Representation {
                 out.extend_from_slice(object.item());
             }
             Self::Metadata => self.object(out, resource, object),
+            Self::Protobuf | Self::ProtobufMetadata => {
+                protobuf::item(out, &self.message(resource, object));
+            }
             Self::Table { include, now } => {
                 let cells = table::cells(resource, &object.decode(), now);
                 write(out, format_args!(r#"{{"cells":{cells}"#));
@@ -143,12 +222,27 @@ impl Representation {
     }
 
     /// Appends what comes after the items of a list.
-    pub(crate) fn list_tail(out: &mut Vec<u8>) {
-        out.extend_from_slice(b"]}\n");
+    pub(crate) fn list_tail(self, out: &mut Vec<u8>) {
+        if self.is_protobuf() {
+            protobuf::list_tail(out);
+        } else {
+            out.extend_from_slice(b"]}\n");
+        }
+    }
+
+    /// What is between items of a list.
+    pub(crate) fn separator(self) -> &'static [u8] {
+        if self.is_protobuf() { b"" } else { b"," }
     }
 
     /// Appends an event of a watch.
     pub(crate) fn event(self, out: &mut Vec<u8>, kind: &str, resource: Resource, object: &Object) {
+        if self.is_protobuf() {
+            let mut unknown = Vec::new();
+            self.object(&mut unknown, resource, object);
+            protobuf::event(out, kind, &unknown);
+            return;
+        }
         write(out, format_args!(r#"{{"type":"{kind}","object":"#));
         self.object(out, resource, object);
         trim_newline(out);
@@ -164,9 +258,19 @@ impl Representation {
         revision: u64,
         ends_initial: bool,
     ) {
+        if self.is_protobuf() {
+            let object = protobuf::bookmark(revision, ends_initial);
+            let message = match self {
+                Self::Protobuf => protobuf::whole(resource, &object).unwrap_or_default(),
+                _ => protobuf::metadata(&object),
+            };
+            let (api_version, kind) = self.types(resource);
+            protobuf::event(out, "BOOKMARK", &protobuf::unknown(&api_version, kind, &message));
+            return;
+        }
         out.extend_from_slice(br#"{"type":"BOOKMARK","object":"#);
         if let Self::Table { .. } = self {
-            self.list_head(out, resource, revision, None);
+            self.list_head(out, resource, revision, None, &[]);
             out.extend_from_slice(b"]}}\n");
             return;
         }
@@ -175,10 +279,8 @@ impl Representation {
         } else {
             ""
         };
-        let (kind, api_version, blank) = match self {
-            Self::Whole => (resource.kind(), resource.api_version(), resource.definition().blank),
-            _ => ("PartialObjectMetadata", "meta.k8s.io/v1".into(), ""),
-        };
+        let (api_version, kind) = self.types(resource);
+        let blank = if self == Self::Whole { resource.definition().blank } else { "" };
         let comma = if blank.is_empty() { "" } else { "," };
         write(
             out,
@@ -188,12 +290,16 @@ impl Representation {
         );
         out.push(b'\n');
     }
-}
 
-/// Appends the event that ends a watch with a refusal.
-pub(crate) fn error_event(out: &mut Vec<u8>, refusal: &Refusal) {
-    write(out, format_args!(r#"{{"type":"ERROR","object":{}}}"#, refusal.status()));
-    out.push(b'\n');
+    /// Appends the event that ends a watch with a refusal.
+    pub(crate) fn error(self, out: &mut Vec<u8>, refusal: &Refusal) {
+        if self.is_protobuf() {
+            protobuf::event(out, "ERROR", &protobuf::status(&refusal.status()));
+        } else {
+            write(out, format_args!(r#"{{"type":"ERROR","object":{}}}"#, refusal.status()));
+            out.push(b'\n');
+        }
+    }
 }
 
 fn write(out: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
@@ -209,8 +315,6 @@ fn trim_newline(out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     const TABLE: Representation =
@@ -218,21 +322,27 @@ mod tests {
 
     fn negotiate(accept: &str, shape: Shape) -> Result<Representation, u16> {
         let now = Timestamp::UNIX_EPOCH;
-        Representation::negotiate(Some(accept), shape, Include::Metadata, now).map_err(|r| r.code())
+        let resource = Resource::Services;
+        let protobuf = Protobuf::Served;
+        Representation::negotiate(Some(accept), resource, shape, Include::Metadata, now, protobuf)
+            .map_err(|refusal| refusal.code())
     }
 
     #[test]
     fn the_first_known_format_wins() {
-        use Representation::{Metadata, Whole};
+        use Representation::{Metadata, Protobuf, ProtobufMetadata, Whole};
         use Shape::{List, One};
         let partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
         let partials = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        let protobuf_partials = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;\
+            g=meta.k8s.io;v=v1,application/json";
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
         for (accept, shape, expected) in [
             ("", List, Ok(Whole)),
             ("application/json", One, Ok(Whole)),
-            ("application/vnd.kubernetes.protobuf,application/json", List, Ok(Whole)),
-            ("application/vnd.kubernetes.protobuf, */*", List, Ok(Whole)),
+            ("application/vnd.kubernetes.protobuf,application/json", List, Ok(Protobuf)),
+            ("application/vnd.kubernetes.protobuf, */*", List, Ok(Protobuf)),
+            (protobuf_partials, List, Ok(ProtobufMetadata)),
             ("application/json;stream=watch", One, Ok(Whole)),
             (partial, One, Ok(Metadata)),
             (partials, List, Ok(Metadata)),
@@ -240,14 +350,14 @@ mod tests {
             ("application/json;as=Table;v=v1beta1;g=meta.k8s.io, application/json", One, Ok(Whole)),
             (partial, List, Err(406)),
             ("application/yaml", One, Err(406)),
-            ("application/vnd.kubernetes.protobuf", One, Err(406)),
+            ("application/vnd.kubernetes.protobuf", One, Ok(Protobuf)),
         ] {
             assert_eq!(negotiate(accept, shape), expected, "{accept}");
         }
     }
 
     #[test]
-    fn everything_that_goes_out_is_json() {
+    fn everything_that_goes_out_as_json_is_json() {
         let service = json!({"metadata": {"name": "web", "labels": {"a": "b"}}, "spec": {}});
         let Value::Object(service) = service else { panic!("not an object") };
         let resource = Resource::Services;
@@ -255,9 +365,9 @@ mod tests {
         let token = Token { revision: 7, remaining: Some(3), after: "default/web".into() };
         for representation in [Representation::Whole, Representation::Metadata, TABLE] {
             let mut list = Vec::new();
-            representation.list_head(&mut list, resource, 7, Some(&token));
+            representation.list_head(&mut list, resource, 7, Some(&token), &[]);
             representation.item(&mut list, resource, &object);
-            Representation::list_tail(&mut list);
+            representation.list_tail(&mut list);
             let list: Value = serde_json::from_slice(&list).unwrap();
             assert_eq!(list["metadata"]["continue"], "7:3:default/web");
             assert_eq!(list["metadata"]["remainingItemCount"], 3);
@@ -265,7 +375,7 @@ mod tests {
             let mut events = Vec::new();
             representation.event(&mut events, "ADDED", resource, &object);
             representation.bookmark(&mut events, resource, 8, true);
-            error_event(&mut events, &Refusal::Expired { wanted: 1, oldest: 5 });
+            representation.error(&mut events, &Refusal::Expired { wanted: 1, oldest: 5 });
             let lines = str::from_utf8(&events).unwrap().lines();
             let types: Vec<Value> = lines
                 .map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].clone())

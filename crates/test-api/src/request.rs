@@ -20,10 +20,12 @@ use super::route::Route;
 use super::shared::Shared;
 use super::watch::Watch;
 use super::write::{self, Context, Deletion, Half, Target};
-use super::{Refusal, Resource, Verb, control, discovery};
+use super::{Protobuf, Refusal, Resource, Verb, control, discovery};
 
 /// `DefaultMaxRequestBodySize` of apiserver (pkg/server/config.go).
 const MAX_BODY: usize = 3 << 20;
+
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// The connection shall break without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,7 @@ pub(crate) async fn answer(
             Ok(body) => control::answer(&shared, &head.method, what, &body),
             Err(refusal) => Err(refusal),
         };
-        return Ok(result.unwrap_or_else(|refusal| response::refusal(&refusal)));
+        return Ok(result.unwrap_or_else(|refusal| response::refusal(&refusal, false)));
     }
     let options = Options::parse(head.uri.query().unwrap_or_default());
     let is_watch = options.as_ref().is_ok_and(|options| options.watch);
@@ -51,6 +53,9 @@ pub(crate) async fn answer(
         Some(Route::Objects { resource, name, .. }) => (Some(*resource), name.is_some()),
         _ => (None, true),
     };
+    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let asks_for_protobuf = accept.is_some_and(|accept| accept.starts_with(PROTOBUF));
+    let is_protobuf = asks_for_protobuf && shared.config.protobuf == Protobuf::Served;
     let verb = verb(&head.method, has_name, is_watch);
     tracing::debug!(?verb, uri = %head.uri, "request");
     let mut effect = None;
@@ -67,10 +72,10 @@ pub(crate) async fn answer(
     match effect {
         Some(Effect::Reset) => return Err(Reset),
         Some(Effect::Status { code, retry_after }) => {
-            return Ok(response::refusal(&injected(code, retry_after)));
+            return Ok(response::refusal(&injected(code, retry_after), is_protobuf));
         }
         Some(Effect::Gone) if verb != Some(Verb::Watch) => {
-            return Ok(response::refusal(&injected(410, None)));
+            return Ok(response::refusal(&injected(410, None), is_protobuf));
         }
         Some(Effect::Gone | Effect::Truncate { .. }) | None => {}
     }
@@ -104,7 +109,14 @@ pub(crate) async fn answer(
             Some(Route::Control(_)) | None => Err(Refusal::NotServed),
         }
     };
-    Ok(result.await.unwrap_or_else(|refusal| response::refusal(&refusal)))
+    let mut response =
+        result.await.unwrap_or_else(|refusal| response::refusal(&refusal, is_protobuf));
+    if asks_for_protobuf && shared.config.protobuf == Protobuf::Mislabelled {
+        let content_type = Representation::Protobuf.content_type(is_watch);
+        let content_type = header::HeaderValue::from_static(content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    Ok(response)
 }
 
 fn verb(method: &Method, has_name: bool, is_watch: bool) -> Option<Verb> {
@@ -173,7 +185,7 @@ impl Call<'_> {
                 let filter = self.options.filter(resource, self.namespace, self.name)?;
                 let (options, effect) = (&self.options, self.effect.as_ref());
                 Watch::open(self.shared, resource, filter, options, representation, effect)
-                    .map(response::watch)
+                    .map(|watch| response::watch(representation, watch))
             }
             Verb::Create => {
                 let object = self.object(body)?;
@@ -250,7 +262,9 @@ impl Call<'_> {
     }
 
     fn representation(&self, shape: Shape) -> Result<Representation, Refusal> {
-        Representation::negotiate(Some(self.accept), shape, self.options.include, self.now)
+        let (resource, include, now) = (self.resource, self.options.include, self.now);
+        let protobuf = self.shared.config.protobuf;
+        Representation::negotiate(Some(self.accept), resource, shape, include, now, protobuf)
     }
 
     fn written(

@@ -15,7 +15,7 @@ use super::list::Listing;
 use super::object::Object;
 use super::representation::Representation;
 use super::watch::Watch;
-use super::{Refusal, Resource};
+use super::{Refusal, Resource, protobuf};
 
 /// Bodies are whole or streamed.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -26,15 +26,22 @@ const WHOLE_LIST: usize = 1000;
 /// Objects in a piece of a long list.
 const PIECE: usize = 200;
 
+const JSON: &str = "application/json";
+
 /// A JSON document.
 pub(crate) fn json(status: StatusCode, document: &Value) -> Response<Body> {
-    bytes(status, document.to_string().into())
+    bytes(status, JSON, document.to_string().into())
 }
 
 /// What a refused client gets.
-pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
+pub(crate) fn refusal(refusal: &Refusal, is_protobuf: bool) -> Response<Body> {
     let status = StatusCode::from_u16(refusal.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, &refusal.status());
+    let mut response = if is_protobuf {
+        let body = protobuf::status(&refusal.status());
+        bytes(status, Representation::Protobuf.content_type(false), body.into())
+    } else {
+        json(status, &refusal.status())
+    };
     if let Some(seconds) = refusal.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -43,10 +50,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response<Body> {
 
 /// Plain text, as health checks get.
 pub(crate) fn text(text: &'static str) -> Response<Body> {
-    let mut response = bytes(StatusCode::OK, Bytes::from_static(text.as_bytes()));
-    let content_type = header::HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
+    bytes(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
 }
 
 /// One object.
@@ -57,11 +61,11 @@ pub(crate) fn object(
     object: &Object,
 ) -> Response<Body> {
     if representation == Representation::Whole {
-        return bytes(status, object.json().clone());
+        return bytes(status, JSON, object.json().clone());
     }
     let mut out = Vec::new();
     representation.object(&mut out, resource, object);
-    bytes(status, out.into())
+    bytes(status, representation.content_type(false), out.into())
 }
 
 /// A page of a list.
@@ -72,35 +76,37 @@ pub(crate) fn list(
 ) -> Response<Body> {
     let Listing { revision, objects, next } = listing;
     let mut head = Vec::new();
-    representation.list_head(&mut head, resource, revision, next.as_ref());
+    representation.list_head(&mut head, resource, revision, next.as_ref(), &objects);
+    let content_type = representation.content_type(false);
     if objects.len() <= WHOLE_LIST {
         head.reserve(objects.iter().map(|object| object.json().len() + 8).sum());
         append_items(&mut head, representation, resource, &objects, true);
-        Representation::list_tail(&mut head);
-        return bytes(StatusCode::OK, head.into());
+        representation.list_tail(&mut head);
+        return bytes(StatusCode::OK, content_type, head.into());
     }
     let pieces = stream::unfold((0, head), move |(sent, mut piece)| {
         let end = objects.len().min(sent + PIECE);
         let result = (sent <= objects.len()).then(|| {
             append_items(&mut piece, representation, resource, &objects[sent..end], sent == 0);
             if end == objects.len() {
-                Representation::list_tail(&mut piece);
+                representation.list_tail(&mut piece);
             }
             let next = if end == objects.len() { end + 1 } else { end };
             (Ok::<_, io::Error>(Frame::data(Bytes::from(piece))), (next, Vec::new()))
         });
         std::future::ready(result)
     });
-    respond(StatusCode::OK, StreamBody::new(pieces).boxed_unsync())
+    respond(StatusCode::OK, content_type, StreamBody::new(pieces).boxed_unsync())
 }
 
 /// The stream of a watch.
-pub(crate) fn watch(watch: Watch) -> Response<Body> {
+pub(crate) fn watch(representation: Representation, watch: Watch) -> Response<Body> {
+    let content_type = representation.content_type(true);
     let pieces = stream::unfold(Box::new(watch), |mut watch| async move {
         let piece = watch.next().await?;
         Some((piece.map(Frame::data), watch))
     });
-    respond(StatusCode::OK, StreamBody::new(pieces).boxed_unsync())
+    respond(StatusCode::OK, content_type, StreamBody::new(pieces).boxed_unsync())
 }
 
 fn append_items(
@@ -112,20 +118,21 @@ fn append_items(
 ) {
     for (at, object) in objects.iter().enumerate() {
         if at > 0 || !is_first {
-            out.push(b',');
+            out.extend_from_slice(representation.separator());
         }
         representation.item(out, resource, object);
     }
 }
 
-fn bytes(status: StatusCode, bytes: Bytes) -> Response<Body> {
-    respond(status, Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+fn bytes(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response<Body> {
+    let body = Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+    respond(status, content_type, body)
 }
 
-fn respond(status: StatusCode, body: Body) -> Response<Body> {
+fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let json = header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    let content_type = header::HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }

@@ -12,7 +12,7 @@ use super::faults::{Cut, Effect, Gone};
 use super::history::Event;
 use super::object::Object;
 use super::options::{Beginning, Options};
-use super::representation::{Representation, error_event};
+use super::representation::Representation;
 use super::selector::Filter;
 use super::shared::{Shared, stopped};
 use super::{Refusal, Resource};
@@ -150,7 +150,7 @@ impl Watch {
                     return Some(Err(io::ErrorKind::ConnectionAborted.into()));
                 }
                 Phase::Refused(refusal) => {
-                    error_event(&mut piece.bytes, refusal);
+                    self.representation.error(&mut piece.bytes, refusal);
                     self.phase = Phase::Over(Cut::Clean);
                 }
                 Phase::State { .. } => self.send_state(&mut piece),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::protobuf::Malformed;
+
 /// Why a list or a watch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -34,6 +36,12 @@ pub enum Failure {
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(error: Malformed) -> Self {
         Self::Unreadable(error.to_string())
     }
 }

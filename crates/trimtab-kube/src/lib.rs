@@ -17,6 +17,7 @@
 //! | [`folder`] | detecting changed files |
 //! | [`contact`] | contact with the API server |
 //! | [`warning`] | warnings to users about problems with their objects |
+//! | `protobuf` | reading protobuf |
 //! | `error`, `failure` | errors of a source of objects; failures of single requests |
 //!
 //! Nothing here accesses the kernel or decides what it should hold.
@@ -29,9 +30,11 @@ pub mod folder;
 pub mod manifest;
 pub mod manifests;
 pub mod objects;
+mod protobuf;
 pub mod warning;
 pub mod watch;
 
 pub use change::{Arrival, Change, Kind};
 pub use error::Error;
 pub use failure::Failure;
+pub use protobuf::Malformed;

@@ -6,13 +6,19 @@
 
 mod backoff;
 mod batch;
+mod buffer;
 mod connection;
+mod encoding;
 mod ended;
+mod event;
 mod follow;
+mod frames;
 mod items;
 mod lines;
 mod place;
 mod request;
+#[cfg(test)]
+mod samples;
 mod timing;
 mod watched;
 
@@ -45,10 +51,11 @@ pub async fn watch(
     };
     let slices = Selection { labels: "!service.kubernetes.io/headless", fields: String::new() };
     let node = Selection { labels: "", fields: format!("metadata.name={node_name}") };
+    // Boxed, or all that each decodes would be part of the caller's future.
     tokio::join!(
-        follower.follow::<ServiceObject>(&services),
-        follower.follow::<EndpointSliceObject>(&slices),
-        follower.follow::<NodeObject>(&node),
+        Box::pin(follower.follow::<ServiceObject>(&services)),
+        Box::pin(follower.follow::<EndpointSliceObject>(&slices)),
+        Box::pin(follower.follow::<NodeObject>(&node)),
     );
 }
 
@@ -61,5 +68,5 @@ pub async fn watch_node_weights(
     timing: &Timing,
 ) {
     let follower = Follower { client: &client, contact, timing, changes: &changes };
-    follower.follow::<NodeWeightObject>(&Selection::default()).await;
+    Box::pin(follower.follow::<NodeWeightObject>(&Selection::default())).await;
 }

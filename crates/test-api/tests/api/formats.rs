@@ -2,25 +2,39 @@
 
 use http::header;
 use serde_json::json;
-use test_api::Resource;
+use test_api::{Config, Protobuf, Resource};
 
-use crate::client::{SERVICES, Stream, get, get_as, service, start};
+use crate::client::{SERVICES, Stream, get, get_as, service, start, start_with};
 
 const PARTIAL: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const PARTIALS: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 #[tokio::test]
-async fn a_client_that_prefers_protobuf_gets_json() {
-    let api = start().await;
-    for accept in [
-        "application/vnd.kubernetes.protobuf,application/json",
-        "application/vnd.kubernetes.protobuf, */*",
+async fn a_client_that_prefers_protobuf_gets_it_for_the_kinds_that_have_it() {
+    let protobuf = "application/vnd.kubernetes.protobuf";
+    let both = "application/vnd.kubernetes.protobuf,application/json";
+    let events = "/api/v1/namespaces/default/events";
+    for (server, path, accept, expected) in [
+        (Protobuf::Served, SERVICES, both, Some(protobuf)),
+        (Protobuf::Served, SERVICES, protobuf, Some(protobuf)),
+        (Protobuf::Served, events, both, Some("application/json")),
+        (Protobuf::Served, events, protobuf, None),
+        (Protobuf::Missing, SERVICES, both, Some("application/json")),
+        (Protobuf::Missing, SERVICES, protobuf, None),
+        (Protobuf::Mislabelled, SERVICES, both, Some(protobuf)),
     ] {
-        let answer = get_as(&api, SERVICES, accept).await;
-        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
-        assert_eq!(answer.json()["kind"], "ServiceList");
+        let api = start_with(Config { protobuf: server, ..Config::default() }).await;
+        let answer = get_as(&api, path, accept).await;
+        let Some(expected) = expected else {
+            assert_eq!(answer.status, 406, "{server:?} {path} {accept}");
+            continue;
+        };
+        let content_type = &answer.headers[header::CONTENT_TYPE];
+        assert_eq!(content_type, expected, "{server:?} {path} {accept}");
+        let is_json = expected != protobuf || server == Protobuf::Mislabelled;
+        assert_eq!(answer.body.starts_with(b"{"), is_json, "{server:?} {path} {accept}");
+        assert_eq!(answer.body.starts_with(b"k8s\0"), !is_json, "{server:?} {path} {accept}");
     }
-    assert_eq!(get_as(&api, SERVICES, "application/vnd.kubernetes.protobuf").await.status, 406);
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ pub(super) fn known() -> impl Iterator<Item = Known> {
 
 /// Reads all of them. An invalid one is reported and has no effect.
 pub(super) fn tuning(
-    annotations: &Entries,
+    annotations: &Entries<'_>,
     ports: &[ServicePort],
     problems: &mut Problems,
 ) -> Tuning {
@@ -149,7 +149,7 @@ fn flags(value: &str) -> Result<VirtualServerFlags, String> {
 }
 
 /// A scheduler's flag has another meaning, or none, for another scheduler.
-fn check_flags(annotations: &Entries, tuning: &mut Tuning, problems: &mut Problems) {
+fn check_flags(annotations: &Entries<'_>, tuning: &mut Tuning, problems: &mut Problems) {
     let (Some(words), Some(scheduler)) =
         (annotations.get("trimtab.dev/scheduler-flags"), tuning.scheduler)
     else {

@@ -1,5 +1,7 @@
 //! EndpointSlices.
 
+mod protobuf;
+
 use std::fmt;
 use std::net::IpAddr;
 
@@ -11,6 +13,8 @@ use trimtab_core::{Family, Protocol};
 use super::decoded::{Decoded, Problems, Severity, quoted};
 use super::metadata::Metadata;
 use super::service::port_number;
+use super::text::Text;
+use crate::protobuf::{Malformed, Message as _};
 
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 pub(super) const HEADLESS: &str = "service.kubernetes.io/headless";
@@ -18,8 +22,7 @@ pub(super) const WEIGHT: &str = "trimtab.dev/weight";
 pub(super) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// An EndpointSlice as it comes from the API server or a manifest.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "Wire")]
+#[derive(Clone, Debug)]
 pub struct EndpointSliceObject {
     /// `metadata.resourceVersion`: where a watch continues after this object.
     pub(crate) revision: Option<String>,
@@ -29,22 +32,44 @@ pub struct EndpointSliceObject {
     pub changed: Option<jiff::Timestamp>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Wire {
-    metadata: Metadata,
-    address_type: Option<String>,
-    endpoints: Option<Vec<EndpointWire>>,
-    ports: Option<Vec<PortWire>>,
+impl EndpointSliceObject {
+    /// Decodes an EndpointSlice in protobuf, without an envelope.
+    ///
+    /// # Errors
+    /// The bytes are none.
+    pub fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        Wire::decode(bytes).map(Self::from)
+    }
+}
+
+impl<'de> Deserialize<'de> for EndpointSliceObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Wire::deserialize(deserializer).map(Self::from)
+    }
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct EndpointWire {
+struct Wire<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    address_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    endpoints: Option<Vec<EndpointWire<'a>>>,
+    #[serde(borrow)]
+    ports: Option<Vec<PortWire<'a>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct EndpointWire<'a> {
     addresses: FirstAddress,
     conditions: Option<ConditionsWire>,
-    node_name: Option<Box<str>>,
-    hints: Option<HintsWire>,
+    #[serde(borrow)]
+    node_name: Option<Text<'a>>,
+    #[serde(borrow)]
+    hints: Option<HintsWire<'a>>,
 }
 
 /// The first of `addresses`, read without copying its text: there may be a hundred thousand. The
@@ -57,6 +82,12 @@ enum FirstAddress {
     Ip(IpAddr),
     /// The invalid text, if it is not an address.
     Other(Box<str>),
+}
+
+impl FirstAddress {
+    fn read(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Other(text.into()), Self::Ip)
+    }
 }
 
 impl<'de> Deserialize<'de> for FirstAddress {
@@ -87,32 +118,9 @@ impl<'de> Visitor<'de> for FirstAddressVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstAddress, A::Error> {
-        let first = list.next_element::<Text>()?;
+        let first = list.next_element::<Text<'_>>()?;
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first.map_or(FirstAddress::Missing, |Text(address)| address))
-    }
-}
-
-/// One address, as written in the object.
-struct Text(FirstAddress);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl Visitor<'_> for TextVisitor {
-    type Value = Text;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(text.parse().map_or_else(|_| FirstAddress::Other(text.into()), FirstAddress::Ip)))
+        Ok(first.map_or(FirstAddress::Missing, |text| FirstAddress::read(&text)))
     }
 }
 
@@ -126,30 +134,35 @@ struct ConditionsWire {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct HintsWire {
-    for_zones: Option<Vec<Named>>,
-    for_nodes: Option<Vec<Named>>,
+struct HintsWire<'a> {
+    #[serde(borrow)]
+    for_zones: Option<Vec<Named<'a>>>,
+    #[serde(borrow)]
+    for_nodes: Option<Vec<Named<'a>>>,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    name: Box<str>,
+#[derive(Deserialize, Default)]
+struct Named<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct PortWire {
-    name: Option<String>,
-    protocol: Option<String>,
+struct PortWire<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    protocol: Option<Text<'a>>,
     port: Option<i64>,
 }
 
-impl From<Wire> for EndpointSliceObject {
-    fn from(mut wire: Wire) -> Self {
+impl From<Wire<'_>> for EndpointSliceObject {
+    fn from(mut wire: Wire<'_>) -> Self {
         let mut problems = Problems::default();
         let name = wire.metadata.object_name();
         let uid = wire.metadata.uid.as_deref().unwrap_or_default().into();
-        let revision = wire.metadata.resource_version.take();
+        let revision = wire.metadata.take_revision();
         let changed = wire.metadata.annotations.get(LAST_CHANGE).and_then(|text| text.parse().ok());
         let value = decode(wire, &name, &mut problems);
         let decoded = Decoded { name, uid, value, problems: problems.into_inner() };
@@ -157,7 +170,7 @@ impl From<Wire> for EndpointSliceObject {
     }
 }
 
-fn decode(wire: Wire, name: &ObjectName, problems: &mut Problems) -> Option<EndpointSlice> {
+fn decode(wire: Wire<'_>, name: &ObjectName, problems: &mut Problems) -> Option<EndpointSlice> {
     let mut skip = |field: String, message: &str| {
         problems.add(Severity::Skipped, field, message.to_owned());
     };
@@ -199,7 +212,7 @@ fn decode(wire: Wire, name: &ObjectName, problems: &mut Problems) -> Option<Endp
 
 fn decode_endpoint(
     index: usize,
-    wire: EndpointWire,
+    wire: EndpointWire<'_>,
     family: Family,
     problems: &mut Problems,
 ) -> Option<Endpoint> {
@@ -224,8 +237,8 @@ fn decode_endpoint(
     }
     let conditions = wire.conditions.unwrap_or_default();
     let hints = wire.hints.unwrap_or_default();
-    let names = |list: Option<Vec<Named>>| {
-        list.unwrap_or_default().into_iter().map(|named| named.name).collect()
+    let names = |list: Option<Vec<Named<'_>>>| {
+        list.unwrap_or_default().into_iter().map(|named| named.name.into()).collect()
     };
     Some(Endpoint {
         address,
@@ -234,12 +247,12 @@ fn decode_endpoint(
             serving: conditions.serving.unwrap_or(true),
             terminating: conditions.terminating.unwrap_or(false),
         },
-        node: wire.node_name,
+        node: wire.node_name.map(Into::into),
         hints: Hints { zones: names(hints.for_zones), nodes: names(hints.for_nodes) },
     })
 }
 
-fn ports(wire: &[PortWire], problems: &mut Problems) -> Vec<SlicePort> {
+fn ports(wire: &[PortWire<'_>], problems: &mut Problems) -> Vec<SlicePort> {
     let mut found = Vec::with_capacity(wire.len());
     for (index, port) in wire.iter().enumerate() {
         let field = |name: &str| format!("ports[{index}].{name}");

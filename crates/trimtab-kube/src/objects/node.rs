@@ -1,13 +1,17 @@
 //! Nodes.
 
+mod protobuf;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::decoded::{Decoded, Problems, quoted};
 use super::metadata::Metadata;
 use super::node_weight::node_weight;
+use super::text::Text;
+use crate::protobuf::{Malformed, Message as _};
 use trimtab_core::objects::NodeObject as NodeFacts;
 
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
@@ -15,8 +19,7 @@ pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 /// A Node as it comes from the API server or a manifest.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "Wire")]
+#[derive(Clone, Debug)]
 pub struct NodeObject {
     /// `metadata.resourceVersion`: where a watch continues after this object.
     pub(crate) revision: Option<String>,
@@ -35,49 +38,73 @@ pub struct NodeState {
     pub eligible: bool,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Wire {
-    metadata: Metadata,
-    spec: Option<Spec>,
-    status: Option<Status>,
+impl NodeObject {
+    /// Decodes a Node in protobuf, without an envelope.
+    ///
+    /// # Errors
+    /// The bytes are none.
+    pub fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        Wire::decode(bytes).map(Self::from)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Wire::deserialize(deserializer).map(Self::from)
+    }
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Spec {
-    #[serde(rename = "podCIDRs")]
-    pod_cidrs: Option<Vec<String>>,
-    #[serde(rename = "podCIDR")]
-    pod_cidr: Option<String>,
-    taints: Option<Vec<Taint>>,
+struct Wire<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: Option<Spec<'a>>,
+    #[serde(borrow)]
+    status: Option<Status<'a>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Taint {
-    key: String,
+struct Spec<'a> {
+    #[serde(rename = "podCIDRs", borrow)]
+    pod_cidrs: Option<Vec<Text<'a>>>,
+    #[serde(rename = "podCIDR", borrow)]
+    pod_cidr: Option<Text<'a>>,
+    #[serde(borrow)]
+    taints: Option<Vec<Taint<'a>>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Status {
-    addresses: Option<Vec<Address>>,
+struct Taint<'a> {
+    #[serde(borrow)]
+    key: Text<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Address {
-    r#type: String,
-    address: String,
+struct Status<'a> {
+    #[serde(borrow)]
+    addresses: Option<Vec<Address<'a>>>,
 }
 
-impl From<Wire> for NodeObject {
-    fn from(mut wire: Wire) -> Self {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Address<'a> {
+    #[serde(borrow)]
+    r#type: Text<'a>,
+    #[serde(borrow)]
+    address: Text<'a>,
+}
+
+impl From<Wire<'_>> for NodeObject {
+    fn from(mut wire: Wire<'_>) -> Self {
         let mut problems = Problems::default();
         let spec = wire.spec.unwrap_or_default();
         let listed = wire.status.and_then(|status| status.addresses).unwrap_or_default();
-        let tainted = spec.taints.iter().flatten().any(|taint| taint.key == TO_BE_DELETED);
+        let tainted = spec.taints.iter().flatten().any(|taint| &*taint.key == TO_BE_DELETED);
         let value = NodeState {
             facts: NodeFacts {
                 zone: wire.metadata.labels.get(ZONE).map(Into::into),
@@ -88,7 +115,7 @@ impl From<Wire> for NodeObject {
         };
         Self {
             weight: node_weight(&wire.metadata),
-            revision: wire.metadata.resource_version.take(),
+            revision: wire.metadata.take_revision(),
             decoded: Decoded {
                 name: wire.metadata.object_name(),
                 uid: wire.metadata.uid.unwrap_or_default().into(),
@@ -100,10 +127,10 @@ impl From<Wire> for NodeObject {
 }
 
 /// The InternalIPs, then the ExternalIPs; host names are not addresses.
-fn addresses(listed: &[Address], problems: &mut Problems) -> Vec<IpAddr> {
+fn addresses(listed: &[Address<'_>], problems: &mut Problems) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for kind in ["InternalIP", "ExternalIP"] {
-        for (index, address) in listed.iter().enumerate().filter(|(_, a)| a.r#type == kind) {
+        for (index, address) in listed.iter().enumerate().filter(|(_, a)| &*a.r#type == kind) {
             match address.address.parse() {
                 Ok(address) => found.push(address),
                 Err(_) => problems.invalid(
@@ -116,7 +143,7 @@ fn addresses(listed: &[Address], problems: &mut Problems) -> Vec<IpAddr> {
     found
 }
 
-fn pod_cidrs(spec: &Spec, problems: &mut Problems) -> Vec<IpNet> {
+fn pod_cidrs(spec: &Spec<'_>, problems: &mut Problems) -> Vec<IpNet> {
     let list = spec.pod_cidrs.as_deref().filter(|list| !list.is_empty());
     let texts = list.unwrap_or(spec.pod_cidr.as_slice());
     let mut found = Vec::new();

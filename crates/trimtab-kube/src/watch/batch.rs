@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
+use super::encoding::{Encoding, Splitter};
 use super::ended::Ended;
-use super::lines::Lines;
+use super::event::{Event, Status};
 use super::place::Place;
-use super::request::{Event, Status};
 use super::watched::Watched;
 use crate::Change;
 use crate::failure::Failure;
@@ -31,11 +31,12 @@ impl<'a> Batch<'a> {
     pub(super) fn take<K: Watched>(
         &mut self,
         piece: Option<Result<Bytes, kube::Error>>,
-        lines: &mut Lines,
+        encoding: Encoding,
+        splitter: &mut Splitter,
     ) -> Result<(), Ended> {
-        lines.push(&piece.ok_or(Ended::Over)?.map_err(|_| Ended::Cut)?)?;
-        while let Some(line) = lines.next() {
-            self.take_event::<K>(serde_json::from_slice(line).map_err(Failure::from)?)?;
+        splitter.push(&piece.ok_or(Ended::Over)?.map_err(|_| Ended::Cut)?)?;
+        while let Some(event) = splitter.next()? {
+            self.take_event::<K>(Event::decode(encoding, event)?)?;
         }
         Ok(())
     }
@@ -49,12 +50,11 @@ impl<'a> Batch<'a> {
             Event::Modified(object) => self.take_object(object, K::change),
             Event::Deleted(object) => self.take_object(object, K::gone),
             Event::Bookmark(bookmark) => {
-                let metadata = bookmark.metadata;
                 if self.place.is_listed() {
-                    self.place.reached(metadata.resource_version);
-                } else if metadata.ends_state() {
+                    self.place.reached(bookmark.resource_version);
+                } else if bookmark.ends_state() {
                     self.changes.push(Change::End(K::KIND));
-                    self.place.listed(metadata.resource_version);
+                    self.place.listed(bookmark.resource_version);
                 } else {
                     // A server that knows of the mark sends it first.
                     return Err(Ended::Unmarked);

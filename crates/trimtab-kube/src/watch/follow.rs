@@ -11,11 +11,11 @@ use tracing::{debug, info};
 
 use super::backoff::Backoff;
 use super::batch::Batch;
+use super::encoding::{Accepted, Encoding, Splitter};
 use super::ended::Ended;
 use super::items::Items;
-use super::lines::Lines;
 use super::place::{Place, Reaction, Step};
-use super::request::{Page, Selection, piece, send};
+use super::request::{Selection, piece, send};
 use super::timing::Timing;
 use super::watched::Watched;
 use crate::contact::Contact;
@@ -44,8 +44,9 @@ impl Follower<'_> {
             let mut answered = None;
             let ended = match place.next() {
                 Step::List { not_before } => {
-                    let request = selection.list::<K>(not_before);
-                    match self.list::<K>(selection, request).await {
+                    let accepted = place.accepted();
+                    let request = selection.list::<K>(not_before, accepted);
+                    match self.list::<K>(selection, request, accepted).await {
                         Ok(revision) => {
                             place.listed(revision);
                             continue;
@@ -95,12 +96,14 @@ impl Follower<'_> {
         &self,
         selection: &Selection,
         mut request: http::Request<kube::client::Body>,
+        accepted: Accepted,
     ) -> Result<String, Ended> {
         let mut changes = vec![Change::Begin(K::KIND)];
         loop {
-            let body = send(self.client, request, self.timing.answer).await?.into_body();
-            let mut body = pin!(body);
-            let mut items = Items::default();
+            let response = send(self.client, request, self.timing.answer).await?;
+            let encoding = Encoding::of(response.headers())?;
+            let mut body = pin!(response.into_body());
+            let mut items = Items::new(encoding);
             loop {
                 let next = timeout(self.timing.answer, piece(body.as_mut())).await;
                 let bytes = match next.map_err(|_| Failure::Silent(self.timing.answer))? {
@@ -110,21 +113,20 @@ impl Follower<'_> {
                 };
                 self.contact.heard();
                 items.push(&bytes)?;
-                while let Some(item) = items.next() {
-                    let object: K = serde_json::from_slice(item).map_err(Failure::from)?;
-                    changes.push(object.change());
+                while let Some(item) = items.next()? {
+                    changes.push(encoding.object::<K>(item)?.change());
                 }
                 if changes.len() >= TOGETHER {
                     self.hand_on(std::mem::take(&mut changes)).await?;
                 }
             }
-            let page: Page = serde_json::from_slice(items.rest()).map_err(Failure::from)?;
-            let Some(next) = page.metadata.next.filter(|next| !next.is_empty()) else {
+            let metadata = items.finish()?;
+            let Some(next) = metadata.next.filter(|next| !next.is_empty()) else {
                 changes.push(Change::End(K::KIND));
                 self.hand_on(changes).await?;
-                return Ok(page.metadata.resource_version);
+                return Ok(metadata.resource_version);
             };
-            request = selection.rest_of_list::<K>(&next);
+            request = selection.rest_of_list::<K>(&next, accepted);
         }
     }
 
@@ -137,16 +139,19 @@ impl Follower<'_> {
         answered: &mut Option<Instant>,
     ) -> Result<Infallible, Ended> {
         let seconds = fastrand::u64(self.timing.watch.clone());
+        let accepted = place.accepted();
         let (request, mut begun) = match place.next() {
-            Step::Watch { after } => (selection.watch::<K>(after, seconds), Vec::new()),
+            Step::Watch { after } => (selection.watch::<K>(after, seconds, accepted), Vec::new()),
             Step::Stream { not_before } | Step::List { not_before } => {
-                (selection.stream::<K>(not_before, seconds), vec![Change::Begin(K::KIND)])
+                let request = selection.stream::<K>(not_before, seconds, accepted);
+                (request, vec![Change::Begin(K::KIND)])
             }
         };
-        let body = send(self.client, request, self.timing.answer).await?.into_body();
+        let response = send(self.client, request, self.timing.answer).await?;
         *answered = Some(Instant::now());
-        let mut body = pin!(body);
-        let mut lines = Lines::default();
+        let encoding = Encoding::of(response.headers())?;
+        let mut body = pin!(response.into_body());
+        let mut splitter = Splitter::new(encoding);
         let mut is_proven = false;
         // When an object of the state was last seen.
         let mut grown = Instant::now();
@@ -169,11 +174,11 @@ impl Follower<'_> {
                 timeout_at(end, next).await.map_err(|_| Ended::Unmarked)?
             };
             let mut batch = Batch::new(place, std::mem::take(&mut begun));
-            let mut taken = batch.take::<K>(first, &mut lines);
+            let mut taken = batch.take::<K>(first, encoding, &mut splitter);
             // Whatever else is ready is sent with it.
             while taken.is_ok() && batch.changes.len() < TOGETHER {
                 let Some(next) = piece(body.as_mut()).now_or_never() else { break };
-                taken = batch.take::<K>(next, &mut lines);
+                taken = batch.take::<K>(next, encoding, &mut splitter);
             }
             let Batch { changes, has_grown, .. } = batch;
             if has_grown {

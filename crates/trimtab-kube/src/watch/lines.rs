@@ -1,17 +1,12 @@
 //! Splits a stream into lines.
 
+use super::buffer::Buffer;
 use crate::failure::Failure;
-
-/// Longer than any object: etcd's default limit is 1.5 MiB.
-const LONGEST: usize = 32 << 20;
-/// A buffer larger than this is not kept for the next line.
-const KEPT: usize = 64 << 10;
 
 /// Data that has arrived, and how much of it has been returned.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    buffer: Vec<u8>,
-    taken: usize,
+    buffer: Buffer,
     /// Where the search for the end of the line continues.
     searched: usize,
 }
@@ -22,39 +17,30 @@ impl Lines {
     /// # Errors
     /// [`Failure::TooLong`] if a line does not end.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        self.buffer.drain(..self.taken);
-        self.searched -= self.taken;
-        self.taken = 0;
-        if self.buffer.len() + piece.len() > LONGEST {
-            return Err(Failure::TooLong(LONGEST));
-        }
-        if self.buffer.is_empty() {
-            self.buffer.shrink_to(KEPT);
-        }
-        self.buffer.extend_from_slice(piece);
-        Ok(())
+        self.buffer.push(piece)
     }
 
     /// The next whole line, without its end. Empty lines are skipped.
     pub(super) fn next(&mut self) -> Option<&[u8]> {
         loop {
-            let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
+            let rest = self.buffer.rest();
+            let found = rest[self.searched..].iter().position(|byte| *byte == b'\n');
             let Some(length) = found else {
-                self.searched = self.buffer.len();
+                self.searched = rest.len();
                 return None;
             };
-            let line = self.taken..self.searched + length;
-            self.searched = line.end + 1;
-            self.taken = self.searched;
-            if !line.is_empty() {
-                return Some(&self.buffer[line]);
+            let length = std::mem::take(&mut self.searched) + length;
+            if length > 0 {
+                return Some(&self.buffer.take(length + 1)[..length]);
             }
+            self.buffer.take(1);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::buffer::LONGEST;
     use super::*;
 
     fn lines(pieces: &[&str]) -> Vec<String> {

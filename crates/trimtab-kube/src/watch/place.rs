@@ -1,5 +1,6 @@
 //! How far a kind of objects is known, and what is requested next. Pure: no requests, no clock.
 
+use super::encoding::Accepted;
 use super::ended::Ended;
 use crate::failure::Failure;
 
@@ -20,6 +21,7 @@ pub(super) struct Place {
     by_list: bool,
     broken_streams: u32,
     unknown_revisions: u32,
+    accepted: Accepted,
 }
 
 /// The next request. All of them are answered from the API server's watch cache, never from etcd:
@@ -73,9 +75,15 @@ impl Place {
         self.is_listed
     }
 
+    /// In which encodings the next answer may come.
+    pub(super) fn accepted(&self) -> Accepted {
+        self.accepted
+    }
+
     /// The state is complete, at this revision.
     pub(super) fn listed(&mut self, revision: String) {
-        *self = Self { revision: Some(revision), is_listed: true, ..Self::default() };
+        let accepted = self.accepted;
+        *self = Self { revision: Some(revision), is_listed: true, accepted, ..Self::default() };
     }
 
     /// A watch has come to this revision.
@@ -85,6 +93,13 @@ impl Place {
 
     /// Reacts to the end of a request. `has_lived`: a watch that had worked for a while.
     pub(super) fn react(&mut self, ended: &Ended, has_lived: bool) -> Reaction {
+        if matches!(ended, Ended::Failed(Failure::Unreadable(_))) && self.accepted == Accepted::Both
+        {
+            // Perhaps something between here and the API server only knows JSON.
+            self.accepted = Accepted::Json;
+            self.is_listed = false;
+            return Reaction::Fail;
+        }
         match ended {
             Ended::NotWanted => Reaction::Stop,
             _ if self.is_listed => self.react_to_watch(ended, has_lived),
@@ -226,6 +241,23 @@ mod tests {
             place.react(&refused(410), true);
             assert_eq!(place.next(), Step::Stream { not_before: "7" }, "{ended:?}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_asked_for_in_json_from_then_on() {
+        let mut place = Place::default();
+        assert_eq!(place.accepted(), Accepted::Both);
+        place.react(&refused(500), false);
+        assert_eq!(place.accepted(), Accepted::Both);
+        let unreadable = Ended::Failed(Failure::Unreadable(String::new()));
+        assert_eq!(place.react(&unreadable, false), Reaction::Fail);
+        assert_eq!(place.accepted(), Accepted::Json);
+        assert_eq!(place.next(), Step::Stream { not_before: "0" });
+        // JSON cannot be read either.
+        assert_eq!(place.react(&unreadable, false), Reaction::Fail);
+        assert_eq!(place.next(), Step::List { not_before: "0" });
+        place.listed("7".to_owned());
+        assert_eq!(place.accepted(), Accepted::Json);
     }
 
     #[test]

@@ -9,9 +9,10 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::encoding::{Accepted, Encoding};
+use super::event::Status;
 use super::watched::Watched;
 use crate::failure::Failure;
 
@@ -34,36 +35,46 @@ pub(super) struct Selection {
 impl Selection {
     /// The state as a list. With a resource version and no `limit`, it comes from the watch cache,
     /// as a whole; `limit` would be ignored with version 0, and make etcd be read with another.
-    pub(super) fn list<K: Watched>(&self, not_before: &str) -> Request<Body> {
+    pub(super) fn list<K: Watched>(&self, not_before: &str, accepted: Accepted) -> Request<Body> {
         let mut query = self.query();
         query.append_pair("resourceVersion", not_before);
         if not_before != "0" {
             query.append_pair("resourceVersionMatch", "NotOlderThan");
         }
-        request::<K>("List", &query.finish())
+        request::<K>("List", &query.finish(), accepted)
     }
 
     /// The rest of a list, if the API server sends pages although none were requested; `next` is its
     /// continue token.
-    pub(super) fn rest_of_list<K: Watched>(&self, next: &str) -> Request<Body> {
+    pub(super) fn rest_of_list<K: Watched>(&self, next: &str, accepted: Accepted) -> Request<Body> {
         let mut query = self.query();
         query.append_pair("continue", next);
-        request::<K>("List", &query.finish())
+        request::<K>("List", &query.finish(), accepted)
     }
 
     /// A watch that begins with the state, as if every object had just been added, and marks its end
     /// by a bookmark.
-    pub(super) fn stream<K: Watched>(&self, not_before: &str, seconds: u64) -> Request<Body> {
+    pub(super) fn stream<K: Watched>(
+        &self,
+        not_before: &str,
+        seconds: u64,
+        accepted: Accepted,
+    ) -> Request<Body> {
         let mut query = self.watch_query(not_before, seconds);
         query
             .append_pair("sendInitialEvents", "true")
             .append_pair("resourceVersionMatch", "NotOlderThan");
-        request::<K>("", &query.finish())
+        request::<K>("", &query.finish(), accepted)
     }
 
     /// A watch of changes after `revision`.
-    pub(super) fn watch<K: Watched>(&self, revision: &str, seconds: u64) -> Request<Body> {
-        request::<K>("", &self.watch_query(revision, seconds).finish())
+    pub(super) fn watch<K: Watched>(
+        &self,
+        revision: &str,
+        seconds: u64,
+        accepted: Accepted,
+    ) -> Request<Body> {
+        request::<K>("", &self.watch_query(revision, seconds).finish(), accepted)
     }
 
     fn watch_query(
@@ -92,14 +103,14 @@ impl Selection {
 }
 
 /// `list` is `List` or nothing: part of the type's name if only metadata is requested.
-fn request<K: Watched>(list: &str, query: &str) -> Request<Body> {
-    let accept = if K::METADATA_ONLY {
-        format!("application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1")
+fn request<K: Watched>(list: &str, query: &str, accepted: Accepted) -> Request<Body> {
+    let parameters = if K::METADATA_ONLY {
+        format!(";as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1")
     } else {
-        "application/json".to_owned()
+        String::new()
     };
     Request::get(format!("{}?{query}", K::PATH))
-        .header(ACCEPT, accept)
+        .header(ACCEPT, accepted.header(&parameters))
         .body(Body::empty())
         .expect("paths and encoded queries are valid")
 }
@@ -119,10 +130,11 @@ pub(super) async fn send(
     }
     let code = response.status().as_u16();
     let retry_after = retry_after(response.headers());
+    let encoding = Encoding::of(response.headers()).unwrap_or(Encoding::Json);
     let body = read(response.into_body(), patience).await?;
-    let message = match serde_json::from_slice::<Status>(&body) {
-        Ok(status) => status.message,
-        Err(_) => String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]).into_owned(),
+    let message = match Status::of_body(encoding, &body) {
+        Some(status) => status.message,
+        None => String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]).into_owned(),
     };
     Err(Failure::Refused { code, message, retry_after })
 }
@@ -163,64 +175,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
-/// A list without its items.
-#[derive(Debug, Deserialize)]
-pub(super) struct Page {
-    pub(super) metadata: PageMetadata,
-    /// Items that were no objects are still here, and then this cannot be read.
-    #[serde(default, rename = "items")]
-    _items: Option<[(); 0]>,
-}
-
-/// `metadata` of a list or of a bookmark.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct PageMetadata {
-    pub(super) resource_version: String,
-    #[serde(rename = "continue")]
-    pub(super) next: Option<String>,
-    annotations: Option<BookmarkAnnotations>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct BookmarkAnnotations {
-    #[serde(rename = "k8s.io/initial-events-end")]
-    ends_state: Option<String>,
-}
-
-impl PageMetadata {
-    /// Whether this bookmark marks the end of the state at the beginning of a watch.
-    pub(super) fn ends_state(&self) -> bool {
-        let mark = self.annotations.as_ref().and_then(|all| all.ends_state.as_deref());
-        mark == Some("true")
-    }
-}
-
-/// One line of a watch.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", content = "object", rename_all = "UPPERCASE")]
-pub(super) enum Event<K> {
-    Added(K),
-    Modified(K),
-    Deleted(K),
-    Bookmark(Bookmark),
-    Error(Status),
-}
-
-/// An object that carries nothing but a revision.
-#[derive(Debug, Deserialize)]
-pub(super) struct Bookmark {
-    pub(super) metadata: PageMetadata,
-}
-
-/// The API server's error response (`Status`, meta/v1).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Status {
-    pub(super) code: u16,
-    pub(super) message: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,15 +187,15 @@ mod tests {
         let state = "watch=true&allowWatchBookmarks=true&resourceVersion=0&timeoutSeconds=300\
             &sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
         for (request, rest) in [
-            (selection.list::<ServiceObject>("0"), "resourceVersion=0"),
+            (selection.list::<ServiceObject>("0", Accepted::Both), "resourceVersion=0"),
             (
-                selection.list::<ServiceObject>("7"),
+                selection.list::<ServiceObject>("7", Accepted::Both),
                 "resourceVersion=7&resourceVersionMatch=NotOlderThan",
             ),
-            (selection.rest_of_list::<ServiceObject>("x=="), "continue=x%3D%3D"),
-            (selection.stream::<ServiceObject>("0", 300), state),
+            (selection.rest_of_list::<ServiceObject>("x==", Accepted::Both), "continue=x%3D%3D"),
+            (selection.stream::<ServiceObject>("0", 300, Accepted::Both), state),
             (
-                selection.watch::<ServiceObject>("17", 300),
+                selection.watch::<ServiceObject>("17", 300, Accepted::Both),
                 "watch=true&allowWatchBookmarks=true&resourceVersion=17&timeoutSeconds=300",
             ),
         ] {
@@ -250,15 +204,25 @@ mod tests {
     }
 
     #[test]
-    fn of_nodes_whose_weights_count_only_metadata_is_asked_for() {
-        let accept = |request: Request<Body>| {
-            request.headers()[ACCEPT].to_str().unwrap().split(';').nth(1).unwrap().to_owned()
-        };
+    fn protobuf_is_preferred_and_of_nodes_whose_weights_count_only_metadata_is_asked_for() {
         let all = Selection::default();
-        let list = accept(all.list::<NodeWeightObject>("0"));
-        assert_eq!(list, "as=PartialObjectMetadataList");
-        let watch = accept(all.watch::<NodeWeightObject>("1", 1));
-        assert_eq!(watch, "as=PartialObjectMetadata");
+        let accept =
+            |request: Request<Body>| request.headers()[ACCEPT].to_str().unwrap().to_owned();
+        assert_eq!(
+            accept(all.list::<ServiceObject>("0", Accepted::Both)),
+            "application/vnd.kubernetes.protobuf,application/json"
+        );
+        assert_eq!(accept(all.list::<ServiceObject>("0", Accepted::Json)), "application/json");
+        let partial = |list: &str| format!(";as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1");
+        let list = partial("List");
+        assert_eq!(
+            accept(all.list::<NodeWeightObject>("0", Accepted::Both)),
+            format!("application/vnd.kubernetes.protobuf{list},application/json{list}")
+        );
+        assert_eq!(
+            accept(all.watch::<NodeWeightObject>("1", 1, Accepted::Json)),
+            format!("application/json{}", partial(""))
+        );
     }
 
     #[test]

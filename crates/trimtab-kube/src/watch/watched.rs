@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::objects::{EndpointSliceObject, NodeObject, NodeWeightObject, ServiceObject};
-use crate::{Change, Kind};
+use crate::{Change, Kind, Malformed};
 
 /// An object that can become a [`Change`].
 pub(super) trait Watched: DeserializeOwned + Send {
@@ -14,6 +14,11 @@ pub(super) trait Watched: DeserializeOwned + Send {
     /// Whether only metadata is requested.
     const METADATA_ONLY: bool = false;
 
+    /// Decodes an object in protobuf, without an envelope.
+    ///
+    /// # Errors
+    /// The bytes are none.
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed>;
     /// `metadata.resourceVersion`.
     fn take_revision(&mut self) -> Option<String>;
     /// It was listed, added or changed.
@@ -25,6 +30,10 @@ pub(super) trait Watched: DeserializeOwned + Send {
 impl Watched for ServiceObject {
     const KIND: Kind = Kind::Services;
     const PATH: &'static str = "/api/v1/services";
+
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::from_protobuf(bytes)
+    }
 
     fn take_revision(&mut self) -> Option<String> {
         self.revision.take()
@@ -43,6 +52,10 @@ impl Watched for EndpointSliceObject {
     const KIND: Kind = Kind::Slices;
     const PATH: &'static str = "/apis/discovery.k8s.io/v1/endpointslices";
 
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::from_protobuf(bytes)
+    }
+
     fn take_revision(&mut self) -> Option<String> {
         self.revision.take()
     }
@@ -59,6 +72,10 @@ impl Watched for EndpointSliceObject {
 impl Watched for NodeObject {
     const KIND: Kind = Kind::Node;
     const PATH: &'static str = "/api/v1/nodes";
+
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::from_protobuf(bytes)
+    }
 
     fn take_revision(&mut self) -> Option<String> {
         self.revision.take()
@@ -77,6 +94,10 @@ impl Watched for NodeWeightObject {
     const KIND: Kind = Kind::NodeWeights;
     const PATH: &'static str = "/api/v1/nodes";
     const METADATA_ONLY: bool = true;
+
+    fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::from_protobuf(bytes)
+    }
 
     fn take_revision(&mut self) -> Option<String> {
         self.revision.take()

@@ -18,10 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The node.
 pub(crate) const NODE: &str = "node-00000";
 
-/// A request: its path and the parameters of its query.
+/// A request: its path, its `Accept` header and the parameters of its query.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) path: String,
+    pub(crate) accept: String,
     pub(crate) parameters: BTreeMap<String, String>,
 }
 
@@ -29,7 +30,8 @@ impl Asked {
     fn new(request: &Request<Body>) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Self { path: request.uri().path().to_owned(), parameters }
+        let accept = request.headers()[http::header::ACCEPT].to_str().unwrap().to_owned();
+        Self { path: request.uri().path().to_owned(), accept, parameters }
     }
 
     pub(crate) fn parameter(&self, name: &str) -> &str {

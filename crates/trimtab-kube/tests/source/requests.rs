@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_api::{ApiServer, Cluster, Config, Cut, Fault, Resource, StreamingLists, Verb};
+use test_api::{ApiServer, Cluster, Config, Cut, Fault, Protobuf, Resource, StreamingLists, Verb};
 use trimtab_kube::Change;
 use trimtab_kube::watch::Timing;
 
@@ -24,7 +24,11 @@ fn reads_etcd(asked: &Asked) -> bool {
 }
 
 async fn server(streaming_lists: StreamingLists) -> ApiServer {
-    let api = ApiServer::start(Config { streaming_lists, ..Config::default() }).await.unwrap();
+    server_with(Config { streaming_lists, ..Config::default() }).await
+}
+
+async fn server_with(config: Config) -> ApiServer {
+    let api = ApiServer::start(config).await.unwrap();
     api.load(&Cluster::synthetic(SERVICES, 3, 1).on_nodes(NODES));
     api
 }
@@ -41,6 +45,7 @@ fn timing(streaming_lists: StreamingLists) -> Timing {
 fn what_reads_etcd_is_told_from_what_does_not() {
     let asked = |query: &str| Asked {
         path: String::new(),
+        accept: String::new(),
         parameters: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
     };
     for query in [
@@ -69,10 +74,11 @@ fn what_reads_etcd_is_told_from_what_does_not() {
 async fn no_request_of_a_start_reads_etcd() {
     use StreamingLists::{Refused, Served, Unmarked};
     // For each of four kinds: one stream; or a stream, a list and a watch.
-    for (streaming_lists, requests) in
-        [(Served, 4), (Refused(422), 12), (Refused(400), 12), (Unmarked, 12)]
-    {
-        let api = server(streaming_lists).await;
+    let modes = [(Served, 4), (Refused(422), 12), (Refused(400), 12), (Unmarked, 12)];
+    let encodings = [Protobuf::Served, Protobuf::Missing];
+    let all = modes.into_iter().flat_map(|mode| encodings.map(|protobuf| (mode, protobuf)));
+    for ((streaming_lists, requests), protobuf) in all {
+        let api = server_with(Config { streaming_lists, protobuf, ..Config::default() }).await;
         let mut source = Observed::start(&api, &timing(streaming_lists));
         let changes = source.until_listed().await;
         let expected = if streaming_lists == Unmarked { 2 * OBJECTS } else { OBJECTS };
@@ -145,5 +151,36 @@ async fn a_state_that_breaks_off_is_begun_again_and_then_listed() {
         assert_eq!(services.len(), SERVICES);
         assert_eq!(api.counters().requests(Verb::List, Resource::Services), 1);
         api.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_labels_json_as_protobuf_is_asked_for_json() {
+    // For each of four kinds: a stream, or a refused one, that cannot be read; a stream in JSON; or a
+    // list that cannot be read, a list in JSON, and a watch.
+    for (streaming_lists, unread, read) in
+        [(StreamingLists::Served, 4, 4), (StreamingLists::Refused(422), 8, 8)]
+    {
+        let protobuf = Protobuf::Mislabelled;
+        let api = server_with(Config { streaming_lists, protobuf, ..Config::default() }).await;
+        let mut source = Observed::start(&api, &timing(streaming_lists));
+        source.until_listed().await;
+        source.until_asked(unread + read).await;
+        let asked = source.asked();
+        let in_json = |asked: &&Asked| asked.accept.starts_with("application/json");
+        assert_eq!(asked.iter().filter(in_json).count(), read, "{asked:#?}");
+        assert_eq!(asked.len(), unread + read, "{asked:#?}");
+    }
+}
+
+#[tokio::test]
+async fn protobuf_is_asked_for_first_and_json_second() {
+    let api = server(StreamingLists::Served).await;
+    let mut source = Observed::start(&api, &timing(StreamingLists::Served));
+    source.until_listed().await;
+    for asked in source.asked() {
+        let types: Vec<_> =
+            asked.accept.split(',').map(|clause| clause.split(';').next().unwrap()).collect();
+        assert_eq!(types, ["application/vnd.kubernetes.protobuf", "application/json"], "{asked:?}");
     }
 }

@@ -10,13 +10,14 @@ use trimtab_core::{Family, Protocol};
 use super::{PROXY_NAME, Port, Spec, Status, Wire};
 use crate::objects::annotations::tuning;
 use crate::objects::decoded::{Problems, Severity, quoted};
+use crate::objects::text::Text;
 
 /// The default of `sessionAffinityConfig.clientIP.timeoutSeconds`, and its range, as the API
 /// documents them.
 const AFFINITY_SECONDS: u32 = 10_800;
 const LONGEST_AFFINITY: i64 = 86_400;
 
-pub(super) fn decode(wire: &Wire, problems: &mut Problems) -> Option<Service> {
+pub(super) fn decode(wire: &Wire<'_>, problems: &mut Problems) -> Option<Service> {
     let default = Spec::default();
     let spec = wire.spec.as_ref().unwrap_or(&default);
     if wire.metadata.labels.get(PROXY_NAME).is_some() {
@@ -71,15 +72,15 @@ pub(super) fn decode(wire: &Wire, problems: &mut Problems) -> Option<Service> {
 }
 
 /// One address for each family; `None` for a headless Service.
-fn cluster_ips(spec: &Spec, problems: &mut Problems) -> Option<Vec<IpAddr>> {
+fn cluster_ips(spec: &Spec<'_>, problems: &mut Problems) -> Option<Vec<IpAddr>> {
     let list = spec.cluster_ips.as_deref().filter(|list| !list.is_empty());
     let (field, texts) = match (list, &spec.cluster_ip) {
         (Some(list), _) => ("spec.clusterIPs", list),
         (None, Some(one)) => ("spec.clusterIP", std::slice::from_ref(one)),
         (None, None) => ("spec.clusterIP", &[][..]),
     };
-    let texts: Vec<&String> = texts.iter().filter(|text| !text.is_empty()).collect();
-    if texts.iter().any(|text| *text == "None") {
+    let texts: Vec<&Text<'_>> = texts.iter().filter(|text| !text.is_empty()).collect();
+    if texts.iter().any(|text| &***text == "None") {
         problems.add(Severity::Skipped, field, "headless".into());
         return None;
     }
@@ -92,7 +93,8 @@ fn cluster_ips(spec: &Spec, problems: &mut Problems) -> Option<Vec<IpAddr>> {
     for (index, text) in texts.into_iter().enumerate() {
         let Some(address) = address(&format!("{field}[{index}]"), text, problems) else { continue };
         let family = Family::of(address);
-        let listed = families.is_none_or(|families| families.contains(&family.to_string()));
+        let word = family.to_string();
+        let listed = families.is_none_or(|families| families.iter().any(|one| **one == *word));
         if listed && found.iter().all(|other| Family::of(*other) != family) {
             found.push(address);
         }
@@ -108,7 +110,7 @@ fn address(field: &str, text: &str, problems: &mut Problems) -> Option<IpAddr> {
     address
 }
 
-fn addresses(field: &str, texts: Option<&[String]>, problems: &mut Problems) -> Vec<IpAddr> {
+fn addresses(field: &str, texts: Option<&[Text<'_>]>, problems: &mut Problems) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for (index, text) in texts.unwrap_or_default().iter().enumerate() {
         if let Some(address) = address(&format!("{field}[{index}]"), text, problems)
@@ -122,12 +124,12 @@ fn addresses(field: &str, texts: Option<&[String]>, problems: &mut Problems) -> 
 
 /// Ingress addresses whose traffic arrives with the VIP as destination; with ipMode Proxy the load
 /// balancer sends to the nodes instead.
-fn load_balancer_ips(status: Option<&Status>, problems: &mut Problems) -> Vec<IpAddr> {
+fn load_balancer_ips(status: Option<&Status<'_>>, problems: &mut Problems) -> Vec<IpAddr> {
     let ingress = status
         .and_then(|status| status.load_balancer.as_ref())
         .and_then(|balancer| balancer.ingress.as_deref())
         .unwrap_or_default();
-    let texts: Vec<String> = ingress
+    let texts: Vec<Text<'_>> = ingress
         .iter()
         .filter(|ingress| matches!(ingress.ip_mode.as_deref(), None | Some("" | "VIP")))
         .filter_map(|ingress| ingress.ip.clone())
@@ -136,7 +138,7 @@ fn load_balancer_ips(status: Option<&Status>, problems: &mut Problems) -> Vec<Ip
     addresses("status.loadBalancer.ingress", Some(&texts), problems)
 }
 
-fn source_ranges(texts: Option<&[String]>, problems: &mut Problems) -> Option<Vec<IpNet>> {
+fn source_ranges(texts: Option<&[Text<'_>]>, problems: &mut Problems) -> Option<Vec<IpNet>> {
     let texts = texts.filter(|texts| !texts.is_empty())?;
     let mut ranges: Vec<IpNet> = Vec::new();
     for (index, text) in texts.iter().enumerate() {
@@ -156,7 +158,7 @@ fn source_ranges(texts: Option<&[String]>, problems: &mut Problems) -> Option<Ve
     Some(ranges)
 }
 
-fn ports(wire: &[Port], problems: &mut Problems) -> Vec<ServicePort> {
+fn ports(wire: &[Port<'_>], problems: &mut Problems) -> Vec<ServicePort> {
     let mut found = Vec::with_capacity(wire.len());
     for (index, port) in wire.iter().enumerate() {
         let field = |name: &str| format!("spec.ports[{index}].{name}");
@@ -206,7 +208,7 @@ fn policy(field: &str, word: Option<&str>, problems: &mut Problems) -> TrafficPo
     }
 }
 
-fn affinity(spec: &Spec, problems: &mut Problems) -> Option<u32> {
+fn affinity(spec: &Spec<'_>, problems: &mut Problems) -> Option<u32> {
     match spec.session_affinity.as_deref() {
         None | Some("" | "None") => return None,
         Some("ClientIP") => {}
