@@ -14,7 +14,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Complaint, SERVICES, SUMMARY, Selection, Service, ServicePage, Summary};
+use crate::{
+    Complaint, EXPLANATION, Explanation, SERVICES, SUMMARY, Selection, Service, ServicePage,
+    Summary,
+};
 
 /// The longest time for an answer. The daemon answers within milliseconds unless it reads the whole
 /// kernel, as it does when it starts.
@@ -153,6 +156,27 @@ impl Client {
         }
         begun.into_iter().for_each(visit);
         Ok(())
+    }
+
+    /// Why a Service is programmed as it is: all parts of the explanation.
+    ///
+    /// # Errors
+    /// As [`Client::page`]; [`Error::Refused`] with status 404 if there is no such Service.
+    pub fn explanation(&mut self, namespace: &str, name: &str) -> Result<Explanation, Error> {
+        let mut selection = Selection {
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..Selection::default()
+        };
+        let mut part = |selection: &Selection| -> Result<Explanation, Error> {
+            self.get(&format!("{EXPLANATION}?{}", selection.to_query()))
+        };
+        let mut whole = part(&selection)?;
+        while let Some(next) = whole.next {
+            selection.from = Some(next.to_string());
+            whole.join(part(&selection)?);
+        }
+        Ok(whole)
     }
 
     /// Asks for a path with its query. Connects again if the daemon has closed the connection, as it

@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use crate::{
-    ApiServer, Comparison, Connections, Draining, Drift, DriftFound, Failure, Frontend, Kind,
-    Policy, Protocol, RealServer, Service, ServiceName, ServicePage, Stage, Summary, Warning,
+    ApiServer, Comparison, Connections, Draining, Drift, DriftFound, Element, Endpoint,
+    ExplainedFrontend, ExplainedPort, Explanation, Failure, Frontend, Held, Inside, Kind, Policy,
+    PortName, Precedence, Protocol, RealServer, Reason, Service, ServiceName, ServicePage, SetRole,
+    Stage, Summary, Topology, Verdict, Warning,
 };
 
 const PAGE: &str =
@@ -83,6 +85,63 @@ fn page() -> ServicePage {
     ServicePage { services: vec![service], next: Some(String::new()) }
 }
 
+fn explanation() -> Explanation {
+    let name = || ServiceName { namespace: String::new(), name: String::new() };
+    let port = || PortName { name: String::new(), protocol: Protocol::Udp, ipv6: true };
+    let verdict = Verdict { answers: true, reason: Reason::LastServing };
+    let element = || Element {
+        set: String::new(),
+        role: SetRole::LoadBalancerSourceNode,
+        value: String::new(),
+    };
+    let frontend = ExplainedFrontend {
+        address: Some([0, 0, 0, 0].into()),
+        port: Some(1),
+        mark: Some(1),
+        kind: Kind::ClusterIp,
+        service_port: port(),
+        policy: Policy::Cluster,
+        held: Some(Held { by: name(), kind: Kind::Inside, because: Precedence::StrongerKind }),
+        refused_to: vec![name()],
+        inside: Inside::WithoutMark,
+        inside_mark: Some(1),
+        elements: vec![element()],
+        binds: true,
+    };
+    let endpoint = Endpoint {
+        address: [0, 0, 0, 0].into(),
+        port: 1,
+        node: Some(String::new()),
+        ready: true,
+        serving: true,
+        terminating: false,
+        zone_hints: vec![String::new()],
+        node_hints: vec![String::new()],
+        weight: 1,
+        cluster: verdict,
+        local: verdict,
+    };
+    let explained = ExplainedPort {
+        port: port(),
+        slices: 1,
+        topology: Topology::SomeWithoutHint,
+        endpoints: vec![endpoint],
+        endpoint_count: 1,
+    };
+    Explanation {
+        namespace: String::new(),
+        name: String::new(),
+        node: String::new(),
+        zone: Some(String::new()),
+        problems: vec![Warning { reason: String::new(), message: String::new() }],
+        frontends: vec![frontend],
+        ports: vec![explained],
+        other_ports: vec![port()],
+        elements: vec![element()],
+        next: Some(1),
+    }
+}
+
 fn fields(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(entries) => {
@@ -99,9 +158,13 @@ fn fields(value: &Value, found: &mut Vec<String>) {
 #[test]
 fn every_field_is_in_the_book() {
     let mut found = Vec::new();
-    for answer in [serde_json::to_value(summary()).unwrap(), serde_json::to_value(page()).unwrap()]
-    {
-        fields(&answer, &mut found);
+    let answers = [
+        serde_json::to_value(summary()),
+        serde_json::to_value(page()),
+        serde_json::to_value(explanation()),
+    ];
+    for answer in answers {
+        fields(&answer.unwrap(), &mut found);
     }
     assert!(found.len() > 40, "{found:?}");
     let is_missing = |field: &&String| {
@@ -118,4 +181,6 @@ fn what_is_written_is_read_back() {
     assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
     let text = serde_json::to_string(&page).unwrap();
     assert_eq!(serde_json::from_str::<ServicePage>(&text).unwrap(), page);
+    let text = serde_json::to_string(&explanation()).unwrap();
+    assert_eq!(serde_json::from_str::<Explanation>(&text).unwrap(), explanation());
 }

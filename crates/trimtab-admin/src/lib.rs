@@ -7,6 +7,7 @@
 //! | path | answer |
 //! |---|---|
 //! | [`SUMMARY`] | [`Summary`]: the daemon as a whole |
+//! | [`EXPLANATION`] with a [`Selection`] of one Service | [`Explanation`]: why it is programmed as it is, in parts |
 //! | [`SERVICES`] with a [`Selection`] | [`ServicePage`]: what is programmed for each Service, in pages |
 //!
 //! An answer with another status than 200 is a [`Complaint`]. All answers are snapshots: the daemon
@@ -25,11 +26,16 @@
 mod client;
 #[cfg(test)]
 mod documented;
+mod explanation;
 mod selection;
 mod service;
 mod summary;
 
 pub use client::{Client, Error};
+pub use explanation::{
+    Element, Endpoint, ExplainedFrontend, ExplainedPort, Explanation, Held, Inside, PortName,
+    Precedence, Reason, SetRole, Topology, Verdict,
+};
 pub use selection::Selection;
 pub use service::{
     Connections, Draining, Failure, Frontend, Kind, Policy, Protocol, RealServer, Service,
@@ -43,6 +49,8 @@ use serde::{Deserialize, Serialize};
 pub const SOCKET: &str = "/run/trimtab/trimtab.sock";
 /// The path of the summary.
 pub const SUMMARY: &str = "/v1/summary";
+/// The path of explanations.
+pub const EXPLANATION: &str = "/v1/explanation";
 /// The path of the Services.
 pub const SERVICES: &str = "/v1/services";
 

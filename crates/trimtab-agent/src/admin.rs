@@ -10,8 +10,10 @@
 
 mod claim;
 mod desk;
+mod explanation;
 mod serve;
 mod told;
 
 pub use desk::Desk;
+pub use explanation::explanation;
 pub use serve::serve;

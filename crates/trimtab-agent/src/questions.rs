@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use trimtab_reconcile::{Answer, Drift, Query};
+use trimtab_core::objects::ObjectName;
+use trimtab_reconcile::{Answer, Drift, Explanation, Query};
 
 /// A question to the loop, which answers at most one in each turn.
 #[derive(Debug)]
@@ -12,6 +13,19 @@ pub enum Question {
     State(oneshot::Sender<LoopState>),
     /// What is programmed?
     Programmed(Query, oneshot::Sender<Told<Answer>>),
+    /// Why is a Service programmed as it is?
+    Explain(Part, oneshot::Sender<Option<Explanation>>),
+}
+
+/// A part of the explanation of a Service.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The Service.
+    pub service: ObjectName,
+    /// How many rows were told before.
+    pub from: usize,
+    /// How many rows the part may have.
+    pub limit: usize,
 }
 
 /// An answer, and when it was given by the clock of the times in it.
@@ -97,6 +111,14 @@ impl Asker {
     /// If the loop does not answer in time.
     pub async fn programmed(&self, query: Query) -> Result<Told<Answer>, Unanswered> {
         self.ask(|answer| Question::Programmed(query, answer)).await
+    }
+
+    /// Asks for a part of the explanation of a Service; `None` if there is no such Service.
+    ///
+    /// # Errors
+    /// If the loop does not answer in time.
+    pub async fn explanation(&self, part: Part) -> Result<Option<Explanation>, Unanswered> {
+        self.ask(|answer| Question::Explain(part, answer)).await
     }
 
     async fn ask<T>(

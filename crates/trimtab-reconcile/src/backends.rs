@@ -14,6 +14,7 @@ use trimtab_core::RealServerKey;
 pub(crate) use endpoint_state::EndpointState;
 pub(crate) use selection::{Selection, Tally};
 
+use crate::explanation::Topology;
 use crate::hints::HintTable;
 
 /// The endpoints of one Service port in one family.
@@ -59,6 +60,11 @@ impl Backends {
     /// How endpoints are selected now, for each policy.
     pub(crate) fn selection(&self) -> Selection {
         self.tally.selection()
+    }
+
+    /// What topology hints come to.
+    pub(crate) fn topology(&self) -> Topology {
+        self.tally.topology()
     }
 
     /// Adds one slice's statement about an endpoint.

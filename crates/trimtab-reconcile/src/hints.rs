@@ -91,6 +91,16 @@ impl HintTable {
         self.seen.get(&id).map(|(_, meaning)| *meaning).unwrap_or_default()
     }
 
+    /// The node's zone.
+    pub(crate) fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// The hints that a number stands for; `None` for no hints.
+    pub(crate) fn hints(&self, id: HintId) -> Option<&Hints> {
+        self.seen.get(&id).map(|(hints, _)| hints)
+    }
+
     /// Sets the node's zone; returns whether that changed anything.
     pub(crate) fn set_zone(&mut self, zone: Option<&str>) -> bool {
         if self.zone.as_deref() == zone {

@@ -26,11 +26,12 @@
 //! | `execute` | carrying a plan out, and what is withheld after a failure |
 //! | [`state`] | the kernel's objects as values |
 //! | [`ports`] | what a daemon needs of a kernel |
-//! | `query`, `problem` | what others are told |
+//! | `query`, `explanation`, `problem` | what others are told |
 
 mod backends;
 mod desired;
 mod execute;
+mod explanation;
 mod hints;
 mod input;
 mod model;
@@ -53,6 +54,10 @@ mod views;
 mod work;
 
 pub use execute::{Kernel, Refused, Report, execute};
+pub use explanation::{
+    EndpointExplanation, Explanation, FrontendExplanation, Held, InsideView, PortExplanation,
+    PortName, Precedence, Topology, Verdict,
+};
 pub use operation::{Action, Operation, Phase, ServiceId};
 pub use plan::Plan;
 pub use problem::{Problem, Reason, ServiceProblems};

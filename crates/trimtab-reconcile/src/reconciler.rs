@@ -5,6 +5,7 @@ mod audit;
 mod claims;
 mod drain;
 mod elements;
+mod explain;
 mod feed;
 mod health_check;
 mod local_endpoints;

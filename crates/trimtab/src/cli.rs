@@ -4,6 +4,7 @@ mod check;
 mod cleanup;
 mod completions;
 mod diff;
+mod explain;
 mod ipvs_config;
 mod kube_proxy;
 mod man;
@@ -25,6 +26,7 @@ pub use check::CheckArgs;
 pub use cleanup::CleanupArgs;
 pub use completions::CompletionsArgs;
 pub use diff::DiffArgs;
+pub use explain::ExplainArgs;
 pub use kube_proxy::KubeProxyFlags;
 pub use man::ManArgs;
 pub use plan::PlanArgs;
@@ -72,6 +74,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show what is programmed on this node, per Service, with connections.
     Status(StatusArgs),
+    /// Explain why a Service is programmed as it is, and each endpoint in or out.
+    Explain(ExplainArgs),
     /// Look whether Trimtab can serve on this node, and say what is in the way. Changes nothing.
     Check(CheckArgs),
     /// Show how the kernel differs from what the objects ask for. Changes nothing.
@@ -109,6 +113,7 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Explain(arguments) => explain::explain(&arguments),
             Command::Check(arguments) => check::check(&arguments),
             Command::Diff(arguments) => diff::diff(&arguments),
             Command::Cleanup(arguments) => cleanup::cleanup(&arguments),

@@ -5,6 +5,7 @@
 //! | [`cli`] | arguments, and what each command does with them |
 //! | [`check`] | what a node lacks and what prevents Trimtab from serving |
 //! | [`diff`] | differences between what the kernel should hold and what it holds |
+//! | [`explain`] | why a Service is programmed as it is, as text |
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@status`] | what is programmed, as tables and as data |
 //! | [`trace`] | what a packet meets on a node, as text |
@@ -16,6 +17,7 @@
 pub mod check;
 pub mod cli;
 pub mod diff;
+pub mod explain;
 pub mod plan;
 pub mod reference;
 pub mod status;

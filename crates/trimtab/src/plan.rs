@@ -25,6 +25,8 @@ pub struct Planned {
     pub state: KernelState,
     /// What each Service needs of them.
     pub services: Vec<Programmed>,
+    /// The decisions that led there.
+    pub reconciler: Reconciler,
     /// Problems with the objects, for stderr.
     pub notes: Vec<String>,
     /// Whether an object has a value that the API does not allow.
@@ -64,7 +66,8 @@ pub fn plan(manifest: Manifest, config: &Config, local: Vec<LocalAddress>) -> Pl
         reconciler.take_report(&plan, &report, Duration::ZERO);
     }
     notes.extend(reconciler.take_problems().iter().flat_map(describe));
-    Planned { state, services: reconciler.programmed(), notes, invalid }
+    let services = reconciler.programmed();
+    Planned { state, services, reconciler, notes, invalid }
 }
 
 /// What is wrong in the objects themselves, and whether the API would refuse one of them.

@@ -20,6 +20,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use trimtab_admin::{Service, Summary};
 
+pub(crate) use kernel::{mark_of, socket};
+pub(crate) use services::{kind, protocol};
+
 use kernel::KernelServer;
 
 /// What is programmed.
@@ -46,6 +49,17 @@ pub(crate) enum Status {
     },
 }
 
+/// How a table is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    /// How much of it.
+    pub(crate) width: Width,
+    /// Whether in colours.
+    pub(crate) colours: bool,
+    /// When, for ages.
+    pub(crate) now: Timestamp,
+}
+
 /// How much a table shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
@@ -56,23 +70,23 @@ pub(crate) enum Width {
 }
 
 impl Status {
-    /// As text for people, in colours, which whoever prints it may take out again.
-    pub(crate) fn table(&self, width: Width, now: Timestamp) -> String {
+    /// As text for people.
+    pub(crate) fn table(&self, view: View) -> String {
         match self {
             Self::Daemon { summary, services, uncounted } => {
-                let mut text = summary::text(summary, now);
+                let mut text = summary::text(summary, view.now);
                 if let Some(why) = uncounted {
                     let _ = writeln!(text, "no counts of connections: {why}");
                 }
                 text.push('\n');
-                text + &services::text(services, width, now)
+                text + &services::text(services, view)
             }
             Self::Kernel { no_daemon, virtual_servers } => {
                 let mut text = format!(
                     "{no_daemon}\nThis is what the kernel holds, of Trimtab and of other programs; \
                      which Service has it is not known.\n\n"
                 );
-                text += &kernel::text(virtual_servers);
+                text += &kernel::text(virtual_servers, view);
                 text
             }
         }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::proxy::program;
 use trimtab_integration::cluster::{Cluster, Proxy, ProxyBuilder, ServiceSpec, eventually};
@@ -227,4 +227,39 @@ fn nobody_but_root_is_answered_whatever_the_mode_of_the_socket() {
     node.command("chmod", everybody).unwrap();
     let refused = ask();
     assert!(refused.contains("only root may ask"), "{refused}");
+}
+
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn what_is_explained_is_what_ipvsadm_shows() {
+    let (cluster, builder, _proxy) = started();
+    let node = cluster.topology.node(1).namespace();
+    let ready = |ready: bool| json!({"conditions": {"ready": ready}});
+    let pods = [(1, 1, ready(true)), (1, 2, ready(false)), (2, 1, ready(true))];
+    cluster.apply_all(&web().slices_with(&pods)).unwrap();
+    let explain = |words: &[&str]| {
+        let mut command = Command::new(program().unwrap());
+        command.arg("explain").arg("--socket").arg(builder.admin_socket()).args(words);
+        let output = node.run(|| command.output()).unwrap().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let answering = |text: &str| -> Vec<String> {
+        let told: Value = serde_json::from_str(text).unwrap();
+        let ports = told["ports"].as_array().unwrap().iter();
+        let of_v4 = ports.filter(|port| port["port"]["ipv6"] == false);
+        let endpoints = of_v4.flat_map(|port| port["endpoints"].as_array().unwrap());
+        let answering = endpoints.filter(|endpoint| endpoint["cluster"]["answers"] == true);
+        answering.map(|it| format!("{}:{}", it["address"].as_str().unwrap(), it["port"])).collect()
+    };
+    let vip = web().at_v4(80).to_string();
+    eventually("three endpoints, of which two answer", || {
+        let text = explain(&["web", "-o", "json"]);
+        let programmed: Vec<String> = truth(node, &vip).into_iter().map(|[at, ..]| at).collect();
+        let is_so = text.matches("\"notReady\"").count() == 4 && programmed == answering(&text);
+        Ok(is_so.then_some(()))
+    })
+    .unwrap();
+    let text = explain(&["web"]);
+    let line = "    does not answer: 10.244.1.12:8080 on node1: it is not ready";
+    assert!(text.lines().any(|one| one == line), "{text}");
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
-use trimtab_admin::{Complaint, SERVICES, SUMMARY, Selection, ServicePage};
+use trimtab_admin::{Complaint, EXPLANATION, SERVICES, SUMMARY, Selection, ServicePage};
 use trimtab_config::Config;
 use trimtab_core::objects::ObjectName;
 use trimtab_kube::warning::Warnings;
 
-use super::told::{Clock, place, query, service, summary, to_milliseconds};
+use super::explanation::explanation;
+use super::told::{Clock, WRONG_FROM, place, query, service, summary, to_milliseconds};
 use crate::health::Health;
-use crate::questions::{Asker, Unanswered};
+use crate::questions::{Asker, Part, Unanswered};
 
 /// Answers questions about this daemon.
 #[derive(Debug)]
@@ -45,6 +46,11 @@ impl Reply {
         Self { status, body: serde_json::to_string(&complaint).unwrap_or_default() }
     }
 
+    /// A parameter is wrong.
+    fn wrong(error: &str) -> Self {
+        Self::complaint(StatusCode::BAD_REQUEST, error)
+    }
+
     /// For others than root.
     pub(super) fn forbidden() -> Self {
         Self::complaint(StatusCode::FORBIDDEN, "only root may ask")
@@ -72,15 +78,34 @@ impl Desk {
         if method != Method::GET {
             return Reply::complaint(StatusCode::METHOD_NOT_ALLOWED, "only GET is served");
         }
+        let selection = || Selection::of_query(query).map_err(|error| Reply::wrong(&error));
         let answered = match path {
             SUMMARY => self.summary().await,
-            SERVICES => match Selection::of_query(query) {
+            SERVICES => match selection() {
                 Ok(selection) => self.services(&selection).await,
-                Err(error) => return Reply::complaint(StatusCode::BAD_REQUEST, &error),
+                Err(wrong) => return wrong,
+            },
+            EXPLANATION => match selection() {
+                Ok(selection) => self.explanation(&selection).await,
+                Err(wrong) => return wrong,
             },
             _ => return Reply::complaint(StatusCode::NOT_FOUND, "no such path"),
         };
         answered.unwrap_or_else(Reply::unanswered)
+    }
+
+    async fn explanation(&self, selection: &Selection) -> Result<Reply, Unanswered> {
+        let (Some(namespace), Some(name)) = (&selection.namespace, &selection.name) else {
+            return Ok(Reply::wrong("namespace and name: both are needed"));
+        };
+        let from = selection.from.as_deref().map_or(Ok(0), str::parse);
+        let Ok(from) = from else { return Ok(Reply::wrong(WRONG_FROM)) };
+        let (service, limit) = (ObjectName::new(namespace, name), selection.rows());
+        let told = self.asker.explanation(Part { service, from, limit }).await?;
+        Ok(match told {
+            Some(told) => Reply::ok(&explanation(told)),
+            None => Reply::complaint(StatusCode::NOT_FOUND, "no such Service is proxied"),
+        })
     }
 
     async fn summary(&self) -> Result<Reply, Unanswered> {
@@ -92,7 +117,7 @@ impl Desk {
     async fn services(&self, selection: &Selection) -> Result<Reply, Unanswered> {
         let query = match query(selection) {
             Ok(query) => query,
-            Err(error) => return Ok(Reply::complaint(StatusCode::BAD_REQUEST, &error)),
+            Err(error) => return Ok(Reply::wrong(&error)),
         };
         let told = self.asker.programmed(query).await?;
         let clock = Clock::at(told.now, Timestamp::now());

@@ -15,6 +15,9 @@ use trimtab_reconcile::{
 use crate::health::Health;
 use crate::questions::LoopState;
 
+/// For a `from` that is none.
+pub(super) const WRONG_FROM: &str = "from: expected the `next` of the page before";
+
 /// What the times of the loop's clock are by the system's. The system's clock may be set while the
 /// daemon runs, so that is worked out anew for each answer.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +112,7 @@ pub(super) fn query(selection: &admin::Selection) -> Result<Query, String> {
         (None, None, _) => Select::All,
     };
     let from = match &selection.from {
-        Some(from) => read_place(from).ok_or("from: expected the `next` of the page before")?,
+        Some(from) => read_place(from).ok_or(WRONG_FROM)?,
         None => Place::default(),
     };
     Ok(Query { select, from, limit: selection.rows() })
@@ -197,11 +200,11 @@ fn real_server(status: &RealServerStatus, clock: Clock) -> admin::RealServer {
     }
 }
 
-fn service_name(name: &ObjectName) -> admin::ServiceName {
+pub(super) fn service_name(name: &ObjectName) -> admin::ServiceName {
     admin::ServiceName { namespace: name.namespace().to_owned(), name: name.name().to_owned() }
 }
 
-const fn kind(kind: FrontendKind) -> admin::Kind {
+pub(super) const fn kind(kind: FrontendKind) -> admin::Kind {
     match kind {
         FrontendKind::ClusterIp => admin::Kind::ClusterIp,
         FrontendKind::LoadBalancer => admin::Kind::LoadBalancer,
@@ -211,14 +214,14 @@ const fn kind(kind: FrontendKind) -> admin::Kind {
     }
 }
 
-const fn policy(policy: TrafficPolicy) -> admin::Policy {
+pub(super) const fn policy(policy: TrafficPolicy) -> admin::Policy {
     match policy {
         TrafficPolicy::Cluster => admin::Policy::Cluster,
         TrafficPolicy::Local => admin::Policy::Local,
     }
 }
 
-const fn protocol(protocol: Protocol) -> admin::Protocol {
+pub(super) const fn protocol(protocol: Protocol) -> admin::Protocol {
     match protocol {
         Protocol::Tcp => admin::Protocol::Tcp,
         Protocol::Udp => admin::Protocol::Udp,
@@ -226,7 +229,7 @@ const fn protocol(protocol: Protocol) -> admin::Protocol {
     }
 }
 
-fn count(count: usize) -> u64 {
+pub(super) fn count(count: usize) -> u64 {
     count as u64
 }
 

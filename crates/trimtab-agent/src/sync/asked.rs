@@ -14,6 +14,10 @@ impl<D: DataPlane> SyncLoop<D> {
                 let told = Told { now: self.now(), answer: self.reconciler.answer(&query) };
                 drop(answer.send(told));
             }
+            Question::Explain(part, answer) => {
+                let told = self.reconciler.explain(&part.service, part.from, part.limit);
+                drop(answer.send(told));
+            }
         }
     }
 

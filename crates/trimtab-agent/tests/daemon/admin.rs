@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
-use trimtab_admin::{Client, Error, Kind, Policy, Selection, Service, Stage};
+use trimtab_admin::{
+    Client, Error, Explanation, Kind, Policy, Reason, Selection, Service, Stage, Topology,
+};
 use trimtab_agent::admin::{Desk, serve};
 
 use crate::kernel::FakeKernel;
@@ -140,6 +142,40 @@ async fn services_are_told_page_by_page_as_in_one() {
 }
 
 #[tokio::test]
+async fn an_explanation_has_every_endpoint_with_its_reason() {
+    let served = Served::start("").await;
+    let spoilt = slice("web-9", &["10.244.9.1", "10.244.9.2"]).replace(
+        "{addresses: [10.244.9.2]}",
+        "{addresses: [10.244.9.2], conditions: {ready: false}}",
+    );
+    served.rig.list(&(service("web-9", "10.96.0.9") + &spoilt)).await;
+    let whole = served.ask(|client| client.explanation("n", "web-9").unwrap()).await;
+    assert_eq!((&*whole.node, whole.next), ("node-a", None));
+    let [port] = &whole.ports[..] else { panic!("{whole:?}") };
+    assert_eq!((port.slices, port.endpoint_count, port.topology), (1, 2, Topology::NoHints));
+    let reasons: Vec<_> = port.endpoints.iter().map(|it| it.cluster.reason).collect();
+    assert_eq!(reasons, [Reason::Ready, Reason::NotReady]);
+    let parts = served
+        .ask(|client| {
+            let mut parts: Vec<Explanation> = Vec::new();
+            let mut from = Some(0);
+            while let Some(place) = from {
+                let query = format!("/v1/explanation?namespace=n&name=web-9&limit=1&from={place}");
+                parts.push(client.get(&query).unwrap());
+                from = parts.last().unwrap().next;
+            }
+            parts
+        })
+        .await;
+    assert_eq!(parts.len(), 3, "a frontend and two endpoints");
+    let joined = parts.into_iter().reduce(|mut all, part| {
+        all.join(part);
+        all
+    });
+    assert_eq!(joined, Some(whole));
+}
+
+#[tokio::test]
 async fn warnings_and_draining_real_servers_are_told() {
     let served = Served::start("trimtab: {drainTimeout: 60s}").await;
     let annotated = service("odd", "10.96.0.1")
@@ -170,6 +206,8 @@ async fn what_cannot_be_answered_is_refused_in_words() {
         ("/", 404, "no such path"),
         ("/v2/summary", 404, "no such path"),
         ("/v1/services?name=web", 400, "name: needs a namespace"),
+        ("/v1/explanation?namespace=n", 400, "namespace and name: both are needed"),
+        ("/v1/explanation?namespace=n&name=nobody", 404, "no such Service is proxied"),
         ("/v1/services?from=nowhere", 400, "from: expected the `next` of the page before"),
     ] {
         assert_eq!(refused(path).await, (status, words.to_owned()));

@@ -80,6 +80,15 @@ impl EndpointState {
         self.weight
     }
 
+    /// What its slice says of its conditions.
+    pub(crate) const fn conditions(self) -> Conditions {
+        Conditions {
+            ready: self.has(Flag::Ready),
+            serving: self.has(Flag::Serving),
+            terminating: !self.has(Flag::NotTerminating),
+        }
+    }
+
     pub(crate) const fn is_local(self) -> bool {
         self.has(Flag::Local)
     }

@@ -1,6 +1,7 @@
 //! How endpoints are chosen: readiness, then policy or topology.
 
 use super::EndpointState;
+use crate::explanation::{Topology, Verdict};
 use crate::hints::HintTable;
 use trimtab_core::objects::TrafficPolicy;
 
@@ -41,21 +42,49 @@ impl Selection {
         state: EndpointState,
         hints: &HintTable,
     ) -> bool {
-        match policy {
-            TrafficPolicy::Cluster => match self.cluster {
-                Cluster::Ready => state.is_ready(),
-                Cluster::SameNode => state.is_ready() && hints.meaning(state.hints()).this_node,
-                Cluster::SameZone => state.is_ready() && hints.meaning(state.hints()).this_zone,
-                Cluster::Terminating => state.is_serving_terminating(),
-            },
-            TrafficPolicy::Local => {
-                state.is_local()
-                    && match self.local {
-                        Local::Ready => state.is_ready(),
-                        Local::Terminating => state.is_serving_terminating(),
-                    }
+        self.verdict(policy, state, hints).is_in()
+    }
+
+    /// Whether an endpoint gets new connections, and why.
+    pub(crate) fn verdict(
+        self,
+        policy: TrafficPolicy,
+        state: EndpointState,
+        hints: &HintTable,
+    ) -> Verdict {
+        match (policy, self.cluster, self.local) {
+            (TrafficPolicy::Local, ..) if !state.is_local() => Verdict::NotHere,
+            (TrafficPolicy::Local, _, Local::Terminating) if state.is_serving_terminating() => {
+                Verdict::LastServingHere
+            }
+            (TrafficPolicy::Cluster, Cluster::Terminating, _) if state.is_serving_terminating() => {
+                Verdict::LastServing
+            }
+            (TrafficPolicy::Local, _, Local::Terminating)
+            | (TrafficPolicy::Cluster, Cluster::Terminating, _) => unready(state),
+            _ if !state.is_ready() => unready(state),
+            (TrafficPolicy::Local, _, Local::Ready) => Verdict::ReadyHere,
+            (TrafficPolicy::Cluster, Cluster::Ready, _) => Verdict::Ready,
+            (TrafficPolicy::Cluster, Cluster::SameNode, _) => {
+                let is_here = hints.meaning(state.hints()).this_node;
+                if is_here { Verdict::HintedForNode } else { Verdict::HintedForOtherNodes }
+            }
+            (TrafficPolicy::Cluster, Cluster::SameZone, _) => {
+                let is_here = hints.meaning(state.hints()).this_zone;
+                if is_here { Verdict::HintedForZone } else { Verdict::HintedForOtherZones }
             }
         }
+    }
+}
+
+/// Why an endpoint does not answer that is neither ready nor the last resort.
+fn unready(state: EndpointState) -> Verdict {
+    if state.is_serving_terminating() {
+        Verdict::Terminating
+    } else if state.conditions().terminating {
+        Verdict::Terminated
+    } else {
+        Verdict::NotReady
     }
 }
 
@@ -79,17 +108,31 @@ impl Tally {
         self.count(state, hints, |count| *count -= 1);
     }
 
-    /// What the counts say: PreferSameNode if every ready endpoint has a node hint and one is for
-    /// this node; else PreferSameZone likewise; else no preference.
-    pub(crate) const fn selection(self) -> Selection {
-        let cluster = if self.ready == 0 {
-            Cluster::Terminating
+    /// What the counts say of hints: PreferSameNode if every ready endpoint has a node hint and one is
+    /// for this node; else PreferSameZone likewise; else no preference.
+    pub(crate) const fn topology(self) -> Topology {
+        if self.ready == 0 {
+            Topology::NoneReady
         } else if self.node_hinted == self.ready && self.this_node > 0 {
-            Cluster::SameNode
+            Topology::SameNode
         } else if self.zone_hinted == self.ready && self.this_zone > 0 {
-            Cluster::SameZone
+            Topology::SameZone
+        } else if self.node_hinted == 0 && self.zone_hinted == 0 {
+            Topology::NoHints
+        } else if self.node_hinted < self.ready && self.zone_hinted < self.ready {
+            Topology::SomeWithoutHint
         } else {
-            Cluster::Ready
+            Topology::NoneForHere
+        }
+    }
+
+    /// What the counts say.
+    pub(crate) const fn selection(self) -> Selection {
+        let cluster = match self.topology() {
+            Topology::NoneReady => Cluster::Terminating,
+            Topology::SameNode => Cluster::SameNode,
+            Topology::SameZone => Cluster::SameZone,
+            Topology::NoHints | Topology::SomeWithoutHint | Topology::NoneForHere => Cluster::Ready,
         };
         let local = if self.ready_local > 0 { Local::Ready } else { Local::Terminating };
         Selection { cluster, local }

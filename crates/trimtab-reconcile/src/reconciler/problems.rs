@@ -1,7 +1,8 @@
 //! What Services ask for and do not get.
 
 use super::Reconciler;
-use crate::desired::FrontendSpec;
+use crate::desired::{ClaimKind, FrontendSpec};
+use crate::explanation::Precedence;
 use crate::operation::ServiceId;
 use crate::problem::{Problem, Reason, ServiceProblems};
 use crate::services::ServiceEntry;
@@ -107,14 +108,20 @@ impl Reconciler {
     }
 }
 
+/// Why the claim of the Service that has a frontend goes before another.
+pub(super) fn precedence(own: ClaimKind, holder: ClaimKind) -> Precedence {
+    if holder == own { Precedence::Older } else { Precedence::StrongerKind }
+}
+
 fn conflict(spec: &FrontendSpec, holder: &ServiceEntry) -> String {
     let frontend = spec.frontend;
     let kind = holder.spec(&frontend).map_or(spec.kind, |theirs| theirs.kind);
-    let why = if kind == spec.kind {
-        "which is older".to_owned()
-    } else {
-        let (own, other) = (spec.kind.as_str(), kind.as_str());
-        format!("as its {other}, which goes before the {own} of another Service")
+    let why = match precedence(spec.kind, kind) {
+        Precedence::Older => "which is older".to_owned(),
+        Precedence::StrongerKind => {
+            let (own, other) = (spec.kind.as_str(), kind.as_str());
+            format!("as its {other}, which goes before the {own} of another Service")
+        }
     };
     let name = &holder.name;
     format!("{frontend} is already served for {name}, {why}; it is not served for this Service")

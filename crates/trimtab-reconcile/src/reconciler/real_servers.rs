@@ -101,7 +101,7 @@ impl Reconciler {
     }
 }
 
-fn weight_of(state: EndpointState, nodes: Option<&Nodes>) -> u16 {
+pub(super) fn weight_of(state: EndpointState, nodes: Option<&Nodes>) -> u16 {
     state.weight().or_else(|| nodes?.weight(state.node())).unwrap_or(1)
 }
 

@@ -1,6 +1,6 @@
 //! `trimtab status`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use trimtab_admin::{Client, Error, SOCKET};
 
-use super::{INVALID, say};
+use super::{invalid, print};
 use crate::status::target::Target;
-use crate::status::{Status, Width, connections, kernel};
+use crate::status::{Status, View, Width, connections, kernel};
+use crate::terminal::has_colours;
 
 /// Time between two looks with `--watch`.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -72,24 +73,14 @@ pub(super) fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
     let target = Target::new(arguments.namespace.as_deref(), arguments.target.as_deref());
     let target = match target {
         Ok(target) => target,
-        Err(error) => {
-            say("trimtab status", &error);
-            return Ok(ExitCode::from(INVALID));
-        }
+        Err(error) => return Ok(invalid("status", &error)),
     };
     loop {
         let status = look(arguments, &target)?;
         let text = rendered(&status, arguments.output)?;
         let again = arguments.watch;
-        let mut out = anstream::stdout().lock();
-        let clear = if again && std::io::stdout().is_terminal() { CLEAR } else { "" };
-        match write!(out, "{clear}{text}").and_then(|()| out.flush()) {
-            // Somebody looked at the beginning only: `trimtab status | head`.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                return Ok(ExitCode::SUCCESS);
-            }
-            written => written?,
-        }
+        let clear = if again && stdout().is_terminal() { CLEAR } else { "" };
+        print(&format!("{clear}{text}"))?;
         if !again {
             return Ok(if is_nothing(&status, &target) {
                 ExitCode::FAILURE
@@ -97,7 +88,6 @@ pub(super) fn run(arguments: &StatusArgs) -> anyhow::Result<ExitCode> {
                 ExitCode::SUCCESS
             });
         }
-        drop(out);
         std::thread::sleep(INTERVAL);
     }
 }
@@ -130,9 +120,11 @@ fn without_daemon(error: &Error, target: &Target) -> anyhow::Result<Status> {
 }
 
 fn rendered(status: &Status, output: Output) -> anyhow::Result<String> {
+    let colours = has_colours(&stdout());
+    let view = |width| View { width, colours, now: Timestamp::now() };
     Ok(match output {
-        Output::Table => status.table(Width::Usual, Timestamp::now()),
-        Output::Wide => status.table(Width::Wide, Timestamp::now()),
+        Output::Table => status.table(view(Width::Usual)),
+        Output::Wide => status.table(view(Width::Wide)),
         Output::Json => format!("{}\n", serde_json::to_string_pretty(status)?),
         Output::Yaml => serde_saphyr::to_string(status)?,
     })

@@ -7,6 +7,7 @@ use trimtab_admin::Connections;
 use trimtab_core::{Family, Frontend, Protocol};
 use trimtab_linux::{CountedRealServer, IpvsView};
 
+use super::View;
 use super::table::Table;
 use super::target::Target;
 
@@ -94,10 +95,10 @@ fn real_server(counted: &CountedRealServer) -> KernelRealServer {
 }
 
 /// As a table.
-pub(crate) fn text(servers: &[KernelServer]) -> String {
+pub(crate) fn text(servers: &[KernelServer], view: View) -> String {
     let columns =
         ["FRONTEND", "SCHEDULER", "AFFINITY", "REAL SERVER", "WEIGHT", "ACTIVE", "INACTIVE"];
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&columns, view.colours);
     for server in servers {
         let mut cells = vec![
             frontend(server),

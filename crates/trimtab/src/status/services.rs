@@ -2,20 +2,19 @@
 
 use std::fmt::Write as _;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use jiff::Timestamp;
 use trimtab_admin::{Frontend, Kind, Policy, Protocol, RealServer, Service};
 use trimtab_core::Printable;
 
-use super::Width;
 use super::kernel::{mark_of, socket};
 use super::summary::age;
 use super::table::{Table, Tone};
-
-const WRONG: Style = AnsiColor::Red.on_default();
+use super::{View, Width};
 
 /// As text.
-pub(crate) fn text(services: &[Service], width: Width, now: Timestamp) -> String {
+pub(crate) fn text(services: &[Service], view: View) -> String {
+    let View { width, colours, now } = view;
     if services.is_empty() {
         return "no such Service\n".to_owned();
     }
@@ -24,18 +23,19 @@ pub(crate) fn text(services: &[Service], width: Width, now: Timestamp) -> String
         columns.extend(["POLICY", "AFFINITY", "INSIDE", "LIMIT"]);
     }
     columns.extend(["REAL SERVER", "WEIGHT", "ACTIVE", "INACTIVE", "CHANGED", "STATE"]);
-    let mut table = Table::new(&columns);
+    let mut table = Table::new(&columns, colours);
     for service in services {
-        add(&mut table, service, width, now);
+        add(&mut table, service, view);
     }
     let mut text = table.text();
+    let style = if colours { Tone::Wrong.style() } else { Style::new() };
     for service in services {
         let name = format!("{}/{}", service.namespace, service.name);
         let name = Printable(&name);
         for warning in &service.warnings {
             let message = Printable(&warning.message);
-            let _ =
-                writeln!(text, "{WRONG}warning: {name}: {}: {message}{WRONG:#}", warning.reason);
+            let reason = &warning.reason;
+            let _ = writeln!(text, "{style}warning: {name}: {reason}: {message}{style:#}");
         }
         if let Some(error) = &service.last_error {
             let (age, message) = (age(error.at, now), Printable(&error.message));
@@ -47,7 +47,8 @@ pub(crate) fn text(services: &[Service], width: Width, now: Timestamp) -> String
 }
 
 /// The cells that are empty in all lines of a Service but the first, and of a frontend but the first.
-fn add(table: &mut Table, service: &Service, width: Width, now: Timestamp) {
+fn add(table: &mut Table, service: &Service, view: View) {
+    let View { width, now, .. } = view;
     let mut name = format!("{}/{}", service.namespace, service.name);
     let mut changed = service.last_change.map_or_else(|| "-".to_owned(), |at| age(at, now));
     if service.frontends.is_empty() {
@@ -151,7 +152,8 @@ fn state_of(real: &RealServer, now: Timestamp) -> (Option<String>, Tone) {
     }
 }
 
-const fn kind(kind: Kind) -> &'static str {
+/// The field from which a Service has a frontend, in words.
+pub(crate) const fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::ClusterIp => "cluster IP",
         Kind::LoadBalancer => "load-balancer IP",
@@ -161,7 +163,8 @@ const fn kind(kind: Kind) -> &'static str {
     }
 }
 
-const fn protocol(protocol: Protocol) -> &'static str {
+/// A protocol's usual name.
+pub(crate) const fn protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Tcp => "TCP",
         Protocol::Udp => "UDP",

@@ -21,7 +21,7 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    const fn style(self) -> Style {
+    pub(super) const fn style(self) -> Style {
         match self {
             Self::Plain => Style::new(),
             Self::Passing => AnsiColor::Yellow.on_default(),
@@ -32,16 +32,17 @@ impl Tone {
 
 /// A table whose rows are one line each.
 pub(super) struct Table {
-    table: comfy_table::Table,
+    rows: comfy_table::Table,
     tones: Vec<Tone>,
+    colours: bool,
 }
 
 impl Table {
-    pub(super) fn new(columns: &[&str]) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(columns.iter().map(Cell::new));
-        Self { table, tones: Vec::new() }
+    pub(super) fn new(columns: &[&str], colours: bool) -> Self {
+        let mut rows = comfy_table::Table::new();
+        rows.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        rows.set_header(columns.iter().map(Cell::new));
+        Self { rows, tones: Vec::new(), colours }
     }
 
     pub(super) fn row(&mut self, cells: &[String]) {
@@ -50,18 +51,19 @@ impl Table {
 
     /// Cells that are left out are empty. Names may hold anything, so what does not show is escaped.
     pub(super) fn toned_row(&mut self, cells: &[String], tone: Tone) {
-        self.table.add_row(cells.iter().map(|cell| Cell::new(Printable(cell))));
+        self.rows.add_row(cells.iter().map(|cell| Cell::new(Printable(cell))));
         self.tones.push(tone);
     }
 
     pub(super) fn text(mut self) -> String {
-        for column in self.table.column_iter_mut() {
+        for column in self.rows.column_iter_mut() {
             column.set_padding((0, 2));
         }
         let styles = [HEADER].into_iter().chain(self.tones.iter().map(|tone| tone.style()));
         let mut text = String::new();
-        for (line, style) in self.table.lines().zip(styles) {
+        for (line, style) in self.rows.lines().zip(styles) {
             let line = line.trim_end();
+            let style = if self.colours { style } else { Style::new() };
             let _ = writeln!(text, "{style}{line}{style:#}");
         }
         text
@@ -74,10 +76,10 @@ mod tests {
 
     #[test]
     fn a_row_is_a_line_whatever_is_in_it() {
-        let mut table = Table::new(&["NAME", "STATE"]);
+        let mut table = Table::new(&["NAME", "STATE"], false);
         table.row(&["a".to_owned(), "fine".to_owned()]);
         table.toned_row(&["evil\n\u{1b}[2Jname".to_owned()], Tone::Wrong);
-        let text = anstream::adapter::strip_str(&table.text()).to_string();
+        let text = table.text();
         let lines =
             ["NAME                 STATE", "a                    fine", "evil\\n\\u{1b}[2Jname"];
         assert_eq!(text.lines().collect::<Vec<_>>(), lines);
