@@ -6,7 +6,9 @@ use serde_json::json;
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::{self, names, soon, until_answered_by};
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually, witness};
-use trimtab_integration::topology::{Layout, Unanswered, address};
+use trimtab_integration::topology::{Layout, PodNetwork, Unanswered, address};
+
+use crate::tracer::{Fate, Seen, Tracer};
 
 fn at(number: u8, family: Family) -> SocketAddr {
     SocketAddr::new(address::vip(number, family), 80)
@@ -36,6 +38,8 @@ fn external_ips_and_every_ingress_vip_answer_everybody_and_masquerade() {
     let _servers = cluster.serve(&[(2, 1)], &Protocol::ALL, 8080).unwrap();
     let _proxy = cluster.proxy(1).start().unwrap();
     topology.client(1).route_services_via(topology.node(1)).unwrap();
+    let objects = [vec![web.service()], web.slices(&[(2, 1)])].concat();
+    let tracer = Tracer::new(1, PodNetwork::Routed, &cluster.proxy(1), &objects);
     for family in Family::ALL {
         let node = topology.node(1).address(family);
         for protocol in Protocol::ALL {
@@ -47,12 +51,17 @@ fn external_ips_and_every_ingress_vip_answer_everybody_and_masquerade() {
                         from.ask(protocol, to).unwrap_or_else(|why| panic!("{what}: {why}"));
                     assert_eq!(answer.name, "node2-pod1", "{what}");
                     assert_eq!(answer.seen_peer.ip(), node, "{what}");
+                    let pod = (address::pod(2, 1, family), 8080).into();
+                    let fate = tracer.fate(from, protocol, to);
+                    assert_eq!(fate, Fate::Answered(vec![(pod, Seen::ThisNode)]), "{what}");
                 }
             }
         }
         // With ipMode Proxy the load balancer sends to the nodes: the VIP is left to it.
         let answer = topology.pod(1, 1).ask_within(Protocol::Tcp, at(33, family), soon());
         assert_eq!(answer, Err(Unanswered::TimedOut));
+        let fate = tracer.fate(topology.pod(1, 1), Protocol::Tcp, at(33, family));
+        assert_eq!(fate, Fate::NotAService);
     }
     let bound = witness::addresses(topology.node(1).namespace()).unwrap();
     assert_eq!(bound.len(), 2 * (1 + 2 + 2), "{bound:?}");

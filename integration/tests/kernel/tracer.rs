@@ -21,6 +21,7 @@ pub(crate) struct Tracer {
     rules: Vec<RuleSet>,
     local: Vec<LocalAddress>,
     pod_networks: Vec<ipnet::IpNet>,
+    binding: VipBinding,
 }
 
 /// What becomes of a packet.
@@ -57,7 +58,6 @@ impl Tracer {
         file.mode = Some("ipvs".to_owned());
         let overrides = Overrides { hostname: Some(name), ..Overrides::default() };
         let (config, _): (Config, _) = trimtab_config::resolve(&file, &overrides).unwrap();
-        assert_eq!(config.vip_binding, VipBinding::Address);
         let mut manifest = Manifest::default();
         let nodes = [1, 2].map(|number| objects::node(number, &serde_json::json!({})));
         for object in nodes.iter().chain(objects) {
@@ -81,11 +81,12 @@ impl Tracer {
         let pod_networks =
             Family::ALL.map(|family| address::pod_cidr(node, family).parse().unwrap()).to_vec();
         let rules = config.rules.rule_sets(&pod_networks, &Family::ALL).unwrap();
-        Self { planned, rules, local, pod_networks }
+        let binding = config.vip_binding;
+        Self { planned, rules, local, pod_networks, binding }
     }
 
-    /// Follows a packet of a host, whose name says where it is. What the node itself sends to an
-    /// address of its own has that address as its source.
+    /// Follows a packet of a host. What the node itself sends to an address of its own has that address
+    /// as its source.
     pub(crate) fn follow(&self, from: &Host, protocol: Protocol, to: SocketAddr) -> Trace {
         let family = Family::of(to.ip());
         let rules = self.rules.iter().find(|rules| rules.family() == family).unwrap();
@@ -97,12 +98,21 @@ impl Tracer {
         };
         let own: IpAddr = from.address(family);
         let place = node.place_of(own);
-        let is_local = self.planned.state.addresses.contains(&to.ip())
-            || self.local.iter().any(|local| local.address == to.ip());
+        let is_bound =
+            self.binding == VipBinding::Address && self.planned.state.addresses.contains(&to.ip());
+        let is_local = is_bound || self.local.iter().any(|local| local.address == to.ip());
         let source = if place == Place::Node && is_local { to.ip() } else { own };
         let packet =
             Packet { protocol, source, source_port: None, destination: to, place, interface: None };
         trace(&node, &packet)
+    }
+
+    /// The addresses of the real servers that may answer that packet.
+    pub(crate) fn answering(&self, from: &Host, protocol: Protocol, to: SocketAddr) -> Vec<IpAddr> {
+        match self.fate(from, protocol, to) {
+            Fate::Answered(answers) => answers.iter().map(|(server, _)| server.ip()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// What becomes of that packet.

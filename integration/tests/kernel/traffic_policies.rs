@@ -1,14 +1,17 @@
 //! internalTrafficPolicy and externalTrafficPolicy: which endpoints answer, and what they see.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::{Value, json};
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::traffic::{
-    answers, ask_all, names, refusal, soon, until_answered_by, until_unanswered,
+    Names, answers, ask_all, names, refusal, soon, until_answered_by, until_unanswered,
 };
 use trimtab_integration::cluster::{Cluster, ServiceSpec};
-use trimtab_integration::topology::{Layout, Unanswered, address};
+use trimtab_integration::topology::{Host, Layout, PodNetwork, Unanswered, address};
+
+use crate::tracer::{Fate, Tracer};
 
 const NODE_PORT: u16 = 30080;
 
@@ -119,6 +122,7 @@ fn pods_that_leave_answer_only_while_nobody_else_can() {
     let ready = conditions(true, true, false);
     let leaving = conditions(false, true, true);
     let [unready, deaf] = [conditions(false, false, false), conditions(false, false, true)];
+    let builder = cluster.proxy(1).config("trimtab: {drainTimeout: 0s}");
     let publish = |states: [&Value; 3]| {
         let pods = [(1, 1), (1, 2), (2, 1)];
         let pods: Vec<_> = pods
@@ -126,31 +130,47 @@ fn pods_that_leave_answer_only_while_nobody_else_can() {
             .zip(states)
             .map(|((node, pod), state)| (node, pod, state.clone()))
             .collect();
-        cluster.apply_all(&web.slices_with(&pods)).unwrap();
+        let slices = web.slices_with(&pods);
+        cluster.apply_all(&slices).unwrap();
+        let objects = [vec![web.service()], slices].concat();
+        Tracer::new(1, PodNetwork::Routed, &builder, &objects)
     };
     cluster.apply(&web.service()).unwrap();
-    publish([&ready, &leaving, &ready]);
+    let tracer = publish([&ready, &leaving, &ready]);
     let _servers = cluster.serve(&[(1, 1), (1, 2), (2, 1)], &Protocol::ALL, 8080).unwrap();
-    let _proxy = cluster.proxy(1).config("trimtab: {drainTimeout: 0s}").start().unwrap();
+    let _proxy = builder.start().unwrap();
     // By the cluster IP every pod may answer, by the node port only those on the node.
     let (inside, outside) = (web.at_v4(80), outer_ways(1, Family::V4)[2]);
     let (pod, client) = (topology.pod(2, 2), topology.client(1));
     topology.node(2).route_services_via(topology.node(1)).unwrap();
-    let until = |any, local| {
+    let who = |tracer: &Tracer, from: &Host, to| -> BTreeSet<IpAddr> {
+        tracer.answering(from, Protocol::Tcp, to).into_iter().collect()
+    };
+    let named = |names: &Names| -> BTreeSet<IpAddr> {
+        let pods = [topology.pod(1, 1), topology.pod(1, 2), topology.pod(2, 1)];
+        let found = pods.into_iter().filter(|pod| names.contains(pod.name()));
+        found.map(|pod| pod.address(Family::V4)).collect()
+    };
+    let until = |tracer: &Tracer, any: Names, local: Names| {
         // The node asks, as it gets its answers back from anywhere.
         until_answered_by(topology.node(1), Protocol::Tcp, inside, &any).unwrap();
         until_answered_by(client, Protocol::Tcp, outside, &local).unwrap();
+        assert_eq!(who(tracer, topology.node(1), inside), named(&any));
+        assert_eq!(who(tracer, client, outside), named(&local));
     };
-    until(names(["node1-pod1", "node2-pod1"]), names(["node1-pod1"]));
+    until(&tracer, names(["node1-pod1", "node2-pod1"]), names(["node1-pod1"]));
     // The last ready pod of the node is terminating: the node's terminating pods are used.
-    publish([&leaving, &leaving, &ready]);
-    until(names(["node2-pod1"]), names(["node1-pod1", "node1-pod2"]));
+    let tracer = publish([&leaving, &leaving, &ready]);
+    until(&tracer, names(["node2-pod1"]), names(["node1-pod1", "node1-pod2"]));
     // Nobody is ready any more.
-    publish([&leaving, &deaf, &leaving]);
-    until(names(["node1-pod1", "node2-pod1"]), names(["node1-pod1"]));
-    publish([&unready, &ready, &leaving]);
-    until(names(["node1-pod2"]), names(["node1-pod2"]));
-    publish([&unready, &deaf, &deaf]);
+    let tracer = publish([&leaving, &deaf, &leaving]);
+    until(&tracer, names(["node1-pod1", "node2-pod1"]), names(["node1-pod1"]));
+    let tracer = publish([&unready, &ready, &leaving]);
+    until(&tracer, names(["node1-pod2"]), names(["node1-pod2"]));
+    let tracer = publish([&unready, &deaf, &deaf]);
+    for (from, to) in [(topology.node(1), inside), (client, outside)] {
+        assert_eq!(tracer.fate(from, Protocol::Tcp, to), Fate::Refused);
+    }
     until_unanswered(topology.node(1), Protocol::Tcp, inside, &Unanswered::Refused).unwrap();
     until_unanswered(client, Protocol::Tcp, outside, &Unanswered::Refused).unwrap();
     until_unanswered(pod, Protocol::Udp, inside, &Unanswered::Refused).unwrap();

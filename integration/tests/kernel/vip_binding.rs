@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 
 use test_api::Resource;
 use trimtab_core::{Family, Protocol};
-use trimtab_integration::cluster::{Cluster, Proxy, ServiceSpec, eventually, witness};
-use trimtab_integration::topology::{Connection, Host, Layout, Namespace};
+use trimtab_integration::cluster::{
+    Cluster, Proxy, ProxyBuilder, ServiceSpec, eventually, witness,
+};
+use trimtab_integration::topology::{Connection, Host, Layout, Namespace, PodNetwork, address};
+
+use crate::tracer::{Fate, Seen, Tracer};
 
 /// The VIPs of our local routes, as `ip` shows them.
 fn routes(namespace: &Namespace) -> BTreeSet<String> {
@@ -27,15 +31,25 @@ fn addresses(namespace: &Namespace) -> BTreeSet<String> {
 
 /// The program with one `vipBinding`, after it has removed the VIPs bound the other way.
 fn start(cluster: &Cluster, binding: &str) -> Proxy {
-    let builder = cluster.proxy(1).config(&format!("trimtab: {{vipBinding: {binding}}}"));
-    builder.start().unwrap()
+    builder(cluster, binding).start().unwrap()
 }
 
-fn answers(from: &Host, web: &ServiceSpec, way: &str) {
+fn builder(cluster: &Cluster, binding: &str) -> ProxyBuilder {
+    cluster.proxy(1).config(&format!("trimtab: {{vipBinding: {binding}}}"))
+}
+
+/// The first pod answers, and sees whom `trimtab trace` expects it to see.
+fn answers(from: &Host, web: &ServiceSpec, tracer: &Tracer) {
     for family in Family::ALL {
         for protocol in Protocol::ALL {
-            let answer = from.ask(protocol, web.at(family, 80));
-            assert!(answer.is_ok(), "{way}: {} {protocol} {family}: {answer:?}", from.name());
+            let to = web.at(family, 80);
+            let what = format!("{} {protocol} {family}", from.name());
+            let answer = from.ask(protocol, to).unwrap_or_else(|why| panic!("{what}: {why}"));
+            let is_own = answer.seen_peer.ip() == from.address(family);
+            let seen = if is_own { Seen::Itself } else { Seen::ThisNode };
+            let pod = (address::pod(1, 1, family), 8080).into();
+            let fate = tracer.fate(from, protocol, to);
+            assert_eq!(fate, Fate::Answered(vec![(pod, seen)]), "{what}");
         }
     }
 }
@@ -72,8 +86,10 @@ fn vips_move_from_addresses_to_routes_and_back_and_no_connection_notices() {
     assert_eq!(routes(namespace), vips);
     go_on("route");
     // From pods, a pod to itself among them, the node and outside.
+    let objects = [vec![web.service()], web.slices(&[(1, 1)])].concat();
+    let tracer = Tracer::new(1, PodNetwork::Routed, &builder(&cluster, "route"), &objects);
     for from in [topology.pod(1, 1), topology.pod(1, 2), node, topology.client(1)] {
-        answers(from, &web, "route");
+        answers(from, &web, &tracer);
     }
     for family in Family::ALL {
         let seen = node.ask(Protocol::Tcp, web.at(family, 80)).unwrap().seen_peer.ip();
