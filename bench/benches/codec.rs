@@ -1,12 +1,11 @@
-//! Decoding and encoding of netlink messages and JSON: `cargo bench -p trimtab-bench --bench
+//! Decoding and encoding of netlink messages and of objects: `cargo bench -p trimtab-bench --bench
 //! codec`.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kube::core::WatchEvent;
-use test_api::Cluster;
+use test_api::{Cluster, Resource};
 use trimtab_bench::objects::{self, Endpoint};
 use trimtab_core::{
     Family, Frontend, Protocol, RealServer, RealServerKey, Scheduler, SetElement, SetId, SetKind,
@@ -90,17 +89,24 @@ fn elements(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Lines of a watch, decoded as in the client.
-fn watch_lines(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("json");
+/// Objects, decoded as in the client from both encodings.
+fn objects_of_the_api(criterion: &mut Criterion) {
     let name = Cluster::service_name(7);
-    let line = objects::event("MODIFIED", &objects::service(&name, Cluster::vip(7)));
-    group.throughput(Throughput::Bytes(line.len() as u64));
-    group.bench_function("decode a Service", |bencher| {
-        bencher.iter(|| {
-            serde_json::from_str::<WatchEvent<ServiceObject>>(black_box(&line)).expect("a Service")
-        });
+    let mut group = criterion.benchmark_group("a Service");
+    let json = objects::service(&name, Cluster::vip(7));
+    group.throughput(Throughput::Bytes(json.len() as u64));
+    group.bench_function("JSON", |bencher| {
+        bencher
+            .iter(|| serde_json::from_str::<ServiceObject>(black_box(&json)).expect("a Service"));
     });
+    let encoded = message(Resource::Services, &json);
+    group.throughput(Throughput::Bytes(encoded.len() as u64));
+    group.bench_function("protobuf", |bencher| {
+        bencher.iter(|| ServiceObject::from_protobuf(black_box(&encoded)).expect("a Service"));
+    });
+    group.finish();
+
+    let mut group = criterion.benchmark_group("an EndpointSlice");
     for count in [10u8, 100] {
         let endpoints: Vec<Endpoint> = (0..count)
             .map(|number| Endpoint {
@@ -110,17 +116,25 @@ fn watch_lines(criterion: &mut Criterion) {
                 hint: false,
             })
             .collect();
-        let line = objects::event("MODIFIED", &objects::slice(&name, 0, &endpoints));
-        group.throughput(Throughput::Bytes(line.len() as u64));
-        let id = BenchmarkId::new("decode an EndpointSlice", count);
-        group.bench_with_input(id, &line, |bencher, line| {
-            bencher.iter(|| {
-                serde_json::from_str::<WatchEvent<EndpointSliceObject>>(line).expect("a slice")
-            });
+        let json = objects::slice(&name, 0, &endpoints);
+        group.throughput(Throughput::Bytes(json.len() as u64));
+        group.bench_with_input(BenchmarkId::new("JSON", count), &json, |bencher, json| {
+            bencher.iter(|| serde_json::from_str::<EndpointSliceObject>(json).expect("a slice"));
+        });
+        let encoded = message(Resource::EndpointSlices, &json);
+        group.throughput(Throughput::Bytes(encoded.len() as u64));
+        group.bench_with_input(BenchmarkId::new("protobuf", count), &encoded, |bencher, bytes| {
+            bencher.iter(|| EndpointSliceObject::from_protobuf(bytes).expect("a slice"));
         });
     }
     group.finish();
 }
 
-criterion_group!(codec, servers, elements, watch_lines);
+/// An object in protobuf, without an envelope.
+fn message(resource: Resource, json: &str) -> Vec<u8> {
+    let object = serde_json::from_str(json).expect("JSON");
+    test_api::protobuf_message(resource, &object).expect("a kind that has messages")
+}
+
+criterion_group!(codec, servers, elements, objects_of_the_api);
 criterion_main!(codec);

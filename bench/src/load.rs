@@ -55,6 +55,7 @@ impl Load {
     pub fn start(cluster: Cluster, folder: &Path) -> Result<Self> {
         let api = ApiServer::start_on_thread(Config::default()).context("the API server")?;
         api.load(&cluster);
+        api.encode_all();
         let kubeconfig = folder.join("kubeconfig.yaml");
         api.write_kubeconfig(&kubeconfig)?;
         let (unready, away) = (BTreeSet::new(), VecDeque::new());

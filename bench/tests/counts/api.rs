@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::{iter, poll_fn};
 use http::{Request, Response};
@@ -25,6 +25,23 @@ pub(crate) enum Resource {
     Nodes,
 }
 
+impl Resource {
+    fn kind(self) -> test_api::Resource {
+        match self {
+            Self::Services => test_api::Resource::Services,
+            Self::Slices => test_api::Resource::EndpointSlices,
+            Self::Nodes => test_api::Resource::Nodes,
+        }
+    }
+}
+
+/// How the server encodes objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Protobuf,
+    Json,
+}
+
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// A server with a cluster in it; clones share it.
@@ -34,13 +51,25 @@ pub(crate) struct Api(Arc<Inside>);
 #[derive(Debug)]
 struct Inside {
     cluster: Cluster,
+    encoding: Encoding,
     /// Where the lines of each watch go, by [`Resource`].
     watches: Mutex<[Option<mpsc::Sender<Bytes>>; 3]>,
 }
 
 impl Api {
-    pub(crate) fn new(cluster: Cluster) -> Self {
-        Self(Arc::new(Inside { cluster, watches: Mutex::default() }))
+    pub(crate) fn new(cluster: Cluster, encoding: Encoding) -> Self {
+        Self(Arc::new(Inside { cluster, encoding, watches: Mutex::default() }))
+    }
+
+    /// An event, given as its line in JSON, as this server sends it.
+    pub(crate) fn encode(&self, resource: Resource, line: String) -> Bytes {
+        match self.0.encoding {
+            Encoding::Json => line.into(),
+            Encoding::Protobuf => {
+                let event = serde_json::from_str(&line).unwrap();
+                test_api::protobuf_frame(resource.kind(), &event).unwrap().into()
+            }
+        }
     }
 
     /// A client of the usual kind.
@@ -52,7 +81,7 @@ impl Api {
         kube::Client::new(tower::service_fn(answer), "default")
     }
 
-    /// Sends a line of a watch.
+    /// Sends an event of a watch, encoded.
     pub(crate) async fn send(&self, resource: Resource, line: Bytes) {
         let watch = self.0.watches.lock().unwrap()[resource as usize].clone();
         watch.expect("a watch").send(line).await.unwrap();
@@ -76,9 +105,16 @@ impl Api {
         let lines = poll_fn(move |context| taken.poll_recv(context));
         let api = self.clone();
         let pieces = if begins_with_state { self.count(resource).div_ceil(PIECE) + 1 } else { 0 };
-        let state = iter(0..pieces).map(move |number| api.state(resource, number).into());
+        let state = iter(0..pieces).map(move |number| api.state(resource, number));
         let frames = state.chain(lines).map(|line| Ok(http_body::Frame::data(line)));
-        Response::new(StreamBody::new(frames).boxed_unsync())
+        let content_type = match self.0.encoding {
+            Encoding::Json => "application/json",
+            Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        };
+        Response::builder()
+            .header("Content-Type", content_type)
+            .body(StreamBody::new(frames).boxed_unsync())
+            .unwrap()
     }
 
     fn count(&self, resource: Resource) -> usize {
@@ -89,11 +125,12 @@ impl Api {
     }
 
     /// A piece of the state: objects, and at last the mark of its end.
-    fn state(&self, resource: Resource, piece: usize) -> String {
+    fn state(&self, resource: Resource, piece: usize) -> Bytes {
         let cluster = &self.0.cluster;
         let numbers = piece * PIECE..self.count(resource).min((piece + 1) * PIECE);
         if numbers.is_empty() {
-            return r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1000","annotations":{"k8s.io/initial-events-end":"true"}}}}"#.to_owned() + "\n";
+            let mark = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1000","annotations":{"k8s.io/initial-events-end":"true"}}}}"#;
+            return self.encode(resource, format!("{mark}\n"));
         }
         let object = |number| {
             let name = Cluster::service_name(number);
@@ -102,6 +139,13 @@ impl Api {
                 _ => objects::slice(&name, 0, &objects::endpoints(cluster, number)),
             }
         };
-        numbers.map(|number| objects::event("ADDED", &object(number))).collect()
+        let event = |number| self.encode(resource, objects::event("ADDED", &object(number)));
+        numbers
+            .map(event)
+            .fold(BytesMut::new(), |mut all, event| {
+                all.extend_from_slice(&event);
+                all
+            })
+            .freeze()
     }
 }

@@ -19,7 +19,7 @@ use trimtab_kube::watch::{self as source, Timing};
 use trimtab_reconcile::Reconciler;
 use trimtab_reconcile::ports::HostNews;
 
-use crate::api::{Api, Resource};
+use crate::api::{Api, Encoding, Resource};
 use crate::heap::Heap;
 use crate::kernel::{Counter, Tally};
 
@@ -44,6 +44,11 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// With the defaults and `yaml` as its configuration.
     pub(crate) fn start(cluster: &Cluster, yaml: &str) -> Self {
+        Self::start_with(cluster, yaml, Encoding::Protobuf)
+    }
+
+    /// The same, of an API server that encodes in this way.
+    pub(crate) fn start_with(cluster: &Cluster, yaml: &str, encoding: Encoding) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         record_metrics();
@@ -51,7 +56,7 @@ impl Daemon {
         let before = Heap::now();
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.unwrap();
-        let api = Api::new(cluster.clone());
+        let api = Api::new(cluster.clone(), encoding);
         let kernel = Counter::default();
         let (health, ends) = runtime.block_on(run(&config(yaml), &api, &kernel));
         runtime.block_on(async {
@@ -65,13 +70,18 @@ impl Daemon {
 
     /// Sends a line of a watch and lets the program process it; returns the cost.
     pub(crate) fn send(&self, (resource, line): (Resource, String)) -> Heap {
-        let line = line.into();
+        let line = self.api.encode(resource, line);
         let before = Heap::now();
         self.runtime.block_on(async {
             self.api.send(resource, line).await;
             settle().await;
         });
         Heap::now() - before
+    }
+
+    /// The length of an event as the API server sends it.
+    pub(crate) fn length(&self, (resource, line): (Resource, String)) -> usize {
+        self.api.encode(resource, line).len()
     }
 
     /// Sends lines one after the other; what they took, in the kernel and of memory.

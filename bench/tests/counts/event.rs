@@ -9,8 +9,8 @@ use crate::kernel::Tally;
 
 const EVENTS: usize = 1000;
 /// Limits for one event, a slice of ten endpoints: the measured value plus a tenth.
-const ALLOCATIONS: usize = 75;
-const BYTES: usize = 11_100;
+const ALLOCATIONS: usize = 59;
+const BYTES: usize = 6650;
 
 /// Endpoints come and go, of Services all over the cluster: here, or elsewhere.
 fn come_and_go(services: usize, here: bool) -> (Tally, Heap) {

@@ -10,6 +10,7 @@
 mod api;
 mod churn;
 mod daemon;
+mod encodings;
 mod event;
 mod growth;
 mod heap;

@@ -117,6 +117,7 @@ pub use endpoints::{ChangedSlice, EndpointChange};
 pub use error::Error;
 pub use faults::{Cut, Effect, Fault, Gone};
 pub use manifests::Loaded;
+pub use protobuf::{protobuf_frame, whole as protobuf_message};
 pub use refusal::Refusal;
 pub use resource::Resource;
 pub use synthetic::Cluster;
@@ -136,7 +137,8 @@ pub struct Config {
     pub history: usize,
     /// How `sendInitialEvents` is answered. Default: as by Kubernetes 1.34 and later.
     pub streaming_lists: StreamingLists,
-    /// What clients get that ask for protobuf. Default: protobuf.
+    /// What clients get that ask for protobuf. Default: protobuf, or JSON with the environment
+    /// variable `FIXTURE_API_JSON`, by which all tests run with JSON.
     pub protobuf: Protobuf,
 }
 
@@ -169,7 +171,11 @@ impl Default for Config {
             bookmark_interval: Some(Duration::from_secs(60)),
             history: 16_384,
             streaming_lists: StreamingLists::Served,
-            protobuf: Protobuf::Served,
+            protobuf: if std::env::var_os("FIXTURE_API_JSON").is_some() {
+                Protobuf::Missing
+            } else {
+                Protobuf::Served
+            },
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use envelope::{bookmark, event, item, list_head, list_tail, status, u
 
 /// The message of a whole object, without its envelope; `None` for kinds that are only served as
 /// JSON.
-pub(crate) fn whole(resource: Resource, object: &Value) -> Option<Vec<u8>> {
+pub fn whole(resource: Resource, object: &Value) -> Option<Vec<u8>> {
     let message = schema::of(resource)?;
     Some(encode::message(message, object))
 }
@@ -31,6 +31,16 @@ pub(crate) fn metadata(object: &Value) -> Vec<u8> {
 /// Whether whole objects of this kind are served in protobuf.
 pub(crate) fn serves(resource: Resource) -> bool {
     schema::of(resource).is_some()
+}
+
+/// An event of a watch, given as its line in JSON would be, as the frame that clients get which ask
+/// for protobuf; `None` for kinds that are only served as JSON.
+pub fn protobuf_frame(resource: Resource, event: &Value) -> Option<Vec<u8>> {
+    let message = whole(resource, &event["object"])?;
+    let unknown = unknown(&resource.api_version(), resource.kind(), &message);
+    let mut frame = Vec::new();
+    self::event(&mut frame, event["type"].as_str().unwrap_or_default(), &unknown);
+    Some(frame)
 }
 
 #[cfg(test)]
@@ -101,9 +111,7 @@ mod tests {
             let mut found = Vec::new();
             for line in str::from_utf8(json).unwrap().lines() {
                 let sent: Value = serde_json::from_str(line).unwrap();
-                let object = whole(resource, &sent["object"]).unwrap();
-                let unknown = unknown(&resource.api_version(), resource.kind(), &object);
-                event(&mut found, sent["type"].as_str().unwrap(), &unknown);
+                found.extend(protobuf_frame(resource, &sent).unwrap());
             }
             assert_eq!(found, protobuf, "{resource:?}");
         }
