@@ -38,6 +38,8 @@ mod masquerade;
 mod node_ports;
 #[path = "kernel/node_weights.rs"]
 mod node_weights;
+#[path = "kernel/observability.rs"]
+mod observability;
 #[path = "kernel/once.rs"]
 mod once;
 #[path = "kernel/other_modes.rs"]

@@ -138,6 +138,21 @@ impl Health {
         }
     }
 
+    /// The checks of a probe (`healthz`, `livez` or `readyz`), each with whether it succeeds now.
+    pub(crate) fn checks(&self, probe: &str) -> Vec<(&'static str, bool)> {
+        let programming = ("programming", self.is_healthy());
+        let state = self.state();
+        match probe {
+            "healthz" => vec![programming, ("node-eligible", state.eligible)],
+            "readyz" => vec![
+                programming,
+                ("kernel-programmed", state.ready),
+                ("no-other-proxy", !state.other_proxy),
+            ],
+            _ => vec![programming],
+        }
+    }
+
     fn answer(&self, ok: bool, healthy: bool, eligible: Option<bool>) -> Answer {
         let now = Timestamp::now();
         let updated = self.state().updated;
@@ -206,6 +221,13 @@ mod tests {
         assert!(health.readyz().ok);
         health.set_other_proxy(true);
         assert!(!health.readyz().ok && health.livez().ok);
+        let failing = |probe| -> Vec<&str> {
+            let checks = health.checks(probe).into_iter();
+            checks.filter(|(_, succeeds)| !succeeds).map(|(name, _)| name).collect()
+        };
+        assert_eq!(failing("readyz"), ["no-other-proxy"]);
+        assert_eq!(failing("healthz"), ["node-eligible"]);
+        assert!(failing("livez").is_empty());
         health.set_other_proxy(false);
         assert!(health.readyz().ok);
     }

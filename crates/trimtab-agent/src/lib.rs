@@ -22,7 +22,7 @@
 //! | [`questions`], [`admin`] | questions to the loop; the admin socket, which asks them |
 //! | [`health`], [`health_check`], [`http`] | responses to probes and load balancers |
 //! | [`traffic`] | the traffic of Services, from what IPVS counts |
-//! | [`allocator`], [`kernel_memory`] | memory of the program and of the kernel |
+//! | [`allocator`], [`kernel_memory`], `process` | memory of the program and of the kernel; what else the program uses |
 
 pub mod admin;
 pub mod allocator;
@@ -44,6 +44,7 @@ mod losses;
 mod measure;
 mod notices;
 mod pace;
+mod process;
 mod sync;
 
 pub use audit::AuditPart;

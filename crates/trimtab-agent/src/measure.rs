@@ -25,9 +25,11 @@ pub(crate) fn round(plan: &Plan, report: &Report, took: Duration) {
     }
     for (verb, count) in counts {
         metric::operations(verb, count);
+        // A counter that begins at zero has a rate from its first failure on.
+        metric::operations_failed(verb, 0);
     }
     for (operation, _) in &report.failed {
-        metric::operation_failed(operation.action.verb());
+        metric::operations_failed(operation.action.verb(), 1);
     }
 }
 

@@ -29,7 +29,7 @@ section! {
         /// 10256 is used; port 0 disables it. The default is `[::]:10256` if `bindAddress` is an
         /// IPv6 address.
         "healthzBindAddress" healthz_bind_address: Option<String> = "0.0.0.0:10256" <- "healthz-bind-address";
-        /// Address and port where `/metrics` and `/configz` are served; without a port, 10249 is
+        /// Address and port where `/metrics`, `/configz` and other pages about the program are served; without a port, 10249 is
         /// used; port 0 disables it. The default is `[::1]:10249` if `bindAddress` is an IPv6
         /// address.
         "metricsBindAddress" metrics_bind_address: Option<String> = "127.0.0.1:10249" <- "metrics-bind-address";
@@ -63,9 +63,9 @@ section! {
         /// How often all objects are resynced.
         "configSyncPeriod" config_sync_period: Option<super::Period> = "15m0s" <- "config-sync-period"
             ! "objects are compared by content, so no resync is needed";
-        /// Go profiles.
-        "enableProfiling" enable_profiling: Option<bool> = "false" <- "profiling"
-            ! "there is no Go runtime to profile";
+        /// Whether `/debug/flags/v`, which sets the verbosity of the log, and `/debug/threads` are served at
+        /// `metricsBindAddress`. There are no Go profiles.
+        "enableProfiling" enable_profiling: Option<bool> = "false" <- "profiling";
         /// Alpha and beta features of kube-proxy.
         "featureGates" feature_gates: Option<Gates> = "" <- "feature-gates"
             ! "they control features of kube-proxy";

@@ -23,7 +23,7 @@ pub use log_format::LogFormat;
 pub use period::Period;
 pub use resolve::{Config, Overrides, resolve};
 pub use traffic::TrafficOptions;
-pub use written::written;
+pub use written::{flags_in_force, written};
 
 /// Oddities of a configuration that can be used nevertheless.
 pub type Notes = Vec<String>;

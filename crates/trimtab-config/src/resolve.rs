@@ -48,6 +48,7 @@ pub struct Overrides {
 
 /// The configuration as the program uses it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct Config {
     /// The node's name.
     pub node_name: String,
@@ -99,6 +100,8 @@ pub struct Config {
     pub traffic: TrafficOptions,
     /// Connection tracking.
     pub conntrack: ConntrackOptions,
+    /// Whether `/debug` is served.
+    pub profiling: bool,
     /// Verbosity of the log.
     pub verbosity: u8,
     /// The format of log lines.
@@ -198,6 +201,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         node_weights: file.trimtab.node_weights.unwrap_or(false),
         traffic: checks.take(traffic(file), TrafficOptions::default()),
         conntrack: conntrack(file, &mut checks),
+        profiling: file.enable_profiling.unwrap_or(false),
         verbosity: checks.take(verbosity(file), 0),
         log_format: checks.take(log_format(file), LogFormat::Text),
         oom_score_adj: checks.take(oom_score_adj(file), OOM_SCORE_ADJ),

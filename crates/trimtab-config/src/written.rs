@@ -74,6 +74,7 @@ pub fn written(config: &Config) -> Value {
             },
             "verbosity": config.verbosity,
         },
+        "enableProfiling": config.profiling,
         "oomScoreAdj": config.oom_score_adj,
         "trimtab": {
             "drainTimeout": time(config.drain_timeout),
@@ -111,6 +112,28 @@ pub fn written(config: &Config) -> Value {
     })
 }
 
+/// Each flag that has an effect, in order of name, with the value that is in force: given as a flag,
+/// in the file, or the default.
+pub fn flags_in_force(config: &Config) -> Vec<(&'static str, String)> {
+    let written = written(config);
+    let value = |path: &str| path.split('.').try_fold(&written, |value, key| value.get(key));
+    let fields = crate::fields().iter().filter(|field| field.without_effect.is_none());
+    let mut flags: Vec<(&'static str, String)> =
+        fields.filter_map(|field| Some((field.flag?, text(value(&field.path)?)))).collect();
+    flags.sort_unstable();
+    flags
+}
+
+/// As it would be given as a flag.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
 /// Port 0 disables it, because an empty text means the default.
 fn address(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "0.0.0.0:0".to_owned(), |address| address.to_string())
@@ -145,7 +168,7 @@ mod tests {
              nodePortAddresses: [10.0.0.0/8]",
             "clusterCIDR: '10.244.0.0/16,fd00:244::/56'\n\
              ipvs: {scheduler: mh, minSyncPeriod: 1500ms, excludeCIDRs: [192.0.2.0/24]}\n\
-             conntrack: {maxPerCore: 0, udpTimeout: 1m30s}\noomScoreAdj: -5\n\
+             conntrack: {maxPerCore: 0, udpTimeout: 1m30s}\noomScoreAdj: -5\nenableProfiling: true\n\
              trimtab: {drainTimeout: 0s}\nlogging: {format: json, verbosity: 3}",
             OWN,
         ] {
@@ -156,6 +179,21 @@ mod tests {
             assert_eq!(notes, Vec::<String>::new());
             assert_eq!(resolved(&again), first);
         }
+    }
+
+    #[test]
+    fn flags_have_the_values_in_force() {
+        let text = "nodePortAddresses: [10.0.0.0/8, 'fd00::/8']\nipvs: {syncPeriod: 1m}";
+        let (file, _) = parse(Path::new("config.yaml"), text).unwrap();
+        let overrides = Overrides { host: "node-a".to_owned(), ..Overrides::default() };
+        let flags = crate::flags_in_force(&resolve(&file, &overrides).unwrap().0);
+        let value = |name| flags.iter().find(|(flag, _)| *flag == name).map(|(_, text)| &**text);
+        assert_eq!(value("nodeport-addresses"), Some("10.0.0.0/8,fd00::/8"));
+        assert_eq!(value("ipvs-sync-period"), Some("1m0s"));
+        assert_eq!(value("ipvs-scheduler"), Some("rr"));
+        assert_eq!(value("masquerade-all"), Some("false"));
+        assert_eq!(value("feature-gates"), None);
+        assert!(flags.is_sorted());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The metrics. [`all`] has the name, meaning and labels of each. Those in [`RECORDED`] are recorded by
-//! functions of this crate only; those of [`traffic`], whose series come and go with Services, are
-//! written as text by [`exposition`].
+//! functions of this crate only; those of [`traffic`], whose series come and go with Services, of
+//! [`process`] and of [`sli`] are written as text by [`exposition`].
 //!
 //! Metrics that kube-proxy also has keep its names, so that dashboards continue to work; all others
 //! begin with `trimtab_`.
 
 pub mod exposition;
+pub mod process;
+pub mod sli;
 mod table;
 pub mod traffic;
 
@@ -18,17 +20,18 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use trimtab_core::Family;
 
 use table::names::{
-    API_FAILING, API_HEARD, AUDIT_ERRORS, AUDITS, BYTES, DRAINING, DRIFT, ENDPOINT_CHANGES,
-    ENDPOINTS_PENDING, EVENTS, EVENTS_DROPPED, FAILURES, FLOWS, HEALTHZ, LAST_QUEUED, LAST_SYNC,
-    LATENCY, LIVEZ, MESSAGES, NO_LOCAL, OPERATIONS, OTHER_PROXY, PROBLEMS, PROBLEMS_NOW,
-    REAL_SERVERS, RESTORE_FAILURES, RETRYING, ROUND, SENDS, SERVICE_CHANGES, SERVICES,
-    SERVICES_PENDING, STATISTICS, SYNC_DURATION, VIRTUAL_SERVERS, WATCH_ERRORS, WRONG_SYSCTLS,
+    API_FAILING, API_HEARD, AUDIT_ERRORS, AUDITS, BUILD_INFO, BYTES, DRAINING, DRIFT,
+    ENDPOINT_CHANGES, ENDPOINTS_PENDING, EVENTS, EVENTS_DROPPED, FAILURES, FLOWS, HEALTHZ,
+    KUBERNETES_BUILD_INFO, LAST_QUEUED, LAST_SYNC, LATENCY, LIVEZ, MESSAGES, NO_LOCAL, OPERATIONS,
+    OTHER_PROXY, PROBLEMS, PROBLEMS_NOW, REAL_SERVERS, RESTORE_FAILURES, RETRYING, ROUND, SENDS,
+    SERVICE_CHANGES, SERVICES, SERVICES_PENDING, STATISTICS, SYNC_DURATION, VIRTUAL_SERVERS,
+    WATCH_ERRORS, WRONG_SYSCTLS,
 };
 pub use table::{Kind, Metric, RECORDED};
 
 /// Every metric of `/metrics`.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    RECORDED.iter().chain(traffic::TRAFFIC)
+    RECORDED.iter().chain(traffic::TRAFFIC).chain(process::PROCESS).chain(sli::SLIS)
 }
 
 /// How many samples of histograms may wait before they are counted into their buckets.
@@ -50,6 +53,11 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full(LATENCY.to_owned()), &latency_buckets())?
         .install_recorder()?;
     describe();
+    build_info();
+    // A counter that begins at zero has a rate from its first increment on.
+    for family in Family::ALL {
+        counter!(RESTORE_FAILURES, "ip_family" => family.to_string()).increment(0);
+    }
     EXPORTER.get_or_init(|| handle.clone());
     Ok(handle)
 }
@@ -85,6 +93,31 @@ fn describe() {
             Kind::Histogram => describe_histogram!(name, meaning),
         }
     }
+}
+
+/// The release of Kubernetes whose kube-proxy this program stands in for: the one whose flags and
+/// configuration it accepts.
+pub const KUBERNETES_RELEASE: &str = "1.36";
+
+/// Which program this is. Its series never change.
+fn build_info() {
+    let version = env!("CARGO_PKG_VERSION");
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    gauge!(BUILD_INFO, "version" => version, "architecture" => architecture).set(1.0);
+    let (major, minor) = KUBERNETES_RELEASE.split_once('.').unwrap_or((KUBERNETES_RELEASE, ""));
+    gauge!(
+        KUBERNETES_BUILD_INFO,
+        "major" => major,
+        "minor" => minor,
+        "git_version" => format!("v{KUBERNETES_RELEASE}.0+trimtab-{version}"),
+        "platform" => format!("linux/{architecture}"),
+        "compiler" => "rustc",
+    )
+    .set(1.0);
 }
 
 /// This many changes of Services and of EndpointSlices arrived together.
@@ -143,9 +176,9 @@ pub fn operations(verb: &'static str, count: u64) {
     counter!(OPERATIONS, "operation" => verb).increment(count);
 }
 
-/// The kernel refused an operation.
-pub fn operation_failed(verb: &'static str) {
-    counter!(FAILURES, "operation" => verb).increment(1);
+/// The kernel refused this many operations of one kind.
+pub fn operations_failed(verb: &'static str, count: u64) {
+    counter!(FAILURES, "operation" => verb).increment(count);
 }
 
 /// Messages were sent to change `what`: `ipvs`, `ipset` or `route`.
@@ -278,6 +311,7 @@ mod tests {
         let recorder = PrometheusBuilder::new().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             describe();
+            build_info();
             arrived(1, 1);
             problem("InvalidValue");
             problems_now("InvalidValue", 1);
@@ -288,7 +322,7 @@ mod tests {
             watch_failed("services");
             round(Duration::ZERO);
             operations("bind", 1);
-            operation_failed("bind");
+            operations_failed("bind", 1);
             sent("ipvs", 1, 1, 1);
             flows_forgotten(Family::V4, 1);
             settled(Duration::ZERO, 1, 1);

@@ -124,4 +124,9 @@ metrics! {
         "1 if a sysctl has a wrong value and cannot be written, else 0";
     OTHER_PROXY = Gauge "trimtab_other_proxy" []
         "1 while another service proxy also programs this node, else 0";
+    BUILD_INFO = Gauge "trimtab_build_info" ["version", "architecture"]
+        "Always 1; the labels say which Trimtab this is";
+    KUBERNETES_BUILD_INFO = Gauge "kubernetes_build_info"
+        ["major", "minor", "git_version", "platform", "compiler"]
+        "Always 1; the labels say for which release's kube-proxy Trimtab stands in";
 }

@@ -28,10 +28,11 @@ fn a_good_file_is_silent() {
 
 #[test]
 fn what_has_no_effect_is_a_note() {
-    let (status, said) = validate("mode: ipvs\nclusterCIDR: 10.0.0.0/8\nenableProfiling: true\n");
+    let (status, said) =
+        validate("mode: ipvs\nclusterCIDR: 10.0.0.0/8\nwindowsRunAsService: true\n");
     assert_eq!(status, Some(0), "{said}");
     assert!(
-        said.starts_with("warning: standard input:3: enableProfiling has no effect: "),
+        said.starts_with("warning: standard input:3: windowsRunAsService has no effect: "),
         "{said}"
     );
 }

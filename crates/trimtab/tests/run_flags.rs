@@ -35,6 +35,7 @@ const WITH_EFFECT: &[(&str, &str, &str)] = &[
     ("--cluster-cidr=10.244.0.0/16", "/clusterCIDR", "\"10.244.0.0/16\""),
     ("--nodeport-addresses=primary", "/nodePortAddresses", "[\"primary\"]"),
     ("--oom-score-adj=-998", "/oomScoreAdj", "-998"),
+    ("--profiling", "/enableProfiling", "true"),
     ("--conntrack-max-per-core=1", "/conntrack/maxPerCore", "1"),
     ("--conntrack-min=2", "/conntrack/min", "2"),
     ("--conntrack-tcp-timeout-established=1h", "/conntrack/tcpEstablishedTimeout", "\"1h0m0s\""),
@@ -68,7 +69,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "--log-text-info-buffer-size=0",
     "--log-text-split-stream=false",
     "--machine-id-file=/etc/machine-id",
-    "--profiling",
     "--show-hidden-metrics-for-version=1.35",
     "--vmodule=proxier=5",
 ];

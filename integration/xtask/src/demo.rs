@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: Trimtab at work on a real kernel.
+//! `cargo xtask demo`: Trimtab at work on a real kernel; `cargo xtask observe`: the same, seen by
+//! Prometheus.
 
 use std::ffi::OsString;
 
@@ -9,6 +10,8 @@ use crate::guest::{self, Job, Output};
 
 /// The program that shows it, in the package `trimtab-integration`.
 const DEMO: &str = "demo";
+/// The program that has Prometheus watch it.
+const OBSERVE: &str = "observe";
 
 /// `cargo xtask demo`.
 #[derive(clap::Args, Debug)]
@@ -22,6 +25,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn main(arguments: &Arguments) -> Result<u8> {
     run_in_guest(DEMO, &arguments.guest, &arguments.arguments)
+}
+
+pub(crate) fn observe(arguments: &Arguments) -> Result<u8> {
+    run_in_guest(OBSERVE, &arguments.guest, &arguments.arguments)
 }
 
 /// Builds `trimtab` and the program `name` of `trimtab-integration`, and runs the latter in a

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask guest | test | demo | bench | chart | docs | image`.
+//! The project's commands: `cargo xtask guest | test | demo | observe | bench | chart | docs | image`.
 
 mod bench;
 mod cargo;
@@ -28,6 +28,8 @@ enum Task {
     Test(test::Arguments),
     /// Show Trimtab at work on a real kernel
     Demo(demo::Arguments),
+    /// Let Prometheus watch two nodes with traffic, and ask it every query of the dashboards
+    Observe(demo::Arguments),
     /// Measure Trimtab on a real kernel
     Bench(bench::Arguments),
     /// Render the Helm chart and hold it against the tree
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Task::Guest(arguments) => (guest::main(&arguments), guest::NO_VERDICT),
         Task::Test(arguments) => (test::main(&arguments), 1),
         Task::Demo(arguments) => (demo::main(&arguments), 1),
+        Task::Observe(arguments) => (demo::observe(&arguments), 1),
         Task::Bench(arguments) => (bench::main(&arguments), 1),
         Task::Chart(arguments) => (chart::main(&arguments), 1),
         Task::Docs(arguments) => (docs::main(&arguments), 1),

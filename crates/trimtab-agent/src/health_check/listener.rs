@@ -104,7 +104,7 @@ impl Listener {
                         place.listens(at);
                         let (service, health) = (place.service.clone(), Arc::clone(&place.health));
                         let count = Arc::clone(&count);
-                        let answer = move |_path: &str| {
+                        let answer = move |_: &http::Ask<'_>| {
                             reply(&service, count.load(Ordering::Relaxed), health.is_healthy())
                         };
                         http::serve(&listener, CONNECTIONS, &Arc::new(answer)).await;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{AbortHandle, JoinSet};
@@ -26,6 +26,20 @@ const IDLE: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 128;
 /// The listen backlog.
 const BACKLOG: u32 = 128;
+
+/// The longest body of a request.
+const BODY: usize = 1024;
+
+/// A request.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its path, without what follows a question mark.
+    pub path: &'a str,
+    /// Its body; empty unless the method is PUT.
+    pub body: &'a [u8],
+}
 
 /// An answer with its content type.
 #[derive(Clone, Debug)]
@@ -64,7 +78,7 @@ pub async fn keep_listening<F>(
     answer: F,
 ) -> anyhow::Result<()>
 where
-    F: Fn(&str) -> Reply + Send + Sync + 'static,
+    F: Fn(&Ask<'_>) -> Reply + Send + Sync + 'static,
 {
     let answer = Arc::new(answer);
     loop {
@@ -128,7 +142,7 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// answered.
 pub async fn serve<F>(listener: &TcpListener, most: usize, answer: &Arc<F>)
 where
-    F: Fn(&str) -> Reply + Send + Sync + 'static,
+    F: Fn(&Ask<'_>) -> Reply + Send + Sync + 'static,
 {
     let mut connections = JoinSet::new();
     let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
@@ -158,8 +172,8 @@ where
         let answer = Arc::clone(answer);
         let connection = connections.spawn(async move {
             let service = service_fn(move |request: Request<Incoming>| {
-                let reply = answer(request.uri().path());
-                async move { Ok::<_, Infallible>(response(reply)) }
+                let answer = Arc::clone(&answer);
+                async move { Ok::<_, Infallible>(response(reply(request, &*answer).await)) }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 // As kube-proxy answers, which clients and scripts expect.
@@ -173,6 +187,21 @@ where
         });
         oldest_first.push_back(connection);
     }
+}
+
+async fn reply(request: Request<Incoming>, answer: &impl Fn(&Ask<'_>) -> Reply) -> Reply {
+    let (head, body) = request.into_parts();
+    let mut bytes = Bytes::new();
+    if head.method == Method::PUT {
+        match Limited::new(body, BODY).collect().await {
+            Ok(whole) => bytes = whole.to_bytes(),
+            Err(error) => {
+                let text = "text/plain; charset=utf-8";
+                return Reply::new(StatusCode::BAD_REQUEST, text, format!("{error}\n"));
+            }
+        }
+    }
+    answer(&Ask { method: &head.method, path: head.uri.path(), body: &bytes })
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {
@@ -223,7 +252,7 @@ mod tests {
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let answer =
-            |_: &str| Reply::new(StatusCode::OK, "text/plain; charset=utf-8", "ok".to_owned());
+            |_: &Ask<'_>| Reply::new(StatusCode::OK, "text/plain; charset=utf-8", "ok".to_owned());
         tokio::spawn(async move { serve(&listener, 4, &Arc::new(answer)).await });
         let mut idle = Vec::new();
         for _ in 0..20 {

@@ -110,7 +110,7 @@ fn an_unknown_key_is_noted_by_its_path_and_a_known_one_is_not() {
 #[test]
 fn a_key_without_effect_is_noted_where_it_asks_for_something() {
     let (_, notes) = read(
-        "mode: ipvs\nclusterCIDR: 10.0.0.0/8\nenableProfiling: true\nconfigSyncPeriod: 15m\n\
+        "mode: ipvs\nclusterCIDR: 10.0.0.0/8\nwindowsRunAsService: true\nconfigSyncPeriod: 15m\n\
          clientConnection: {qps: 50, burst: 10}\nnftables: {syncPeriod: 0s, minSyncPeriod: 5s}\n",
     )
     .unwrap();
@@ -120,8 +120,8 @@ fn a_key_without_effect_is_noted_where_it_asks_for_something() {
         places,
         [
             "config.yaml:5: clientConnection.qps",
-            "config.yaml:3: enableProfiling",
             "config.yaml:6: nftables.minSyncPeriod",
+            "config.yaml:3: windowsRunAsService",
         ]
     );
     assert!(fields().iter().any(|field| field.path == "nftables.minSyncPeriod"));

@@ -57,6 +57,7 @@ fn rows() -> Vec<Row> {
         same("logging.format", json!(""), json!("text")),
         same("logging.verbosity", json!(0), json!(0)),
         own("oomScoreAdj", json!(-999), json!(0)),
+        same("enableProfiling", json!(false), json!(false)),
         // Trimtab's own keys: null for the default, or for the kernel's setting.
         own("trimtab.drainTimeout", json!("15m0s"), json!("0s")),
         same("trimtab.nodeWeights", json!(false), json!(false)),
@@ -71,6 +72,14 @@ fn rows() -> Vec<Row> {
         row("trimtab.adminSocket", json!("/run/trimtab/trimtab.sock"), json!(""), json!("")),
         own("trimtab.estimation.enabled", json!(null), json!(false)),
         own("trimtab.estimation.nice", json!(null), json!(0)),
+        own("trimtab.traffic.enabled", json!(true), json!(false)),
+        // Less than two seconds is refused.
+        own("trimtab.traffic.interval", json!("30s"), json!("2s")),
+        own("trimtab.traffic.top", json!(10), json!(0)),
+        same("trimtab.traffic.namespaces", json!([]), json!([])),
+        same("trimtab.traffic.endpoints", json!(false), json!(false)),
+        own("trimtab.traffic.maxServicePorts", json!(500), json!(0)),
+        own("trimtab.traffic.maxEndpoints", json!(1000), json!(0)),
         row("trimtab.estimation.cpus", json!(null), json!(""), json!(null)),
     ]
 }

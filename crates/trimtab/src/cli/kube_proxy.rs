@@ -97,6 +97,9 @@ pub struct KubeProxyFlags {
     /// Exit if the program cannot listen on one of these two addresses.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     bind_address_hard_fail: Option<bool>,
+    /// Serve /debug/flags/v and /debug/threads at --metrics-bind-address.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    profiling: Option<bool>,
     /// Deprecated: the port of --healthz-bind-address; 0 switches it off.
     #[arg(long, value_name = "PORT")]
     healthz_port: Option<u16>,
@@ -203,6 +206,7 @@ impl KubeProxyFlags {
         set!(file.healthz_bind_address, "healthzBindAddress", self.healthz_bind_address);
         set!(file.metrics_bind_address, "metricsBindAddress", self.metrics_bind_address);
         set!(file.bind_address_hard_fail, "bindAddressHardFail", self.bind_address_hard_fail);
+        set!(file.enable_profiling, "enableProfiling", self.profiling);
         if set_port(&mut file.healthz_bind_address, "0.0.0.0", self.healthz_port) {
             file.origin.set_by("healthzBindAddress", "healthz-port");
         }

@@ -102,7 +102,8 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let (mut file, notes) = read_config(arguments.config.as_deref())?;
     arguments.apply(&mut file);
     let (config, notes) = resolve(&file, Overrides::default(), notes)?;
-    logging::start(config.verbosity, config.log_format);
+    let started = jiff::Timestamp::now();
+    let verbosity = logging::start(config.verbosity, config.log_format);
     info!(version = env!("CARGO_PKG_VERSION"), node = config.node_name, "Trimtab starts");
     for note in notes {
         warn!("{note}");
@@ -123,11 +124,16 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     host::adjust_oom_score(config.oom_score_adj);
     host::raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(arguments, Arc::new(config)))?;
+    runtime.block_on(serve(arguments, Arc::new(config), started, verbosity))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
+async fn serve(
+    arguments: &RunArgs,
+    config: Arc<Config>,
+    started: jiff::Timestamp,
+    verbosity: http::SetVerbosity,
+) -> anyhow::Result<()> {
     let config_changed: Pin<Box<dyn Future<Output = ()>>> = match &arguments.config {
         Some(file) => Box::pin(until_changed(file)?),
         None => Box::pin(std::future::pending()),
@@ -139,7 +145,16 @@ async fn serve(arguments: &RunArgs, config: Arc<Config>) -> anyhow::Result<()> {
     let metrics = trimtab_metrics::install()?;
     let (parts, mut ended) = Parts::new();
     let traffic = Arc::new(Shown::default());
-    start_servers(&config, &health, metrics, Arc::clone(&traffic), &parts);
+    let observability = http::Observability {
+        metrics,
+        traffic: Arc::clone(&traffic),
+        slis: Arc::default(),
+        health: Arc::clone(&health),
+        config: Arc::clone(&config),
+        started,
+        verbosity,
+    };
+    start_servers(observability, &parts);
 
     let (change_sender, changes) = mpsc::channel::<Arrival>(ARRIVALS);
     let (host_sender, host_news) = mpsc::channel(1);
@@ -248,20 +263,16 @@ fn settings(config: &Config, families: Vec<Family>) -> Settings {
 
 /// Serves probes and metrics. If it cannot listen on an address, it retries, unless the
 /// configuration says that the program must exit.
-fn start_servers(
-    config: &Config,
-    health: &Arc<Health>,
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
-    traffic: Arc<Shown>,
-    parts: &Parts,
-) {
+fn start_servers(observability: http::Observability, parts: &Parts) {
+    let config = Arc::clone(&observability.config);
     let hard = config.bind_address_hard_fail;
     if let Some(address) = config.health_address {
-        let routes = http::health_routes(Arc::clone(health));
+        let (health, slis) = (&observability.health, &observability.slis);
+        let routes = http::health_routes(Arc::clone(health), Arc::clone(slis));
         parts.task("the probe server", http::keep_listening(address, hard, routes));
     }
     if let Some(address) = config.metrics_address {
-        let routes = http::metrics_routes(metrics, traffic, config);
+        let routes = observability.routes();
         parts.task("the metrics server", http::keep_listening(address, hard, routes));
     }
 }

@@ -54,7 +54,6 @@ flags! {
     logtostderr "logtostderr";
     machine_id_file "machine-id-file" or "machine_id_file";
     one_output "one-output" or "one_output";
-    profiling "profiling";
     show_hidden_metrics_for_version "show-hidden-metrics-for-version";
     skip_headers "skip-headers" or "skip_headers";
     skip_log_headers "skip-log-headers" or "skip_log_headers";
