@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use trimtab_core::{Family, Protocol};
+use trimtab_integration::cluster::proxy::program;
 use trimtab_integration::cluster::{Cluster, ServiceSpec, eventually};
 use trimtab_integration::pod::{Engine, Node, PodManifest, RunningPod, kubelet};
 use trimtab_integration::topology::{Host, Layout};
@@ -95,6 +96,15 @@ fn as_shipped_it_becomes_ready_and_a_request_through_a_vip_is_answered() {
     wait_until_ready(&cluster, &mut manifest, &pod);
     answers(cluster.topology.pod(1, 2), &web());
 
+    // Root on the node asks the pod, by the directory that both have.
+    let program = program().unwrap().display().to_string();
+    let status = cluster.topology.node(1).namespace().command(&program, ["status", "-o", "json"]);
+    let status: Value = serde_json::from_str(&status.unwrap()).unwrap();
+    assert_eq!(
+        (&status["summary"]["ready"], &status["summary"]["services"]),
+        (&true.into(), &1.into())
+    );
+
     // runc's configuration matches the manifest.
     let config = pod.runtime_config(MAIN).unwrap();
     let context = manifest.container(MAIN)["securityContext"].clone();
@@ -103,13 +113,14 @@ fn as_shipped_it_becomes_ready_and_a_request_through_a_vip_is_answered() {
     assert_eq!(config["root"]["readonly"], true);
     assert!(!config["linux"]["seccomp"]["syscalls"].as_array().unwrap().is_empty());
     let mounts = config["mounts"].as_array().unwrap();
-    let writable: Vec<_> = mounts
+    let mut writable: Vec<_> = mounts
         .iter()
         .filter(|mount| mount["type"] == "bind" && !options(mount).contains(&"ro"))
         .filter_map(|mount| mount["destination"].as_str())
         .filter(|path| !PODMANS_OWN.contains(path))
         .collect();
-    let wanted = ["/run/xtables.lock", "/run/trimtab"];
+    writable.sort_unstable();
+    let wanted = ["/run/trimtab", "/run/xtables.lock"];
     assert_eq!(writable, wanted, "all that it can write to on the node");
 }
 
