@@ -320,6 +320,10 @@ section! {
         /// The kind of iptables that writes the rules: `nft`, `legacy`, or `auto` for the one that
         /// has the kubelet's chains, else the one with more rules, else nft.
         "iptablesBackend" iptables_backend: Option<String> = "auto" <- "iptables-backend";
+        /// Whether to remove the taint `trimtab.dev/not-ready` from this node's Node object whenever
+        /// `/readyz` answers 200. A node that is registered with it gets no pods before its Services
+        /// work. Trimtab's account then needs the right to `patch` Nodes.
+        "startupTaint" startup_taint: Option<bool> = "false";
         /// Where the admin socket is, which `trimtab status` and other commands ask; only root can use
         /// it. `""` for none.
         "adminSocket" admin_socket: Option<String> = "/run/trimtab/trimtab.sock" <- "admin-socket";

@@ -96,6 +96,8 @@ pub struct Config {
     pub node_weights: bool,
     /// Where the admin socket is; `None` for nowhere.
     pub admin_socket: Option<PathBuf>,
+    /// Whether to remove the startup taint of this node once it is ready.
+    pub startup_taint: bool,
     /// Which traffic of Services is shown in the metrics.
     pub traffic: TrafficOptions,
     /// Connection tracking.
@@ -198,6 +200,7 @@ pub fn resolve(file: &ConfigFile, overrides: &Overrides) -> Result<(Config, Note
         iptables_backend: checks.take(iptables_backend(file), None),
         sysctl_path: sysctl_path(file),
         admin_socket: checks.take(admin_socket(file), None),
+        startup_taint: file.trimtab.startup_taint.unwrap_or(false),
         node_weights: file.trimtab.node_weights.unwrap_or(false),
         traffic: checks.take(traffic(file), TrafficOptions::default()),
         conntrack: conntrack(file, &mut checks),

@@ -107,6 +107,7 @@ pub fn written(config: &Config) -> Value {
             },
             "sysctlPath": config.sysctl_path,
             "iptablesBackend": config.iptables_backend.map_or("auto", Backend::name),
+            "startupTaint": config.startup_taint,
             "adminSocket": config.admin_socket.clone().unwrap_or_default(),
         },
     })
@@ -228,7 +229,8 @@ mod tests {
                        estimation: {enabled: false, nice: 10, cpus: 0-1}, \
                        traffic: {enabled: false, interval: 1m, top: 3, namespaces: [shop], \
                        endpoints: true, maxServicePorts: 7, maxEndpoints: 0}, \
-                       sysctlPath: /host/proc-sys, iptablesBackend: nft, adminSocket: ''}";
+                       sysctlPath: /host/proc-sys, iptablesBackend: nft, adminSocket: '', \
+                       startupTaint: true}";
 
     #[test]
     fn what_only_trimtab_has_is_written_too() {
@@ -247,6 +249,7 @@ mod tests {
                 "endpoints": true, "maxServicePorts": 7, "maxEndpoints": 0,
             },
             "sysctlPath": "/host/proc-sys", "iptablesBackend": "nft", "adminSocket": "",
+            "startupTaint": true,
         });
         assert_eq!(written["trimtab"], own);
     }

@@ -16,6 +16,7 @@
 //! | [`manifest`], [`manifests`] | objects from files; from a folder, again whenever it changes |
 //! | [`folder`] | detecting changed files |
 //! | [`contact`] | contact with the API server |
+//! | [`startup_taint`] | removing the taint that keeps pods off a node until it is served |
 //! | [`warning`] | warnings to users about problems with their objects |
 //! | `protobuf` | reading protobuf |
 //! | `error`, `failure` | errors of a source of objects; failures of single requests |
@@ -31,6 +32,7 @@ pub mod manifest;
 pub mod manifests;
 pub mod objects;
 mod protobuf;
+pub mod startup_taint;
 pub mod warning;
 pub mod watch;
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -165,4 +166,21 @@ def kustomize() -> list[str]:
         made = {one["metadata"]["name"] for one in documents if one["kind"] == "ConfigMap"}
         if not made or not made <= used:
             found.append(f"{folder}: the pod mounts {sorted(used)}, of {sorted(made)}")
-    return found
+    return found + startup_taint()
+
+
+def startup_taint() -> list[str]:
+    """With the component, the account may patch Nodes, and nothing else more than before."""
+    rules = []
+    with tempfile.TemporaryDirectory(dir=KUSTOMIZE) as folder:
+        for components in ["[]", "[../startup-taint]"]:
+            overlay = f"resources: [../base]\ncomponents: {components}\n"
+            (Path(folder) / "kustomization.yaml").write_text(overlay)
+            command = ["kubectl", "kustomize", folder]
+            built = subprocess.run(command, capture_output=True, text=True, check=False)
+            if built.returncode:
+                return [f"startup-taint: {built.stderr.strip()}"]
+            roles = [one for one in objects(built.stdout) if one["kind"] == "ClusterRole"]
+            rules.append(roles[0]["rules"])
+    more = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch"]}
+    return [] if rules[1] == [*rules[0], more] else [f"startup-taint: the rules are {rules[1]}"]

@@ -12,5 +12,6 @@ mod kernel;
 mod repair;
 mod rig;
 mod rounds;
+mod startup_taint;
 mod traffic;
 mod warnings;

@@ -69,6 +69,7 @@ fn rows() -> Vec<Row> {
         row("trimtab.connectionTableBits", json!(null), json!(null), json!(null)),
         same("trimtab.sysctlPath", json!(""), json!("/proc/sys")),
         same("trimtab.iptablesBackend", json!(""), json!("auto")),
+        same("trimtab.startupTaint", json!(false), json!(false)),
         row("trimtab.adminSocket", json!("/run/trimtab/trimtab.sock"), json!(""), json!("")),
         own("trimtab.estimation.enabled", json!(null), json!(false)),
         own("trimtab.estimation.nice", json!(null), json!(0)),

@@ -19,7 +19,7 @@ use trimtab_agent::{
 };
 use trimtab_config::{Config, ConfigFile, LogFormat, Overrides};
 use trimtab_core::Family;
-use trimtab_kube::contact::Contact;
+use trimtab_kube::startup_taint::{Waits, remove_when_ready};
 use trimtab_kube::warning::{Board, Publisher, Warnings};
 use trimtab_kube::watch::{Role, Timing};
 use trimtab_kube::{Arrival, manifests, watch};
@@ -190,7 +190,7 @@ async fn serve(
         });
     }
     let health_seen = Arc::clone(&health);
-    let contact = Arc::clone(health.contact());
+    let readiness = Arc::clone(&health);
     let owners = Arc::new(Owners::default());
     let shared = Shared {
         health: Arc::clone(&health),
@@ -231,7 +231,7 @@ async fn serve(
         rules.await;
         Ok(())
     });
-    start_sources(arguments, &config, change_sender, board, contact, &parts).await?;
+    start_sources(arguments, &config, change_sender, board, &readiness, &parts).await?;
     let told = async {
         tokio::select! {
             signal = terminated() => {
@@ -283,7 +283,7 @@ async fn start_sources(
     config: &Config,
     changes: mpsc::Sender<Arrival>,
     board: Option<Arc<Board>>,
-    contact: Arc<Contact>,
+    health: &Arc<Health>,
     parts: &Parts,
 ) -> anyhow::Result<()> {
     if let Some(folder) = arguments.manifests.clone() {
@@ -300,6 +300,16 @@ async fn start_sources(
                 Ok(())
             });
         }
+        if config.startup_taint {
+            let (client, node_name, health) =
+                (client.clone(), node_name.clone(), Arc::clone(health));
+            parts.task("removing the startup taint", async move {
+                let is_ready = || health.readyz().ok;
+                remove_when_ready(client, &node_name, is_ready, &Waits::default()).await;
+                Ok(())
+            });
+        }
+        let contact = Arc::clone(health.contact());
         if config.node_weights {
             let (client, changes, contact) =
                 (client.clone(), changes.clone(), Arc::clone(&contact));
