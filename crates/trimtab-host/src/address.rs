@@ -112,6 +112,29 @@ pub fn list(socket: &mut Socket) -> Result<Vec<InterfaceAddress>, Error> {
     Ok(found)
 }
 
+/// The addresses of one interface, which the kernel picks out; none if there is no such interface (any
+/// more). It costs the same however many addresses others have, the dummy interface above all.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>, Error> {
+    let failed = |source| Error::List { what: "interfaces", source };
+    let Some(link) = link::with_index(socket, index).map_err(failed)? else {
+        return Ok(Vec::new());
+    };
+    let name: Arc<str> = link.name.into();
+    let mut found = match dump(socket, index) {
+        Ok(found) => found,
+        // It was deleted meanwhile.
+        Err(source) if source.is_not_found() => return Ok(Vec::new()),
+        Err(source) => return Err(Error::List { what: "addresses", source }),
+    };
+    for address in &mut found {
+        address.interface = Arc::clone(&name);
+    }
+    Ok(found)
+}
+
 /// The addresses of interface `index`, or of all interfaces if it is 0; names are not filled in.
 pub(crate) fn dump(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>, NetlinkError> {
     let mut message = AddressMessage::default();

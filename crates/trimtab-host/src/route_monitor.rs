@@ -1,6 +1,7 @@
 //! Notifications of changes of the node's addresses, and of changes of our VIPs by other programs,
 //! instead of polling.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -27,8 +28,11 @@ const BURST: usize = 4096;
 /// What changed since the last return.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteChanges {
-    /// Addresses of an interface other than the dummy interface were added, removed or changed.
-    pub addresses: bool,
+    /// The numbers of the interfaces, the dummy interface not among them, of which addresses were
+    /// added, removed or changed.
+    pub addresses: BTreeSet<u32>,
+    /// Addresses of any interface may have been added, removed or changed.
+    pub all_addresses: bool,
     /// The dummy interface itself was changed or deleted.
     pub interface: bool,
     /// VIPs that were unbound, by us or by other programs. They may have been bound again since.
@@ -38,11 +42,11 @@ pub struct RouteChanges {
 impl RouteChanges {
     /// Anything may have changed.
     pub fn unknown() -> Self {
-        Self { addresses: true, interface: true, unbound: Vec::new() }
+        Self { all_addresses: true, interface: true, ..Self::default() }
     }
 
     fn is_none(&self) -> bool {
-        !self.addresses && !self.interface && self.unbound.is_empty()
+        *self == Self::default()
     }
 
     fn hear(&mut self, own: u32, event: Event) {
@@ -50,7 +54,7 @@ impl RouteChanges {
             NetlinkPayload::InnerMessage(message) => message,
             // The kernel's buffer overflowed: anything may have changed.
             NetlinkPayload::Overrun(_) => {
-                self.addresses = true;
+                self.all_addresses = true;
                 self.interface = true;
                 return;
             }
@@ -63,7 +67,7 @@ impl RouteChanges {
             RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address)
                 if address.header.index != own =>
             {
-                self.addresses = true;
+                self.addresses.insert(address.header.index);
             }
             RouteNetlinkMessage::DelAddress(address) => {
                 self.unbound.extend(address::host_address(address));
@@ -290,7 +294,7 @@ mod tests {
     fn each_event_is_taken_for_what_it_is() {
         use RouteNetlinkMessage::{DelAddress, DelLink, NewAddress, NewLink};
         let none = RouteChanges::default();
-        let addresses = RouteChanges { addresses: true, ..none.clone() };
+        let addresses = RouteChanges { addresses: BTreeSet::from([2]), ..none.clone() };
         let interface = RouteChanges { interface: true, ..none.clone() };
         let unbound = RouteChanges { unbound: vec![[10, 96, 0, 1].into()], ..none.clone() };
         assert_eq!(heard(NewAddress(on(2, 24))), addresses);

@@ -7,7 +7,6 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 use trimtab_core::DUMMY_INTERFACE;
-use trimtab_core::objects::LocalAddress;
 use trimtab_host::route_monitor::{RouteChanges, RouteMonitor};
 use trimtab_host::rules::RuleMonitor;
 use trimtab_host::{VipBinding, dummy};
@@ -15,7 +14,7 @@ use trimtab_netlink::{Family, Socket};
 use trimtab_reconcile::ports::HostNews;
 
 use crate::error::Error;
-use crate::host::local_addresses;
+use crate::known_addresses::KnownAddresses;
 
 /// Time between two attempts to list addresses.
 const RETRY: Duration = Duration::from_secs(2);
@@ -36,8 +35,9 @@ pub async fn follow_host(
     let mut socket = Socket::open(Family::Route)?;
     let mut ours = dummy::ensure(&mut socket, DUMMY_INTERFACE)?;
     let mut monitor = RouteMonitor::subscribe(ours.index(), binding)?;
+    let mut known = KnownAddresses::default();
     let mut last = None;
-    let mut changed = RouteChanges { addresses: true, ..RouteChanges::default() };
+    let mut changed = RouteChanges { all_addresses: true, ..RouteChanges::default() };
     loop {
         if changed.interface {
             match dummy::restore(&mut socket, DUMMY_INTERFACE, ours) {
@@ -52,13 +52,13 @@ pub async fn follow_host(
             }
             touched();
         }
-        if !changed.unbound.is_empty()
-            && sender.send(HostNews::Unbound(changed.unbound)).await.is_err()
-        {
+        let unbound = std::mem::take(&mut changed.unbound);
+        if !unbound.is_empty() && sender.send(HostNews::Unbound(unbound)).await.is_err() {
             return Ok(());
         }
-        if changed.addresses {
-            let addresses = listed().await;
+        if changed.all_addresses || !changed.addresses.is_empty() {
+            read(&mut known, &mut socket, &changed).await;
+            let addresses = known.all();
             if last.as_ref() != Some(&addresses) {
                 debug!(addresses = addresses.len(), "this host's addresses changed");
                 last = Some(addresses.clone());
@@ -71,17 +71,16 @@ pub async fn follow_host(
     }
 }
 
-async fn listed() -> Vec<LocalAddress> {
-    loop {
-        match local_addresses() {
-            Ok(addresses) => return addresses,
-            // Perhaps out of file descriptors or memory: keep the known addresses until listing
-            // works again.
-            Err(error) => {
-                warn!("{error}; retrying");
-                sleep(RETRY).await;
-            }
-        }
+/// Reads what has changed.
+async fn read(known: &mut KnownAddresses, socket: &mut Socket, changed: &RouteChanges) {
+    if !changed.all_addresses && known.read(socket, &changed.addresses).is_ok() {
+        return;
+    }
+    while let Err(error) = known.read_all(socket) {
+        // Perhaps out of file descriptors or memory: keep the known addresses until listing works
+        // again.
+        warn!("{error}; retrying");
+        sleep(RETRY).await;
     }
 }
 

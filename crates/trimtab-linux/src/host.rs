@@ -4,7 +4,8 @@ use std::path::Path;
 
 use trimtab_core::objects::LocalAddress;
 use trimtab_core::{DUMMY_INTERFACE, Family};
-use trimtab_host::{address, cpu_list};
+use trimtab_host::address::{self, InterfaceAddress};
+use trimtab_host::cpu_list;
 use trimtab_netlink::Socket;
 
 use crate::error::Error;
@@ -16,12 +17,14 @@ use crate::error::Error;
 pub fn local_addresses() -> Result<Vec<LocalAddress>, Error> {
     let mut socket = Socket::open(trimtab_netlink::Family::Route)?;
     let listed = address::list(&mut socket).map_err(Error::LocalAddresses)?;
-    Ok(listed
-        .into_iter()
-        // An empty name means that the interface has just been deleted.
-        .filter(|one| &*one.interface != DUMMY_INTERFACE && !one.interface.is_empty())
-        .map(|one| LocalAddress { interface: (*one.interface).into(), address: one.address })
-        .collect())
+    Ok(listed.iter().filter_map(local).collect())
+}
+
+/// An address of the node itself; `None` for those of the dummy interface.
+pub(crate) fn local(found: &InterfaceAddress) -> Option<LocalAddress> {
+    // An empty name means that the interface has just been deleted.
+    let is_local = &*found.interface != DUMMY_INTERFACE && !found.interface.is_empty();
+    is_local.then(|| LocalAddress { interface: (*found.interface).into(), address: found.address })
 }
 
 /// The number of possible CPUs of this machine.

@@ -12,6 +12,7 @@ pub mod host;
 mod inspector;
 mod ipvs;
 mod ipvs_view;
+mod known_addresses;
 mod leftovers;
 pub mod messages;
 mod meter;

@@ -44,6 +44,28 @@ fn all_addresses_are_listed_with_interface_and_scope() {
     });
 }
 
+#[test]
+#[ignore = "needs a kernel with IPVS; cargo xtask test runs it"]
+fn the_addresses_of_one_interface_are_listed_alone() {
+    isolated(|| {
+        run(ETH0);
+        run("ip addr add 192.0.2.10/24 dev eth0 && ip addr add fd00:10::10/64 dev eth0 nodad");
+        let mut socket = Socket::open(Family::Route).unwrap();
+        let dummy = dummy::ensure(&mut socket, DUMMY_INTERFACE).unwrap();
+        dummy.add(&mut socket, &many()).unwrap();
+        let eth0 = index("eth0");
+        let mut listed = || -> Vec<String> {
+            let found = address::list_of(&mut socket, eth0).unwrap();
+            found.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(listed(), ["eth0=192.0.2.10/24", "eth0=fd00:10::10/64"]);
+        run("ip addr flush dev eth0");
+        assert_eq!(listed(), [""; 0]);
+        run("ip link del eth0");
+        assert_eq!(listed(), [""; 0]);
+    });
+}
+
 /// What is reported next; a busy machine may take long.
 async fn changed(monitor: &mut RouteMonitor) -> RouteChanges {
     let changes = tokio::time::timeout(Duration::from_secs(60), monitor.changed()).await;
@@ -59,15 +81,22 @@ async fn unchanged(monitor: &mut RouteMonitor) -> bool {
 async fn all_changes(monitor: &mut RouteMonitor) -> RouteChanges {
     let mut all = changed(monitor).await;
     while let Ok(more) = tokio::time::timeout(Duration::from_secs(1), monitor.changed()).await {
-        all.addresses |= more.addresses;
+        all.addresses.extend(more.addresses);
+        all.all_addresses |= more.all_addresses;
         all.interface |= more.interface;
         all.unbound.extend(more.unbound);
     }
     all
 }
 
-fn addresses() -> RouteChanges {
-    RouteChanges { addresses: true, ..RouteChanges::default() }
+fn addresses_of(interface: &str) -> RouteChanges {
+    RouteChanges { addresses: [index(interface)].into(), ..RouteChanges::default() }
+}
+
+/// The number of an interface.
+fn index(interface: &str) -> u32 {
+    let line = run(&format!("ip -o link show dev {interface}"));
+    line.split(':').next().unwrap().parse().unwrap()
 }
 
 fn interface() -> RouteChanges {
@@ -111,14 +140,14 @@ fn changes_of_others_are_reported_and_vips_that_we_bind_are_not() {
                 "ip addr del 192.0.2.10/24 dev eth0",
             ] {
                 run(command);
-                assert_eq!(changed(&mut monitor).await, addresses(), "{command}");
+                assert_eq!(changed(&mut monitor).await, addresses_of("eth0"), "{command}");
             }
             run("ip link set eth0 mtu 1400 && ip link add eth1 type dummy");
             assert!(unchanged(&mut monitor).await, "other interfaces are of no interest");
             for number in 0..100 {
                 run(&format!("ip addr add 192.0.2.{number}/32 dev eth0"));
             }
-            assert_eq!(changed(&mut monitor).await, addresses());
+            assert_eq!(changed(&mut monitor).await, addresses_of("eth0"));
             assert!(unchanged(&mut monitor).await, "a burst is one change");
             run("ip addr del 10.96.0.1/32 dev kube-ipvs0");
             assert_eq!(changed(&mut monitor).await, unbound(&vips[..1]));
@@ -202,9 +231,9 @@ fn events_that_the_kernel_had_to_drop_count_as_a_change_and_the_next_ones_arrive
             assert!(unchanged(&mut monitor).await, "VIPs that come take no room");
             other.add(&mut socket, &many).unwrap();
             let all = all_changes(&mut monitor).await;
-            assert!(all.addresses && all.interface, "what was dropped may have been anything");
+            assert!(all.all_addresses && all.interface, "what was dropped may have been anything");
             run("ip addr add 192.0.2.10/24 dev eth0");
-            assert_eq!(changed(&mut monitor).await, addresses());
+            assert_eq!(changed(&mut monitor).await, addresses_of("eth0"));
         });
     });
 }
