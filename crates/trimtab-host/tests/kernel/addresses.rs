@@ -108,8 +108,9 @@ fn unbound(vips: &[IpAddr]) -> RouteChanges {
 }
 
 /// A link that is given no address but those of the test: the kernel would add one of its own, some
-/// time after the link is up.
-const ETH0: &str = "ip link add eth0 type dummy && ip link set eth0 addrgenmode none up";
+/// time after the link is up. In one request it would be up before its mode is set.
+const ETH0: &str =
+    "ip link add eth0 type dummy && ip link set eth0 addrgenmode none && ip link set eth0 up";
 
 /// A thousand addresses.
 fn many() -> Vec<IpAddr> {
