@@ -99,7 +99,17 @@ pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// A variable-length number at the beginning, which is taken off.
+    #[inline]
     pub(crate) fn number(&mut self) -> Result<u64, Malformed> {
+        // Nearly all tags and lengths are one byte.
+        if let [byte @ 0..=0x7f, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Ok((*byte).into());
+        }
+        self.long_number()
+    }
+
+    fn long_number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
         for (place, byte) in self.0.iter().enumerate() {
             let bits = u64::from(byte & 0x7f);
@@ -116,6 +126,7 @@ impl<'a> Fields<'a> {
         Err(Malformed::Short)
     }
 
+    #[inline]
     fn take(&mut self, length: u64) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(length).map_err(|_| Malformed::Short)?;
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed::Short)?;
@@ -123,6 +134,7 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn field(&mut self) -> Result<(u64, Value<'a>), Malformed> {
         let tag = self.number()?;
         let value = match tag & 7 {
@@ -143,6 +155,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u64, Value<'a>), Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
             return None;
