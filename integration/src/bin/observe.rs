@@ -67,19 +67,30 @@ fn main() -> anyhow::Result<()> {
         turn += 1;
         match turn % 20 {
             // Endpoints come and go; of what another program did, some is refused, some repaired.
-            5 => cluster.apply_all(&web.slices(&[(1, 1), (2, 1), (1, 2), (2, 3)]))?,
+            5 => change(&cluster, &web, &[(1, 1), (2, 1), (1, 2), (2, 3)])?,
             10 => {
                 let vip = orders.at_v4(443).to_string();
                 // It may not have been repaired since the last time.
                 let _ = here.command("ipvsadm", ["-D", "-t", &vip]);
             }
-            15 => cluster.apply_all(&web.slices(&[(1, 1), (2, 1)]))?,
+            15 => change(&cluster, &web, &[(1, 1), (2, 1)])?,
             _ => {}
         }
         std::thread::sleep(Duration::from_millis(300));
     }
     println!("{turn} turns of requests in {} s", began.elapsed().as_secs());
     ask_all(&prometheus, &chart, &targets[0])
+}
+
+/// Gives a Service these pods, and says when that began, as the EndpointSlice controller does.
+fn change(cluster: &Cluster, service: &ServiceSpec, pods: &[(u8, u8)]) -> anyhow::Result<()> {
+    let now = cluster.topology.node(1).namespace().command("date", ["-u", "+%FT%TZ"])?;
+    let mut slices = service.slices(pods);
+    for slice in &mut slices {
+        slice["metadata"]["annotations"]["endpoints.kubernetes.io/last-change-trigger-time"] =
+            now.trim().into();
+    }
+    cluster.apply_all(&slices)
 }
 
 /// Asks every query of every dashboard.
