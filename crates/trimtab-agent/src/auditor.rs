@@ -34,10 +34,10 @@ const PART: usize = 2048;
 /// processor an event may have to wait for it, some tenths of a millisecond.
 const STRIDE: usize = 64;
 
-/// Reading the real servers takes at most this share of a processor, 0.8 percent. Only CPU time
+/// Reading the real servers takes at most this share of a processor, 1 percent. Only CPU time
 /// counts, not waiting. If that is not enough to read all of them in one period, the comparison
 /// takes longer than the period, and the next one begins when it is complete.
-const SHARE: u32 = 125;
+const SHARE: u32 = 100;
 /// Looks take at most this share of a processor: if one per period would take more, on nodes with
 /// tens of thousands of Services, there are fewer.
 const LOOK_SHARE: u32 = 100;
@@ -109,7 +109,7 @@ impl<O: Auditing> Auditor<O> {
         Self {
             observer,
             // What changes just after it was read is then still repaired within the period.
-            period: period * 9 / 10,
+            period: period * 8 / 10,
             parts,
             health,
             notices,
@@ -348,7 +348,7 @@ mod tests {
     fn strides_are_spread_evenly_until_that_would_take_more_than_their_share() {
         let milliseconds = Duration::from_millis;
         assert_eq!(rest(milliseconds(1), milliseconds(500)), milliseconds(500));
-        assert_eq!(rest(milliseconds(5), milliseconds(500)), milliseconds(620));
+        assert_eq!(rest(milliseconds(6), milliseconds(500)), milliseconds(594));
         assert_eq!(rest(Duration::ZERO, Duration::ZERO), Duration::ZERO);
     }
 }
