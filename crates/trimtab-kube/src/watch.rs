@@ -2,7 +2,7 @@
 //! that continue it.
 //!
 //! Servers that do not stream the state are asked for a list. Nothing makes an API server read etcd:
-//! see [`place`].
+//! the module `place` decides what is asked.
 
 mod backoff;
 mod batch;
