@@ -64,6 +64,8 @@ mod status;
 mod sysctls;
 #[path = "kernel/takeover.rs"]
 mod takeover;
+#[path = "kernel/top.rs"]
+mod top;
 #[path = "kernel/topology.rs"]
 mod topology;
 #[path = "kernel/topology_hints.rs"]

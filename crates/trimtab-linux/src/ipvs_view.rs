@@ -1,9 +1,10 @@
 //! Looking at IPVS: what it holds, with its connections.
 
-use trimtab_core::{Frontend, RealServer, VirtualServer};
+use trimtab_core::{Counters, Frontend, RealServer, VirtualServer};
 use trimtab_ipvs::{Client, Error, ModuleError};
 
 use crate::inspector::ipvs_as_found;
+use crate::meter::counters;
 
 /// IPVS of the network namespace in which this was opened, to look at.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ impl IpvsView {
         let mut servers: Vec<_> = found.into_iter().map(|observed| observed.server).collect();
         servers.sort_unstable_by_key(|server| server.frontend);
         Ok(servers)
+    }
+
+    /// What the kernel has counted for each virtual server: one request.
+    ///
+    /// # Errors
+    /// As [`IpvsView::virtual_servers`].
+    pub fn counters(&mut self) -> Result<Vec<(Frontend, Counters)>, Error> {
+        let found = self.client.virtual_server_stats()?;
+        Ok(found.into_iter().map(|(frontend, stats)| (frontend, counters(&stats))).collect())
     }
 
     /// The real servers of a virtual server, in order; none if it does not exist.

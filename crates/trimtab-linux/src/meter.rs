@@ -59,7 +59,7 @@ pub(super) fn thread_cpu_time() -> Duration {
     time.map(Duration::from).unwrap_or_default()
 }
 
-const fn counters(stats: &Stats) -> Counters {
+pub(super) const fn counters(stats: &Stats) -> Counters {
     Counters {
         connections: stats.connections,
         packets_in: stats.packets_in,

@@ -14,6 +14,7 @@ mod plan;
 mod report;
 mod run;
 mod status;
+mod top;
 mod trace;
 mod validate;
 
@@ -33,6 +34,7 @@ pub use plan::PlanArgs;
 pub use report::ReportArgs;
 pub use run::RunArgs;
 pub use status::StatusArgs;
+pub use top::TopArgs;
 pub use trace::TraceArgs;
 pub use validate::ValidateArgs;
 
@@ -74,6 +76,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show what is programmed on this node, per Service, with connections.
     Status(StatusArgs),
+    /// Show which Services have traffic now: new connections, bytes, open connections.
+    Top(TopArgs),
     /// Explain why a Service is programmed as it is, and each endpoint in or out.
     Explain(ExplainArgs),
     /// Look whether Trimtab can serve on this node, and say what is in the way. Changes nothing.
@@ -113,6 +117,7 @@ impl Cli {
         match self.command {
             Command::Run(arguments) => run::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
+            Command::Top(arguments) => top::run(&arguments),
             Command::Explain(arguments) => explain::explain(&arguments),
             Command::Check(arguments) => check::check(&arguments),
             Command::Diff(arguments) => diff::diff(&arguments),

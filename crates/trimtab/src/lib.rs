@@ -8,6 +8,7 @@
 //! | [`explain`] | why a Service is programmed as it is, as text |
 //! | [`plan`] | what the kernel should hold, as text |
 //! | [`mod@status`] | what is programmed, as tables and as data |
+//! | `top` | which Services have traffic now, drawn on a terminal or as lines |
 //! | [`trace`] | what a packet meets on a node, as text |
 //! | `report` | what a bug report needs, as an archive |
 //! | [`mod@reference`] | the reference pages of the book |
@@ -27,3 +28,4 @@ mod config_file;
 mod logging;
 mod report;
 mod terminal;
+mod top;

@@ -11,7 +11,7 @@ pub(crate) mod connections;
 pub(crate) mod kernel;
 pub(crate) mod services;
 pub(crate) mod summary;
-mod table;
+pub(crate) mod table;
 pub(crate) mod target;
 
 use std::fmt::Write as _;

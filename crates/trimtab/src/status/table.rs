@@ -11,7 +11,7 @@ const HEADER: Style = Style::new().bold();
 
 /// What a row's colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     /// As it should be.
     Plain,
     /// On its way.
@@ -21,7 +21,7 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    pub(super) const fn style(self) -> Style {
+    pub(crate) const fn style(self) -> Style {
         match self {
             Self::Plain => Style::new(),
             Self::Passing => AnsiColor::Yellow.on_default(),
@@ -31,31 +31,31 @@ impl Tone {
 }
 
 /// A table whose rows are one line each.
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: comfy_table::Table,
     tones: Vec<Tone>,
     colours: bool,
 }
 
 impl Table {
-    pub(super) fn new(columns: &[&str], colours: bool) -> Self {
+    pub(crate) fn new(columns: &[&str], colours: bool) -> Self {
         let mut rows = comfy_table::Table::new();
         rows.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         rows.set_header(columns.iter().map(Cell::new));
         Self { rows, tones: Vec::new(), colours }
     }
 
-    pub(super) fn row(&mut self, cells: &[String]) {
+    pub(crate) fn row(&mut self, cells: &[String]) {
         self.toned_row(cells, Tone::Plain);
     }
 
     /// Cells that are left out are empty. Names may hold anything, so what does not show is escaped.
-    pub(super) fn toned_row(&mut self, cells: &[String], tone: Tone) {
+    pub(crate) fn toned_row(&mut self, cells: &[String], tone: Tone) {
         self.rows.add_row(cells.iter().map(|cell| Cell::new(Printable(cell))));
         self.tones.push(tone);
     }
 
-    pub(super) fn text(mut self) -> String {
+    pub(crate) fn text(mut self) -> String {
         for column in self.rows.column_iter_mut() {
             column.set_padding((0, 2));
         }
