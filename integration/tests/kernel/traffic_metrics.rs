@@ -1,5 +1,7 @@
 //! The traffic of Services in `/metrics`, compared with what `ipvsadm` prints.
 
+use std::time::Duration;
+
 use serde_json::json;
 use trimtab_core::{Family, Protocol};
 use trimtab_integration::cluster::proxy::Proxy;
@@ -56,9 +58,21 @@ fn metrics(proxy: &Proxy) -> anyhow::Result<Metrics> {
     Ok(Metrics::parse(&proxy.metrics()?))
 }
 
+/// Waits until what the kernel counted is in its counters: older kernels, Linux 6.1 among them, bring
+/// them up to date every two seconds, for `ipvsadm` as for everybody.
+fn settle(node: &Namespace) {
+    eventually("counters that stand still", || {
+        let before = counted(node)?.0;
+        std::thread::sleep(Duration::from_secs(3));
+        Ok((before == counted(node)?.0).then_some(()))
+    })
+    .unwrap();
+}
+
 /// Waits until the proxy shows what `ipvsadm` prints, of the Service and of each endpoint, and more
 /// connections than `more_than`.
 fn until_shown(node: &Namespace, proxy: &Proxy, more_than: u64) -> Counts {
+    settle(node);
     let mut last = None;
     let found = eventually("the counters of ipvsadm", || {
         let (sum, servers) = counted(node)?;
@@ -152,6 +166,7 @@ fn counters_that_the_kernel_resets_do_not_go_back() {
     // What the kernel had counted when it began anew, and has counted since.
     let mut shown_so_far = 0.0_f64;
     let mut until_shown = |before: f64| {
+        settle(node);
         eventually("the connections since the start, of the Service and of the endpoint", || {
             let (sum, _) = counted(node)?;
             let metrics = metrics(&proxy)?;
